@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The virtual CPU as the architecture sees it. `struct arch_vcpu` is in asm/vcpu.h. */
+#ifndef ARCH_VCPU_H
+#define ARCH_VCPU_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+#include <asm/vcpu.h>
+
+struct vcpu;
+struct vm;
+
+/* Once per VM, after its memory map exists / before it goes: VMID, trap configuration. */
+MUST_USE enum kerr arch_vm_init(struct vm *vm);
+void arch_vm_destroy(struct vm *vm);
+
+/* Architected reset state; execution starts at `entry` with `arg` in the first argument register.
+ * The vCPU is not running. */
+void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg);
+
+/* Moves the vCPU's system registers into / out of this CPU. Only core/sched.c calls these, on a
+ * vCPU switch. Interrupts masked. */
+void arch_vcpu_load(struct vcpu *v);
+void arch_vcpu_unload(struct vcpu *v);
+
+/* After the unload: drops the rest of v from this CPU (lazily kept floating-point state), so that v
+ * may go away or run elsewhere. On v's CPU, interrupts masked. */
+void arch_vcpu_release(struct vcpu *v);
+
+/* First entry to the guest on the vCPU's own task; never returns. Later entries happen from exits. */
+NORETURN void arch_vcpu_enter(struct vcpu *v);
+
+/* Faults that the guest's own handler takes on the next entry. The vCPU is current. */
+void arch_inject_external_abort(struct vcpu *v, gpa_t addr);
+void arch_inject_undefined(struct vcpu *v);
+void arch_inject_serror(struct vcpu *v);
+
+/* Logs the registers, one level of detail for every VM death. Any context once the vCPU is stopped,
+ * or on the vCPU itself. */
+void arch_vcpu_dump(struct vcpu *v);
+
+#endif

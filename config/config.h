@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration of a machine, as the hypervisor and the host tool see it. Parsed from a device
+ * tree blob (or from a FIT image that holds one and the images it names); docs/configuration.md has
+ * the properties. Strings and image data point into the blob, which must outlive this. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+#define CFG_MAX_VMS 32U
+#define CFG_MAX_VCPUS 8U
+#define CFG_MAX_DEVICES 32U
+#define CFG_NAME_MAX 32U
+#define CFG_CPU_ANY 0xffffffffU
+
+enum cfg_policy { CFG_STOP, CFG_RESTART };
+enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
+enum cfg_host_end { CFG_HOST_STAY, CFG_HOST_POWEROFF }; /* when the last VM has stopped */
+
+struct cfg_image {
+    const char *name; /* file name in a .dts, image name in a FIT; NULL: none */
+    const void *data; /* NULL while not loaded (host tool, before packing) */
+    u64 size;
+};
+
+struct cfg_device {
+    const char *node;       /* node name, for messages and the guest's tree */
+    const char *compatible; /* selects the model */
+    u64 base, size;         /* window; 0 size: the model's default place */
+    u32 irq;                /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
+    const void *fdt;        /* the blob and node offset, for a model's own properties */
+    int fdt_node;
+};
+#define CFG_IRQ_DEFAULT 0xffffffffU
+
+struct cfg_vcpu {
+    u32 cpu; /* logical host CPU, or CFG_CPU_ANY: Keel spreads them */
+    u8 prio;
+};
+
+struct cfg_vm {
+    char name[CFG_NAME_MAX];
+    u32 vcpu_count;
+    struct cfg_vcpu vcpu[CFG_MAX_VCPUS];
+    u64 mem_size;
+    struct cfg_image kernel, firmware, initrd; /* kernel or firmware, not both */
+    const char *bootargs;
+    enum cfg_policy on_poweroff, on_crash;
+    enum cfg_pages pages;
+    bool autostart;
+    u32 nr_spis;
+    u32 device_count;
+    struct cfg_device device[CFG_MAX_DEVICES];
+};
+
+struct cfg_machine {
+    enum cfg_host_end on_last_stop;
+    u32 vm_count;
+    struct cfg_vm vm[CFG_MAX_VMS];
+};
+
+/* One message a mistake: node path, property, the value found, what would be right. Calls do not stop at
+ * the first. */
+struct cfg_errors {
+    u32 count;
+    void (*report)(void *arg, const char *node, const char *property, const char *text);
+    void *arg;
+};
+
+/* Checks the whole blob and fills *m. K_INVAL when anything was reported. size: bytes that may be
+ * read. `known_devices`: NULL-terminated list of the compatibles that this build has. Never trusts the blob. */
+MUST_USE enum kerr config_parse(const void *blob, size_t size, const char *const *known_devices,
+                                struct cfg_machine *m, struct cfg_errors *errors);
+
+/* Finds the configuration within a FIT image and binds every image a VM names to its data. Compressed
+ * images are refused: keel pack unpacks them. */
+MUST_USE enum kerr config_parse_fit(const void *fit, size_t size, const char *const *known_devices,
+                                    struct cfg_machine *m, struct cfg_errors *errors);
+
+/* What depends on the host: CPUs that exist, memory that is there. cpus: number of host CPUs. */
+MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, struct cfg_errors *errors);
+
+/* Where things go in a guest's physical memory (arch/include's guest map; arm64: QEMU's virt board). */
+#define GUEST_RAM_BASE 0x40000000UL
+#define GUEST_FLASH_BASE 0x0UL
+#define GUEST_FLASH_SIZE 0x04000000UL /* of each of two banks */
+
+struct cfg_layout {
+    gpa_t kernel, initrd, dtb, entry; /* initrd 0: none */
+    u64 dtb_room;                     /* bytes that may be used for the tree */
+};
+
+/* arm64 Image header (Linux Documentation/arch/arm64/booting.rst): goes to RAM + text_offset (2 MiB
+ * aligned base); anything else to RAM + 512 KiB, as QEMU's -kernel does. firmware: entry 0, tree at
+ * the start of RAM. kernel's leading bytes must be loaded. Reports what does not fit. */
+MUST_USE enum kerr config_layout(const struct cfg_vm *vm, struct cfg_layout *out, struct cfg_errors *errors);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Host memory by page frames: a buddy allocator with 2^n-page blocks and contiguous runs.
+ * State beside memory: two bits a page at most; free blocks hold their own list nodes. */
+#ifndef CORE_FRAMES_H
+#define CORE_FRAMES_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+#define FRAMES_MAX_ORDER 18U /* 1 GiB */
+
+struct frames_stats {
+    u64 total_pages, free_pages;
+    u64 free_blocks[FRAMES_MAX_ORDER + 1];
+};
+
+/* Boot, single CPU. The allocator's own bitmaps come out of `meta` (see frames_meta_size), which
+ * must not be within a range that is added. Then frames_add() for each range that is free. */
+size_t frames_meta_size(hpa_t lowest, hpa_t highest);
+void frames_init(hpa_t lowest, hpa_t highest, void *meta);
+void frames_add(hpa_t base, u64 size);
+
+/* 2^order pages aligned to their size; contents undefined (debug builds: poisoned). Any context. */
+MUST_USE enum kerr frames_alloc(u32 order, hpa_t *out);
+void frames_free(hpa_t base, u32 order);
+
+/* One page, zeroed / back. The short way for tables and small structures. */
+MUST_USE void *page_alloc(void);
+void page_free(void *page);
+
+/* A contiguous run of `pages`, aligned to `align` bytes (a power of two, at least a page): need not
+ * be a power of two in size. *out_pages: where the whole is not to be had, the longest run >= `min`
+ * pages that is; pass min == pages for all or nothing. */
+MUST_USE enum kerr frames_alloc_run(u64 pages, u64 min, u64 align, hpa_t *out, u64 *out_pages);
+void frames_free_run(hpa_t base, u64 pages);
+
+void frames_get_stats(struct frames_stats *s);
+
+#endif

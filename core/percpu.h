@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One block a CPU, reached by this_cpu(); only its CPU writes it, but where "atomic" is said. */
+#ifndef CORE_PERCPU_H
+#define CORE_PERCPU_H
+
+#include "arch/cpu.h"
+#include "core/task.h"
+#include "core/timer.h"
+
+#include <asm/percpu.h>
+
+struct percpu {
+    struct task *current;
+    struct vcpu *loaded;        /* whose system registers are in this CPU, or NULL */
+    u32 id;                     /* logical number, 0 = boot CPU */
+    u32 online;                 /* atomic */
+    u32 need_resched;           /* looked at when an interrupt of a thread returns */
+    u32 irq_depth;
+    struct arch_percpu arch;
+    /* scheduler */
+    u32 ready_mask;             /* bit p: ready[p] is not empty */
+    struct list ready[TASK_PRIO_MAX + 1];
+    struct task *inbox;         /* atomic: tasks woken by other CPUs */
+    struct task *idle;
+    struct timer slice;
+    struct timer_queue timers;
+    u64 idle_ticks, irqs, kicks, switches;
+};
+
+extern struct percpu percpu[MAX_CPUS];
+extern u32 cpu_count; /* that exist and were started; read-only after boot */
+
+#endif

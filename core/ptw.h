@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page-table walker: one code for every format (arch/mmu.h). Callers serialise changes to one
+ * table; readers (the CPU, other CPUs' walkers) may run at any time, so entries change by
+ * break-before-make as the Arm ARM (D8.14) demands. */
+#ifndef CORE_PTW_H
+#define CORE_PTW_H
+
+#include "arch/mmu.h"
+#include "lib/err.h"
+
+struct page_table {
+    const struct pt_format *fmt;
+    hpa_t root;
+    u64 table_pages;                    /* pages that tables take, root included */
+    u64 leaves[3];                      /* present leaves: 4K, 2M, 1G */
+    u8 max_block;                       /* largest leaf allowed: 0 = 4K, 1 = 2M, 2 = 1G */
+    bool contig;                        /* contiguous hint wanted */
+    void *owner;                        /* for invalidate */
+    void (*invalidate)(void *owner, u64 addr, u64 size); /* no user of old entries when it returns */
+};
+
+MUST_USE enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt);
+void ptw_destroy(struct page_table *pt); /* frees all tables; mapped memory stays the caller's */
+
+/* Maps [va, va+size) to pa on, all page-aligned, in the largest leaves that alignment and max_block
+ * allow. All tables are allocated first: on error nothing has changed. K_EXIST where something is
+ * mapped already. */
+MUST_USE enum kerr ptw_map(struct page_table *pt, u64 va, hpa_t pa, u64 size, u32 attr);
+
+/* Removes mappings; holes are fine; splits a larger leaf where needed (which may take memory). */
+MUST_USE enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size);
+
+/* Changes permissions of what is mapped in the range; splits where needed. */
+MUST_USE enum kerr ptw_protect(struct page_table *pt, u64 va, u64 size, u32 attr);
+
+/* The leaf that holds va. K_NOENT if none. *size: of the leaf. Outputs may be NULL. */
+MUST_USE enum kerr ptw_lookup(const struct page_table *pt, u64 va, hpa_t *pa, u32 *attr, u64 *size);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A virtual CPU: a task whose body is the guest. */
+#ifndef CORE_VCPU_H
+#define CORE_VCPU_H
+
+#include "arch/vcpu.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include "lib/err.h"
+#include "observe/exits.h"
+
+struct vm;
+struct vgic_cpu;
+
+/* Work to do before the guest is entered again. One test of `work` gates all of it. */
+enum vcpu_work {
+    WORK_IRQ = 1U << 0,     /* interrupt state changed: vgic_flush() */
+    WORK_RESCHED = 1U << 1, /* another task should run */
+    WORK_STOP = 1U << 2,    /* leave the guest for good (VM stop) */
+    WORK_PAUSE = 1U << 3,   /* park until resumed */
+    WORK_HOLD = 1U << 4,    /* someone needs our list registers in memory: vgic_hold_point() */
+    WORK_RESET = 1U << 5,   /* PSCI CPU_OFF or CPU_ON took place: start over or park */
+};
+
+enum vcpu_power { VCPU_OFF, VCPU_ON, VCPU_ON_PENDING }; /* PSCI (DEN0022) 5.7 */
+
+struct vcpu {
+    struct arch_vcpu arch; /* first: the vectors know its offsets */
+    u32 work;              /* atomic, enum vcpu_work */
+    u32 in_guest;          /* atomic: 1 from before the last work check until the exit; kicks look at it */
+    u32 id;                /* 0.. in its VM */
+    u32 power;             /* atomic, enum vcpu_power */
+    struct vm *vm;
+    struct vgic_cpu *vgic;
+    struct task task;
+    u64 exits[EXIT_REASONS];
+    gpa_t start_entry;     /* for CPU_ON, valid while VCPU_ON_PENDING */
+    u64 start_arg;
+    u32 parked;            /* atomic: not in the guest and will not enter it until told */
+};
+
+/* A vCPU of vm, off and blocked, on `cpu`. */
+MUST_USE enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out);
+void vcpu_destroy(struct vcpu *v); /* parked, never to run again */
+
+/* Sets work bits and makes the vCPU see them soon: kicks its CPU where it is in the guest elsewhere,
+ * wakes it where it sleeps. Any context, any CPU. */
+void vcpu_request(struct vcpu *v, u32 work);
+
+/* Does all work that is due; returns when the guest may be entered. Called by the exit path when
+ * v->work is not zero. May switch tasks. Interrupts masked. */
+void vcpu_do_work(struct vcpu *v);
+
+/* The guest waits for an interrupt: gives the CPU away until there is one (or other work). */
+void vcpu_wait_for_interrupt(struct vcpu *v);
+
+/* Stops the whole VM because of what this vCPU did or met; logs reason and registers. The vCPU does
+ * not enter the guest again. Current vCPU. */
+void vcpu_crash(struct vcpu *v, const char *reason, ...) PRINTF_LIKE(2, 3);
+
+/* The vCPU this CPU runs, or NULL in a hypervisor thread. */
+static inline struct vcpu *vcpu_current(void) { return task_current()->vcpu; }
+
+#endif

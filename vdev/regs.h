@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An emulated register block as data. One const table a block, sorted by offset; access checks,
+ * overlap tests, dumps and fuzzers are driven from it. */
+#ifndef VDEV_REGS_H
+#define VDEV_REGS_H
+
+#include "core/bus.h"
+#include "lib/types.h"
+
+enum { REG_W8 = 1, REG_W16 = 2, REG_W32 = 4, REG_W64 = 8 }; /* access widths allowed, or-ed */
+
+struct reg {
+    const char *name;
+    u32 offset;
+    u16 count;   /* 1, or an array of that many elements `size` bytes apart */
+    u8 size;     /* bytes of one element: 1, 2, 4, 8 */
+    u8 widths;   /* REG_W*: which access sizes work; others read as zero and are ignored */
+    u64 reset;   /* value after reset, and the value read where there is no hook and no storage */
+    u64 write_mask; /* bits a plain write changes */
+    u64 w1c_mask;   /* bits that a one clears */
+    s32 storage; /* offset in ctx of the element array (type by size), or -1: none */
+    /* NULL: plain storage. `index`: element; for an access narrower than the element, value is
+     * already shifted and `mask` says which bits the access covers. */
+    u64 (*read)(void *ctx, struct vcpu *v, u32 index);
+    void (*write)(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);
+};
+
+struct reg_block {
+    const char *name;
+    u32 size; /* bytes of the window */
+    u32 count;
+    const struct reg *reg; /* sorted by offset */
+};
+
+/* The register that holds offset, or NULL; *index is its element. */
+const struct reg *reg_find(const struct reg_block *b, u32 offset, u32 *index);
+
+/* What a guest's access does. Holes read as zero and ignore writes. */
+u64 reg_read(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size);
+void reg_write(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 value);
+
+/* Storage of every register to its reset value. */
+void reg_reset(const struct reg_block *b, void *ctx);
+
+/* For tests: sorted, no overlap, inside the window, widths and storage plausible. */
+bool reg_block_valid(const struct reg_block *b);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtual machines by configuration: building, loading, life cycle. One thread ("vmm") carries out
+ * every change of state, so that nothing here races; others ask it. */
+#ifndef VMM_VMM_H
+#define VMM_VMM_H
+
+#include "config/config.h"
+#include "core/vm.h"
+#include "lib/err.h"
+#include "vdev/vdev.h"
+
+/* Boot: keeps cfg (which must stay), makes the thread, starts what has `autostart`. models: NULL-terminated. */
+MUST_USE enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const *models);
+
+/* Commands, from another thread; return when done (a bounded wait; K_TIMEOUT past it). K_BUSY: the
+ * VM's state forbids it. start builds everything anew from the configuration; stop ends the guest at
+ * once and gives back all it had. */
+MUST_USE enum kerr vmm_start(u32 index);
+MUST_USE enum kerr vmm_stop(u32 index);
+MUST_USE enum kerr vmm_reset(u32 index);
+MUST_USE enum kerr vmm_pause(u32 index);
+MUST_USE enum kerr vmm_resume(u32 index);
+
+/* A look at VM `index` of the configuration. */
+struct vmm_info {
+    const struct cfg_vm *cfg;
+    enum vm_state state;
+    enum vm_end last_end;
+    char last_reason[96];
+    u64 starts;
+    struct vm *vm; /* NULL while stopped. Valid between vmm_get and vmm_put only. */
+};
+u32 vmm_count(void);
+bool vmm_find(const char *name, u32 *index);
+/* Keeps the VM from going away until vmm_put; thread context; keep it short. */
+void vmm_get(u32 index, struct vmm_info *out);
+void vmm_put(u32 index);
+
+/* Whether a VM ended by crash since boot: the machine's exit status. */
+bool vmm_any_crash(void);
+
+#endif
