@@ -13,6 +13,10 @@
 #define CFG_MAX_DEVICES 32U
 #define CFG_NAME_MAX 32U
 #define CFG_CPU_ANY 0xffffffffU
+#define CFG_PRIO_MIN 1U
+#define CFG_PRIO_MAX 31U
+#define CFG_PRIO_DEFAULT 8U
+#define CFG_MAX_SPIS 988U /* what GICv3's numbering leaves */
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
 enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
@@ -27,10 +31,10 @@ struct cfg_image {
 struct cfg_device {
     const char *node;       /* node name, for messages and the guest's tree */
     const char *compatible; /* selects the model */
-    u64 base, size;         /* window; 0 size: the model's default place */
-    u32 irq;                /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
-    const void *fdt;        /* the blob and node offset, for a model's own properties */
-    int fdt_node;
+    u64 base, size;  /* window; 0 size: the model's default place (config_parse fills in the board's) */
+    u32 irq;         /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
+    const void *fdt; /* the blob, for a model's own properties; NULL: of the default set, has no node */
+    int fdt_node;    /* its offset; -1 there */
 };
 #define CFG_IRQ_DEFAULT 0xffffffffU
 
@@ -61,7 +65,8 @@ struct cfg_machine {
 };
 
 /* One message a mistake: node path, property, the value found, what would be right. Calls do not stop at
- * the first. */
+ * the first. text is the whole sentence after the node's path, as in "vcpus = <9>: must be 1 to 8";
+ * property (NULL: the node itself) is only for who looks for it. */
 struct cfg_errors {
     u32 count;
     void (*report)(void *arg, const char *node, const char *property, const char *text);
@@ -79,7 +84,8 @@ MUST_USE enum kerr config_parse_fit(const void *fit, size_t size, const char *co
                                     struct cfg_machine *m, struct cfg_errors *errors);
 
 /* What depends on the host: CPUs that exist, memory that is there. cpus: number of host CPUs. */
-MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, struct cfg_errors *errors);
+MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free,
+                                     struct cfg_errors *errors);
 
 /* Where things go in a guest's physical memory (arch/include's guest map; arm64: QEMU's virt board). */
 #define GUEST_RAM_BASE 0x40000000UL
@@ -91,9 +97,11 @@ struct cfg_layout {
     u64 dtb_room;                     /* bytes that may be used for the tree */
 };
 
-/* arm64 Image header (Linux Documentation/arch/arm64/booting.rst): goes to RAM + text_offset (2 MiB
- * aligned base); anything else to RAM + 512 KiB, as QEMU's -kernel does. firmware: entry 0, tree at
- * the start of RAM. kernel's leading bytes must be loaded. Reports what does not fit. */
+/* All as QEMU's -kernel does it. arm64 Image header (Linux Documentation/arch/arm64/booting.rst):
+ * goes to RAM + text_offset, a text_offset below 4 KiB to the next 2 MiB; anything else to RAM +
+ * 512 KiB. initrd at half of RAM but at most 128 MiB into it, the tree behind it at 2 MiB. Where RAM
+ * is too small for that, all moves closer together. firmware: entry 0, tree at the start of RAM.
+ * The kernel's first 64 bytes must be loaded. Reports what does not fit. */
 MUST_USE enum kerr config_layout(const struct cfg_vm *vm, struct cfg_layout *out, struct cfg_errors *errors);
 
 #endif

@@ -12,6 +12,7 @@ struct gfdt {
     void *buf;
     int size;
     int error; /* first libfdt error, 0 = none */
+    int depth; /* open nodes */
 };
 
 enum { GFDT_PHANDLE_GIC = 1, GFDT_PHANDLE_CLOCK = 2, GFDT_PHANDLE_ITS = 3, GFDT_PHANDLE_FREE = 16 };
@@ -19,7 +20,7 @@ enum { GFDT_SPI = 0, GFDT_PPI = 1 };
 enum { GFDT_EDGE = 1, GFDT_LEVEL = 4 };
 
 void gfdt_begin(struct gfdt *f, void *buf, size_t size);
-void gfdt_node(struct gfdt *f, const char *name);                  /* opens */
+void gfdt_node(struct gfdt *f, const char *name); /* opens */
 void gfdt_node_at(struct gfdt *f, const char *name, u64 unit_addr);
 void gfdt_end_node(struct gfdt *f);
 void gfdt_empty(struct gfdt *f, const char *prop);

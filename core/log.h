@@ -22,8 +22,14 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
 /* Where lines go besides the ring: set once at boot (early UART), again when the console is up.
- * The sink gets the line with its prefix and newline; NULL = ring only. Called with interrupts masked. */
+ * The sink gets the line with its prefix and newline; NULL = ring only, and what has not been shown
+ * goes to the next sink. Called with interrupts masked and no lock of the log held, by one CPU at a time. */
 void log_set_sink(void (*sink)(enum log_level level, const char *text, size_t len));
+
+/* How to push out, by polling, what the sink has taken; and to do so (before the power goes, in a panic),
+ * after handing the sink what it has not seen, also where the CPU that was at it died. */
+void log_set_flush(void (*flush)(void));
+void log_flush(void);
 
 /* Reads the ring from *pos (0 = oldest kept) into buf; returns bytes copied, 0 at the end; *pos is
  * what to pass next. Lines come as they were printed. Thread context. */

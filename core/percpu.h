@@ -12,16 +12,16 @@
 struct percpu {
     struct task *current;
     struct vcpu *loaded;        /* whose system registers are in this CPU, or NULL */
+    struct arch_percpu arch;    /* the vectors know its place */
     u32 id;                     /* logical number, 0 = boot CPU */
     u32 online;                 /* atomic */
     u32 need_resched;           /* looked at when an interrupt of a thread returns */
-    u32 irq_depth;
-    struct arch_percpu arch;
     /* scheduler */
     u32 ready_mask;             /* bit p: ready[p] is not empty */
     struct list ready[TASK_PRIO_MAX + 1];
     struct task *inbox;         /* atomic: tasks woken by other CPUs */
     struct task *idle;
+    struct task *switched_from;
     struct timer slice;
     struct timer_queue timers;
     u64 idle_ticks, irqs, kicks, switches;

@@ -19,6 +19,9 @@ struct page_table {
     void (*invalidate)(void *owner, u64 addr, u64 size); /* no user of old entries when it returns */
 };
 
+/* An empty table. max_block and contig start as the format allows, invalidate as NULL: nobody walks
+ * it yet. The caller sets them before use. A table that Keel itself runs on must have contig false, and
+ * no change may split the leaf under running code: both take entries away for a moment. */
 MUST_USE enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt);
 void ptw_destroy(struct page_table *pt); /* frees all tables; mapped memory stays the caller's */
 
@@ -33,7 +36,8 @@ MUST_USE enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size);
 /* Changes permissions of what is mapped in the range; splits where needed. */
 MUST_USE enum kerr ptw_protect(struct page_table *pt, u64 va, u64 size, u32 attr);
 
-/* The leaf that holds va. K_NOENT if none. *size: of the leaf. Outputs may be NULL. */
+/* The leaf that holds va. K_NOENT if none. *pa: what va itself maps to; *size: of the leaf. Outputs
+ * may be NULL. */
 MUST_USE enum kerr ptw_lookup(const struct page_table *pt, u64 va, hpa_t *pa, u32 *attr, u64 *size);
 
 #endif

@@ -13,11 +13,10 @@
 #define TASK_PRIO_DEFAULT 8U
 #define TASK_PRIO_IDLE 0U /* the idle task's alone */
 #define TASK_SLICE_NS 10000000UL
-#define TASK_STACK_SIZE 8192UL
 
 struct vcpu;
 
-enum task_state { TASK_BLOCKED, TASK_READY, TASK_RUNNING, TASK_DEAD };
+enum task_state { TASK_BLOCKED, TASK_READY, TASK_RUNNING };
 
 struct task {
     void *stack_pointer;    /* arch_task_switch's, while not running; must stay first */
@@ -28,22 +27,26 @@ struct task {
     u32 state;              /* atomic enum task_state; written by its CPU only */
     u32 wake;               /* atomic: a wake-up came since it last looked */
     u32 in_inbox;           /* atomic: on its CPU's remote wake list */
+    u32 on_cpu;             /* atomic: its stack is in use */
     struct task *inbox_next;
     struct list run_node;
-    u64 run_ticks, run_since, slice_end;
+    u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
+    u64 slice_end;
     u64 switches;
     void *stack;            /* lowest usable byte */
 };
 
-/* A hypervisor thread: runs fn(arg) with interrupts on, preemptible. fn may return: the thread ends
- * and its memory goes. Starts at once. Thread context or boot. */
+/* A hypervisor thread: runs fn(arg), which never returns, with interrupts on, preemptible. Starts at
+ * once. Thread context or boot. */
 MUST_USE enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
                                  struct task **out);
 
 /* The pieces, for vCPUs: the task starts blocked. */
 MUST_USE enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*entry)(void *), void *arg);
-/* t is dead or never ran. Gives its stack back. */
+/* Gives its stack back; t never ran or is quiet. */
 void task_destroy(struct task *t);
+/* t is blocked, switched out and in nobody's queue. Any context. */
+bool task_quiet(const struct task *t);
 
 /* Makes t runnable on its CPU, or, where it is running, makes its next task_block() return at once.
  * Any context, any CPU. Idempotent. */
@@ -55,8 +58,6 @@ void task_block(void);
 /* The same with a bound: false when `deadline` (ticks) passed first. */
 bool task_block_until(u64 deadline);
 void task_yield(void);
-/* The calling task ends; its stack may be freed once state reads TASK_DEAD. */
-NORETURN void task_exit(void);
 
 /* The task this CPU runs. */
 struct task *task_current(void);

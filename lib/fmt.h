@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Formatted text for a freestanding program. The subset of C's printf that Keel uses:
- * %d %i %u %x %X %c %s %p %%, with -, 0, width, precision (strings), * and the lengths hh h l ll z. */
+ * %d %i %u %x %X %c %s %p %%, with -, 0, # (of x), width, precision (strings), * and the lengths hh h l ll z. */
 #ifndef LIB_FMT_H
 #define LIB_FMT_H
 

@@ -9,7 +9,8 @@
 #include "lib/err.h"
 #include "vdev/vdev.h"
 
-/* Boot: keeps cfg (which must stay), makes the thread, starts what has `autostart`. models: NULL-terminated. */
+/* Boot: keeps cfg (which must stay) and makes the thread, which then starts what has `autostart`. models:
+ * NULL-terminated. */
 MUST_USE enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const *models);
 
 /* Commands, from another thread; return when done (a bounded wait; K_TIMEOUT past it). K_BUSY: the
@@ -36,7 +37,8 @@ bool vmm_find(const char *name, u32 *index);
 void vmm_get(u32 index, struct vmm_info *out);
 void vmm_put(u32 index);
 
-/* Whether a VM ended by crash since boot: the machine's exit status. */
+/* Whether since boot a VM ended by crash, or one that has `autostart` could not be started: the
+ * machine's exit status. */
 bool vmm_any_crash(void);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * Whoever changes an interrupt's state writes shared atomics and posts the number to its owner's
  * inbox; only the owner's CPU moves it into or out of list registers. List registers stay in the
- * hardware from entry to entry and go to memory on a vCPU switch only. */
+ * hardware from entry to entry and go to memory on a vCPU switch only. The calls that core makes for that
+ * are in core/virq.h, those of the architecture in arch/guest_events.h. */
 #ifndef IRQ_INJECT_VGIC_H
 #define IRQ_INJECT_VGIC_H
 
@@ -32,19 +33,5 @@ void vgic_ppi_level(struct vcpu *v, u32 intid, bool level);
 /* A physical PPI stands behind it (virtual timer): pending in the guest now, and the guest's
  * deactivation deactivates the physical one. On the CPU that v runs on. */
 void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid);
-
-/* Whether an interrupt would be taken were the guest's PSTATE masks open: ends a WFI. v is current. */
-bool vgic_pending(struct vcpu *v);
-
-/* vCPU switch, own CPU, interrupts masked: list registers into memory and back. */
-void vgic_save(struct vcpu *v);
-void vgic_load(struct vcpu *v);
-
-/* WORK_IRQ: takes the inbox in, fills list registers by priority. Current vCPU. */
-void vgic_flush(struct vcpu *v);
-
-/* WORK_HOLD: another vCPU's register access needs this one's list registers: puts them into memory
- * and waits (politely, bounded by that access) until it is let go. */
-void vgic_hold_point(struct vcpu *v);
 
 #endif

@@ -15,6 +15,9 @@ struct vm;
 MUST_USE enum kerr arch_vm_init(struct vm *vm);
 void arch_vm_destroy(struct vm *vm);
 
+/* Once per vCPU, after its task has a stack. */
+void arch_vcpu_init(struct vcpu *v);
+
 /* Architected reset state; execution starts at `entry` with `arg` in the first argument register.
  * The vCPU is not running. */
 void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg);
@@ -28,6 +31,10 @@ void arch_vcpu_unload(struct vcpu *v);
  * may go away or run elsewhere. On v's CPU, interrupts masked. */
 void arch_vcpu_release(struct vcpu *v);
 
+/* Last thing before the guest goes on after it was parked or reset: a reset takes effect. Registers
+ * are loaded. */
+void arch_vcpu_resume(struct vcpu *v);
+
 /* First entry to the guest on the vCPU's own task; never returns. Later entries happen from exits. */
 NORETURN void arch_vcpu_enter(struct vcpu *v);
 
@@ -35,6 +42,11 @@ NORETURN void arch_vcpu_enter(struct vcpu *v);
 void arch_inject_external_abort(struct vcpu *v, gpa_t addr);
 void arch_inject_undefined(struct vcpu *v);
 void arch_inject_serror(struct vcpu *v);
+
+/* Speculation mitigations as a guest may ask for them: `which` is the number in the name of the
+ * SMCCC_ARCH_WORKAROUND (1..3). 0: needed, and entering Keel does it; 1: this CPU needs none; -1: Keel
+ * cannot tell or cannot help. For 2, which a guest switches, 0 is no answer: Keel leaves it on or off. */
+MUST_USE int arch_smccc_workaround(u32 which);
 
 /* Logs the registers, one level of detail for every VM death. Any context once the vCPU is stopped,
  * or on the vCPU itself. */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of arch/arm64 share with each other and with nobody else but init/. */
+#ifndef ARCH_ARM64_H
+#define ARCH_ARM64_H
+
+#include "core/percpu.h"
+#include "core/vcpu.h"
+#include "lib/err.h"
+#include "lib/types.h"
+
+#include <asm/offsets.h>
+
+/* Table root and control registers with which a CPU turns its MMU on, and where a secondary CPU goes on. Read
+ * with the MMU off: cleaned to memory after each write. */
+struct secondary {
+    u64 ttbr, tcr, mair, sctlr;
+    void *stack;
+    struct percpu *percpu;
+};
+
+/* head.S */
+void mmu_on(const struct secondary *s);
+void mmu_switch(const struct secondary *s);
+extern char secondary_entry[];
+extern char _start_image[], _text_end[], _rodata_end[], _ro_after_init_end[], _end[];
+extern char _boot_stack_guard[], _boot_stack_bottom[], _boot_stack_top[];
+
+/* vectors.S: called from there */
+void arm_guest_sync(struct vcpu *v, u64 esr);
+void arm_guest_irq(struct vcpu *v);
+void arm_guest_serror(struct vcpu *v, u64 esr);
+void arm_host_irq(void);
+NORETURN void arm_fatal(const u64 *regs);
+NORETURN void arm_enter_guest(struct guest_frame *f);
+
+/* sysreg.c: emulates the trapped access of `iss`; false: undefined for the guest. */
+bool sysreg_emulate(struct vcpu *v, u32 iss);
+/* idregs.c: what the guest reads of the ID registers; boot: decides once. */
+void idregs_init(void);
+bool idreg_read(u32 sysreg, u64 *value);
+bool cpu_has_pac(void);
+
+/* inject.c: fault into the running guest with this syndrome. */
+void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid);
+
+/* vtimer.c */
+void vtimer_init(struct vcpu *v);
+void vtimer_save(struct vcpu *v);
+void vtimer_restore(struct vcpu *v);
+void vtimer_release(struct vcpu *v);
+u64 ptimer_read(struct vcpu *v, u32 sysreg);
+void ptimer_write(struct vcpu *v, u32 sysreg, u64 value);
+
+/* fp.c */
+void fp_trap(struct vcpu *v);
+
+/* spectre.c: picks the running CPU's vector table and installs it. */
+void spectre_init(void);
+
+/* smc.c: SMCCC call to firmware; result x0. */
+u64 smc_call(u64 fn, u64 a1, u64 a2, u64 a3);
+void psci_init(bool by_smc);
+bool psci_present(void);
+
+/* Tells the machine that this run failed, before it goes off: set by init/ where the board has a way. */
+extern void (*arch_failure_report)(void);
+
+/* cpu.c */
+struct secondary *smp_block(u32 cpu);
+void cpu_early_init(void); /* first of all, boot CPU: every CPU's number, this one's panic stack */
+void cpu_init_el2(void); /* each CPU: EL2 control registers, mitigation, interrupt interface, timer */
+void secondary_main(void);
+
+/* gicv3.c */
+struct gic_params {
+    u64 gicd, gicd_size;
+    u64 gicr[4], gicr_size[4], gicr_stride;
+    u32 gicr_count;
+    u32 maintenance_irq;
+};
+MUST_USE enum kerr gic_init(const struct gic_params *p); /* boot CPU, devices mapped */
+MUST_USE enum kerr gic_cpu_init(void);                   /* each CPU */
+bool gic_present(void);
+void gic_enable_ppi(u32 intid);
+extern u32 irq_vtimer, irq_htimer, irq_maintenance; /* INTIDs */
+
+/* mmu.c */
+struct boot_ram {
+    u64 base, size;
+};
+MUST_USE enum kerr mmu_init(const struct boot_ram *ram, u32 ranges); /* the final map */
+MUST_USE enum kerr mmu_map_device(hpa_t base, u64 size);
+void mmu_enter(void); /* switches the boot CPU to it */
+void mmu_seal(void); /* ro_after_init becomes read-only */
+void *mmu_early_device(u64 pa); /* before mmu_init: 2 MiB around pa */
+bool mmu_early_ram(u64 base, u64 size); /* before mmu_init: whole 2 MiB blocks of it */
+struct secondary *mmu_secondary(void);
+
+#endif

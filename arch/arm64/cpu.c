@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bringing a CPU up at EL2, and small things every CPU does. */
+#include "arch/cpu.h"
+
+#include "arch/arm64/arm64.h"
+#include "arch/arm64/stage2.h"
+#include "arch/mmu.h"
+#include "arch/stack.h"
+#include "core/frames.h"
+#include "core/sched.h"
+#include "lib/panic.h"
+
+#include <asm/sysreg.h>
+
+#define MPIDR_AFFINITY 0xff00ffffffUL
+
+static struct secondary secondaries[MAX_CPUS];
+static char ALIGNED(16) boot_panic_stack[PAGE_SIZE];
+
+void arch_idle(void)
+{
+    dsb(sy);
+    __asm__ volatile("wfi\n\tmsr daifclr, #2\n\tisb\n\tmsr daifset, #2" : : : "memory");
+}
+
+struct switch_frame { /* what arch_task_switch() pops */
+    u64 x29, x30, x19_to_x28[10], elr, spsr;
+};
+
+void task_trampoline(void);
+
+void arch_task_init(struct task *task, void (*entry)(void *arg), void *arg)
+{
+    char *top = (char *)task->stack + ARCH_STACK_SIZE - FRAME_SIZE; /* a vCPU's registers lie above */
+    struct switch_frame *f = (struct switch_frame *)(void *)top - 1;
+
+    *f = (struct switch_frame){ .x30 = (uintptr_t)task_trampoline };
+    f->x19_to_x28[0] = (uintptr_t)entry;
+    f->x19_to_x28[1] = (uintptr_t)arg;
+    task->stack_pointer = f;
+}
+
+struct secondary *smp_block(u32 cpu)
+{
+    struct secondary *s = &secondaries[cpu];
+    char *stack = arch_stack_alloc(), *panic_stack = page_alloc();
+
+    if (stack == NULL || panic_stack == NULL)
+        panic("no memory for the stacks of CPU %u", cpu);
+    percpu[cpu].arch.panic_stack = panic_stack + PAGE_SIZE;
+    *s = *mmu_secondary();
+    s->stack = stack + ARCH_STACK_SIZE;
+    s->percpu = &percpu[cpu];
+    arch_dcache_clean(s, sizeof(*s));
+    return s;
+}
+
+void cpu_early_init(void)
+{
+    for (u32 i = 0; i < MAX_CPUS; i++)
+        percpu[i].id = i;
+    percpu[0].arch.panic_stack = boot_panic_stack + sizeof(boot_panic_stack);
+    percpu[0].arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
+}
+
+void cpu_init_el2(void)
+{
+    struct percpu *cpu = this_cpu();
+    u64 hpmn = FIELD_GET(sysreg_read(pmcr_el0), 15, 11);
+    enum kerr e;
+
+    cpu->arch.midr = (u32)sysreg_read(midr_el1);
+    cpu->arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
+    sysreg_write(hcr_el2, HCR_RW | HCR_FMO | HCR_IMO | HCR_AMO);
+    sysreg_write(cptr_el2, CPTR_RES1 | CPTR_TTA | CPTR_TZ | CPTR_TFP);
+    if (FIELD_GET(sysreg_read(id_aa64dfr0_el1), 11, 8) == 0)
+        hpmn = 0; /* no PMU: nothing to hand out */
+    sysreg_write(mdcr_el2, hpmn);
+    sysreg_write(cnthp_ctl_el2, 0);
+    sysreg_write(cntv_ctl_el0, 0);
+    sysreg_write(cntp_ctl_el0, 0);
+    sysreg_write(vttbr_el2, 0);
+    stage2_cpu_init();
+    spectre_init();
+    e = gic_cpu_init();
+    if (e != K_OK)
+        panic("CPU %u: no GICv3 redistributor for affinity %#lx: %s", cpu->id, cpu->arch.mpidr, kerr_str(e));
+    sched_cpu_init();
+    __atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
+    arch_signal();
+}
+
+void secondary_main(void)
+{
+    cpu_init_el2();
+    sched_idle_loop();
+}

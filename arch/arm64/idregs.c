@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ID registers as guests see them: the boot CPU's, less every feature whose state Keel does not switch
+ * or whose traps it does not handle. Fields are four bits; what is not listed reads as zero. */
+#include "arch/arm64/arm64.h"
+#include "arch/arm64/stage2.h"
+
+#include <asm/sysreg.h>
+
+#define F(lsb) (0xfUL << (lsb))
+
+/* By CRm (4..7) and op2; CRm 1..3 are the AArch32 ones. */
+static RO_AFTER_INIT u64 id[8][8];
+
+/* Which fields pass as they are. */
+static const struct {
+    u8 crm, op2;
+    u64 pass;
+} allowed[] = {
+    /* PFR0: EL0, EL1, EL3, FP, AdvSIMD, GIC, DIT, CSV2, CSV3. Not: EL2, RAS, SVE, SEL2, MPAM, AMU, RME */
+    { 4, 0, F(0) | F(4) | F(12) | F(16) | F(20) | F(24) | F(48) | F(56) | F(60) },
+    /* PFR1: BT, SSBS, CSV2_frac. Not: MTE, RAS, MPAM, SME, NMI */
+    { 4, 1, F(0) | F(4) | F(32) },
+    /* DFR0: debug version, breakpoints, watchpoints, contexts. Not: trace, PMU, SPE, TRBE, BRBE */
+    { 5, 0, F(0) | F(12) | F(20) | F(28) },
+    /* ISAR0: AES, SHA1, SHA2, CRC32, atomics, RDM, SHA3, SM3, SM4, DP, FHM, TS, TLB, RNDR. Not: TME */
+    { 6, 0, ~(F(0) | F(24)) },
+    /* ISAR1: DPB, APA, API, JSCVT, FCMA, LRCPC, GPA, GPI, FRINTTS, SB, SPECRES, BF16, DGH, I8MM. Not: XS, LS64 */
+    { 6, 1, ~(F(56) | F(60)) },
+    /* ISAR2: RPRES, GPA3, APA3, BC, PAC_frac, CLRBHB. Not: WFxT, MOPS, SYSREG128 and later */
+    { 6, 2, F(4) | F(8) | F(12) | F(20) | F(24) | F(28) },
+    /* MMFR0: PARange (limited below), ASIDBits, BigEnd, SNSMem, BigEndEL0, TGran16, 64, 4. Not: ExS, FGT, ECV */
+    { 7, 0, F(0) | F(4) | F(8) | F(12) | F(16) | F(20) | F(24) | F(28) },
+    /* MMFR1: HAFDBS, HPDS, PAN, ETS, nTLBPA, ECBHB. Not: VMIDBits, VH, LO, XNX, TWED, HCX, AFP, TIDCP1, CMOW */
+    { 7, 1, F(0) | F(12) | F(20) | F(36) | F(48) | F(60) },
+    /* MMFR2: CnP, UAO, IESB, VARange, CCIDX, AT, IDS, TTL, BBM, E0PD. Not: LSM, NV, ST, FWB, EVT */
+    { 7, 2, F(0) | F(4) | F(12) | F(16) | F(20) | F(32) | F(36) | F(48) | F(52) | F(60) },
+};
+
+/* AArch32 views, for 32-bit code at EL0 */
+static void read_aarch32(void)
+{
+    id[1][0] = sysreg_read(id_pfr0_el1) & ~(F(16) | F(20) | F(28)); /* not AMU, RAS */
+    id[1][1] = sysreg_read(id_pfr1_el1) & ~(F(4) | F(12));          /* not security, virtualization */
+    id[1][2] = sysreg_read(id_dfr0_el1) & ~(F(8) | F(12) | F(16) | F(20) | F(24) | F(28)); /* not trace, PMU */
+    id[1][4] = sysreg_read(id_mmfr0_el1);
+    id[1][5] = sysreg_read(id_mmfr1_el1);
+    id[1][6] = sysreg_read(id_mmfr2_el1);
+    id[1][7] = sysreg_read(id_mmfr3_el1);
+    id[2][0] = sysreg_read(id_isar0_el1);
+    id[2][1] = sysreg_read(id_isar1_el1);
+    id[2][2] = sysreg_read(id_isar2_el1);
+    id[2][3] = sysreg_read(id_isar3_el1);
+    id[2][4] = sysreg_read(id_isar4_el1);
+    id[2][5] = sysreg_read(id_isar5_el1);
+    id[2][6] = sysreg_read(id_mmfr4_el1);
+    id[3][0] = sysreg_read(mvfr0_el1);
+    id[3][1] = sysreg_read(mvfr1_el1);
+    id[3][2] = sysreg_read(mvfr2_el1);
+}
+
+void idregs_init(void)
+{
+    u64 parange;
+
+    read_aarch32();
+    id[4][0] = sysreg_read(id_aa64pfr0_el1);
+    id[4][1] = sysreg_read(id_aa64pfr1_el1);
+    id[5][0] = sysreg_read(id_aa64dfr0_el1);
+    id[6][0] = sysreg_read(id_aa64isar0_el1);
+    id[6][1] = sysreg_read(id_aa64isar1_el1);
+    id[6][2] = sysreg_read(S3_0_C0_C6_2);
+    id[7][0] = sysreg_read(id_aa64mmfr0_el1);
+    id[7][1] = sysreg_read(id_aa64mmfr1_el1);
+    id[7][2] = sysreg_read(S3_0_C0_C7_2);
+    for (u32 i = 0; i < ARRAY_SIZE(allowed); i++)
+        id[allowed[i].crm][allowed[i].op2] &= allowed[i].pass;
+
+    id[4][0] = (id[4][0] & ~F(24)) | 1UL << 24; /* GIC system registers: GICv3, also on a GICv4 */
+    if (FIELD_GET(id[4][0], 7, 4) == 2)         /* AArch32 at EL1 is not offered, at EL0 it is */
+        id[4][0] = (id[4][0] & ~F(4)) | 1UL << 4;
+    parange = stage2_ipa_bits() <= 32 ? 0 : stage2_ipa_bits() <= 36 ? 1 : 2;
+    id[7][0] = (id[7][0] & ~F(0)) | parange;
+}
+
+bool cpu_has_pac(void)
+{
+    u64 isar1 = sysreg_read(id_aa64isar1_el1), isar2 = sysreg_read(S3_0_C0_C6_2);
+
+    return (isar1 & (F(4) | F(8) | F(24) | F(28))) != 0 || (isar2 & (F(8) | F(12))) != 0;
+}
+
+bool idreg_read(u32 reg, u64 *value)
+{
+    u32 crm = (reg >> 1) & 0xf, op2 = (reg >> 17) & 7;
+
+    if (crm < 1 || crm > 7)
+        return false;
+    *value = id[crm][op2];
+    return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The GICv3 hypervisor interface by system registers. */
+#ifndef ASM_GICH_H
+#define ASM_GICH_H
+
+#include "asm/sysreg.h"
+
+extern u32 gich_lr_count, gich_pri_bits;
+
+static inline u32 arch_lr_count(void) { return gich_lr_count; }
+static inline u32 arch_vpri_bits(void) { return gich_pri_bits; }
+static inline u32 arch_apr_count(void) { return gich_pri_bits <= 5 ? 1 : 1U << (gich_pri_bits - 5); }
+static inline u32 arch_lr_empty(void) { return (u32)sysreg_read(S3_4_C12_C11_5); }
+static inline u32 arch_lr_eoi(void) { return (u32)sysreg_read(S3_4_C12_C11_3); }
+static inline u64 arch_ich_hcr_read(void) { return sysreg_read(S3_4_C12_C11_0); }
+static inline void arch_ich_hcr_write(u64 v) { sysreg_write(S3_4_C12_C11_0, v); }
+static inline u64 arch_ich_vmcr_read(void) { return sysreg_read(S3_4_C12_C11_7); }
+static inline void arch_ich_vmcr_write(u64 v) { sysreg_write(S3_4_C12_C11_7, v); }
+static inline u32 arch_ich_misr_read(void) { return (u32)sysreg_read(S3_4_C12_C11_2); }
+
+/* List registers 0..3 in line: most CPUs have four. The rest by a table. */
+u64 gich_lr_read_high(u32 i);
+void gich_lr_write_high(u32 i, u64 lr);
+
+static inline u64 arch_lr_read(u32 i)
+{
+    if (i == 0)
+        return sysreg_read(S3_4_C12_C12_0);
+    if (i == 1)
+        return sysreg_read(S3_4_C12_C12_1);
+    if (i == 2)
+        return sysreg_read(S3_4_C12_C12_2);
+    if (i == 3)
+        return sysreg_read(S3_4_C12_C12_3);
+    return gich_lr_read_high(i);
+}
+
+static inline void arch_lr_write(u32 i, u64 lr)
+{
+    if (i == 0)
+        sysreg_write(S3_4_C12_C12_0, lr);
+    else if (i == 1)
+        sysreg_write(S3_4_C12_C12_1, lr);
+    else if (i == 2)
+        sysreg_write(S3_4_C12_C12_2, lr);
+    else if (i == 3)
+        sysreg_write(S3_4_C12_C12_3, lr);
+    else
+        gich_lr_write_high(i, lr);
+}
+
+u64 arch_ap0r_read(u32 i);
+u64 arch_ap1r_read(u32 i);
+void arch_ap0r_write(u32 i, u64 v);
+void arch_ap1r_write(u32 i, u64 v);
+void arch_ppi_set_active(u32 intid, bool active);
+static inline void arch_irq_deactivate(u32 intid) { sysreg_write(S3_0_C12_C11_1, intid); } /* ICC_DIR_EL1 */
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ASM_VCPU_H
+#define ASM_VCPU_H
+
+#include "core/timer.h"
+#include "lib/types.h"
+
+struct vcpu;
+
+/* The guest's general registers at the top of its task's stack; the vectors fill it. */
+struct guest_frame {
+    u64 x[31];
+    struct vcpu *vcpu;
+};
+
+struct fp_state {
+    u64 v[64];
+    u32 fpcr, fpsr;
+};
+
+/* EL1 and EL0 state that moves on a vCPU switch only. */
+struct el1_state {
+    u64 sctlr, cpacr, ttbr0, ttbr1, tcr, mair, amair, vbar, contextidr;
+    u64 esr, far, afsr0, afsr1, elr, spsr, sp_el0, sp_el1;
+    u64 tpidr_el0, tpidrro_el0, tpidr_el1, cntkctl, csselr, par, mdscr;
+    u64 cntv_ctl, cntv_cval;
+    u64 pac_key[10];
+};
+
+struct arch_vcpu {
+    struct guest_frame *frame;
+    u64 vmpidr;
+    u64 hcr;
+    struct el1_state el1;
+    u64 pc, pstate;       /* while parked; else in ELR_EL2 and SPSR_EL2, or with the task's stack */
+    struct timer vtimer;  /* wakes the vCPU while its own timer registers are not in a CPU */
+    struct timer ptimer;  /* the emulated EL1 physical timer */
+    u64 ptimer_ctl, ptimer_cval;
+    u64 debug[64];        /* breakpoint and watchpoint registers: kept, without effect */
+    bool os_lock;
+    ALIGNED(16) struct fp_state fp;
+};
+
+struct arch_vm {
+    u64 vttbr;
+    u32 last_vcpu[32]; /* per CPU: id + 1 of the vCPU of this VM that ran there last */
+};
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exceptions into the guest's own handlers: what the hardware would have done (DDI 0487 D1.3). The
+ * vCPU is loaded; its EL1 registers are in the CPU. */
+#include "arch/arm64/arm64.h"
+#include "arch/vcpu.h"
+
+#include <asm/sysreg.h>
+
+/* PSTATE on taking an exception to EL1 (D1.3.1): EL1h, all masked, the rest by SCTLR_EL1. */
+static u64 handler_pstate(u64 old)
+{
+    u64 sctlr = sysreg_read(sctlr_el1);
+    u64 p = (old & (PSR_NZCV | PSR_DIT | PSR_PAN)) | PSR_DAIF | PSR_EL1H;
+
+    if ((old & PSR_MODE32) != 0)
+        p = (old & PSR_NZCV) | PSR_DAIF | PSR_EL1H; /* bits 24 and 22 mean other things there */
+    if (FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 23, 20) != 0 && (sctlr & SCTLR_EL1_SPAN) == 0)
+        p |= PSR_PAN;
+    if ((sctlr & SCTLR_EL1_DSSBS) != 0 && FIELD_GET(sysreg_read(id_aa64pfr1_el1), 7, 4) != 0)
+        p |= PSR_SSBS;
+    return p;
+}
+
+static u64 vector_offset(u64 pstate)
+{
+    switch (pstate & PSR_MODE_MASK) {
+    case PSR_EL1H:
+        return 0x200;
+    case PSR_EL1T:
+        return 0;
+    case PSR_EL0T:
+        return 0x400;
+    default:
+        return 0x600; /* AArch32 at EL0 */
+    }
+}
+
+void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid)
+{
+    u64 pstate = sysreg_read(spsr_el2);
+    bool from_el1 = (pstate & PSR_MODE32) == 0 && (pstate & 0xc) == 4;
+    u32 ec = ec_from_lower;
+
+    if (from_el1 && (ec == EC_IABT_LOW || ec == EC_DABT_LOW))
+        ec += 1; /* "without a change in exception level" */
+    sysreg_write(esr_el1, (u64)ec << 26 | (sysreg_read(esr_el2) & ESR_IL) | (ec == EC_UNKNOWN ? ESR_IL : 0) | iss);
+    if (far_valid)
+        sysreg_write(far_el1, far);
+    sysreg_write(elr_el1, sysreg_read(elr_el2));
+    sysreg_write(spsr_el1, pstate);
+    sysreg_write(elr_el2, sysreg_read(vbar_el1) + vector_offset(pstate));
+    sysreg_write(spsr_el2, handler_pstate(pstate));
+}
+
+void arch_inject_undefined(struct vcpu *v)
+{
+    (void)v;
+    inject_sync(EC_UNKNOWN, 0, 0, false);
+}
+
+void arch_inject_external_abort(struct vcpu *v, gpa_t addr)
+{
+    u64 esr = sysreg_read(esr_el2);
+    u32 ec = ESR_EC(esr) == EC_IABT_LOW ? EC_IABT_LOW : EC_DABT_LOW;
+    u32 iss = ESR_ISS(esr);
+    u32 fsc = FSC_EXTERNAL;
+
+    (void)v;
+    (void)addr;
+    if ((iss & ISS_S1PTW) != 0) /* on a table walk: say at which level (D19.2.40, 0b0101LL) */
+        fsc = 0x14 | (iss & 3);
+    inject_sync(ec, fsc | (ec == EC_DABT_LOW ? iss & (ISS_WNR | ISS_CM) : 0), sysreg_read(far_el2), true);
+}
+
+void arch_inject_serror(struct vcpu *v)
+{
+    v->arch.hcr |= HCR_VSE; /* taken when the guest unmasks it; the CPU clears the bit */
+    sysreg_write(hcr_el2, v->arch.hcr);
+    isb();
+}

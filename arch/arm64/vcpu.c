@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vCPU's registers: reset, the switch, the dump. */
+#include <string.h>
+
+#include "arch/arm64/arm64.h"
+#include "arch/arm64/fp.h"
+#include "arch/arm64/stage2.h"
+#include "arch/stack.h"
+#include "arch/vcpu.h"
+#include "core/log.h"
+#include "core/virq.h"
+#include "core/vm.h"
+
+#include <asm/sysreg.h>
+
+#define HCR_GUEST                                                                                           \
+    (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_INNER | HCR_TWI | HCR_TID3 | HCR_TSC | \
+     HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
+#define MDCR_GUEST (MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPM | MDCR_TPMCR | MDCR_TPMS)
+#define HPMN_MASK 0x1fUL
+
+/* Registers that move as they are. X(field of struct el1_state, system register) */
+#define PLAIN_REGISTERS(X)                                                                                  \
+    X(cpacr, cpacr_el1) X(ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1) X(mair, mair_el1) X(amair, amair_el1)        \
+    X(vbar, vbar_el1) X(contextidr, contextidr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1)      \
+    X(afsr1, afsr1_el1) X(elr, elr_el1) X(spsr, spsr_el1) X(sp_el0, sp_el0) X(sp_el1, sp_el1)                \
+    X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1) X(cntkctl, cntkctl_el1)      \
+    X(csselr, csselr_el1) X(par, par_el1) X(mdscr, mdscr_el1) X(sctlr, sctlr_el1)
+
+#define PAC_REGISTERS(X)                                                                                    \
+    X(0, S3_0_C2_C1_0) X(1, S3_0_C2_C1_1) X(2, S3_0_C2_C1_2) X(3, S3_0_C2_C1_3) X(4, S3_0_C2_C2_0)           \
+    X(5, S3_0_C2_C2_1) X(6, S3_0_C2_C2_2) X(7, S3_0_C2_C2_3) X(8, S3_0_C2_C3_0) X(9, S3_0_C2_C3_1)
+
+void arch_vcpu_init(struct vcpu *v)
+{
+    v->arch.frame = (struct guest_frame *)(void *)((char *)v->task.stack + ARCH_STACK_SIZE) - 1;
+    v->arch.frame->vcpu = v;
+    v->arch.vmpidr = BIT(31) | v->id;
+    vtimer_init(v);
+}
+
+void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
+{
+    struct arch_vcpu *a = &v->arch;
+
+    memset(a->frame->x, 0, sizeof(a->frame->x));
+    memset(&a->el1, 0, sizeof(a->el1));
+    memset(&a->fp, 0, sizeof(a->fp));
+    memset(a->debug, 0, sizeof(a->debug));
+    a->os_lock = true;
+    a->frame->x[0] = arg;
+    a->el1.sctlr = SCTLR_EL1_RESET;
+    a->ptimer_ctl = a->ptimer_cval = 0;
+    a->hcr = HCR_GUEST | (cpu_has_pac() ? HCR_APK | HCR_API : 0);
+    a->pc = entry.v;
+    a->pstate = PSR_DAIF | PSR_EL1H;
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+    struct arch_vcpu *a = &v->arch;
+    struct el1_state *s = &a->el1;
+
+    /* No walk by the guest's stage 1 before both of its stages fit (see stage2.c). */
+    sysreg_write(tcr_el1, s->tcr | TCR_EPD0 | TCR_EPD1);
+    isb();
+    stage2_load(v->vm, v->id);
+    sysreg_write(hcr_el2, a->hcr);
+    sysreg_write(vmpidr_el2, a->vmpidr);
+    sysreg_write(vpidr_el2, this_cpu()->arch.midr);
+    sysreg_write(mdcr_el2, MDCR_GUEST | (sysreg_read(mdcr_el2) & HPMN_MASK));
+    sysreg_write(cnthctl_el2, CNTHCTL_EL1PCTEN);
+    sysreg_write(cntvoff_el2, 0);
+    sysreg_write(hstr_el2, 0);
+#define X(field, reg) sysreg_write(reg, s->field);
+    PLAIN_REGISTERS(X)
+#undef X
+    if ((a->hcr & HCR_APK) != 0) {
+#define X(i, reg) sysreg_write(reg, s->pac_key[i]);
+        PAC_REGISTERS(X)
+#undef X
+    }
+    fp_vcpu_load(v);
+    virq_load_sys(v);
+    vtimer_restore(v);
+    isb();
+    sysreg_write(tcr_el1, s->tcr);
+    isb();
+}
+
+void arch_vcpu_unload(struct vcpu *v)
+{
+    struct el1_state *s = &v->arch.el1;
+
+    s->tcr = sysreg_read(tcr_el1);
+#define X(field, reg) s->field = sysreg_read(reg);
+    PLAIN_REGISTERS(X)
+#undef X
+    v->arch.hcr = sysreg_read(hcr_el2); /* VSE clears itself when taken */
+    if ((v->arch.hcr & HCR_APK) != 0) {
+#define X(i, reg) s->pac_key[i] = sysreg_read(reg);
+        PAC_REGISTERS(X)
+#undef X
+    }
+    virq_unload_sys(v);
+    vtimer_save(v);
+}
+
+void arch_vcpu_release(struct vcpu *v)
+{
+    v->arch.pc = sysreg_read(elr_el2);
+    v->arch.pstate = sysreg_read(spsr_el2);
+    fp_vcpu_release(v);
+    vtimer_release(v);
+}
+
+void arch_vcpu_enter(struct vcpu *v)
+{
+    (void)arch_irq_save();
+    arm_enter_guest(v->arch.frame);
+}
+
+void arch_vcpu_resume(struct vcpu *v)
+{
+    sysreg_write(elr_el2, v->arch.pc);
+    sysreg_write(spsr_el2, v->arch.pstate);
+}
+
+void arch_vcpu_dump(struct vcpu *v)
+{
+    bool live = this_cpu()->loaded == v;
+    const u64 *x = v->arch.frame->x;
+    const struct el1_state *s = &v->arch.el1;
+    u64 pc = live ? sysreg_read(elr_el2) : v->arch.pc;
+    u64 pstate = live ? sysreg_read(spsr_el2) : v->arch.pstate;
+
+    log_info("vm %s vcpu %u: pc %016lx pstate %08lx sp_el0 %016lx sp_el1 %016lx", v->vm->name, v->id, pc, pstate,
+             live ? sysreg_read(sp_el0) : s->sp_el0, live ? sysreg_read(sp_el1) : s->sp_el1);
+    for (u32 i = 0; i < 30; i += 3)
+        log_info("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, x[i], i + 1, x[i + 1], i + 2, x[i + 2]);
+    log_info("  x30 %016lx  elr_el1 %016lx  spsr_el1 %08lx", x[30], live ? sysreg_read(elr_el1) : s->elr,
+             live ? sysreg_read(spsr_el1) : s->spsr);
+    log_info("  esr_el1 %08lx  far_el1 %016lx  vbar_el1 %016lx  sctlr_el1 %016lx",
+             live ? sysreg_read(esr_el1) : s->esr, live ? sysreg_read(far_el1) : s->far,
+             live ? sysreg_read(vbar_el1) : s->vbar, live ? sysreg_read(sctlr_el1) : s->sctlr);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the fake remembers of the calls in arch/vcpu.h, for tests to read. */
+#ifndef ASM_VCPU_H
+#define ASM_VCPU_H
+
+#include "lib/types.h"
+
+struct arch_vcpu {
+    gpa_t entry; /* of the last arch_vcpu_reset() */
+    u64 arg;
+    u32 inits, resets, loads, unloads, releases, resumes, dumps;
+    u32 external_aborts, undefineds, serrors;
+    gpa_t abort_addr; /* of the last external abort */
+};
+
+struct arch_vm {
+    u32 vmid; /* 0: none */
+};
+
+#endif

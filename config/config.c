@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <libfdt.h>
+#include <string.h>
+
+#include "config/devices.h"
+#include "config/guest_map.h"
+#include "config/schema.h"
+
+#define HOST_CPU_MAX 255U
+#define DEFAULT_SPIS 32U
+#define BOOTARGS_MAX 2047U /* Linux COMMAND_LINE_SIZE on arm64, without its NUL */
+
+struct machine_props {
+    u32 compatible, on_last_stop;
+};
+
+struct vm_props {
+    u32 vcpus;
+    struct cfg_cells cpus, priority;
+    u64 memory;
+    const char *kernel, *firmware, *initrd, *bootargs;
+    u32 on_poweroff, on_crash, pages;
+    bool autostart;
+    u32 spis;
+};
+
+static const char *const machine_words[] = { "keel,machine", NULL };
+static const char *const host_end_words[] = {
+    [CFG_HOST_STAY] = "stay", [CFG_HOST_POWEROFF] = "poweroff", NULL
+};
+static const char *const policy_words[] = { [CFG_STOP] = "stop", [CFG_RESTART] = "restart", NULL };
+static const char *const pages_words[] = {
+    [CFG_PAGES_MAX] = "max", [CFG_PAGES_2M] = "2m", [CFG_PAGES_4K] = "4k", NULL
+};
+
+#define AT(field) offsetof(struct machine_props, field)
+static const struct prop_rule machine_prop[] = {
+    { "compatible", PROP_WORD, true, AT(compatible), 0, 0, machine_words },
+    { "on-last-stop", PROP_WORD, false, AT(on_last_stop), 0, 0, host_end_words },
+};
+#undef AT
+
+#define AT(field) offsetof(struct vm_props, field)
+static const struct prop_rule vm_prop[] = {
+    { "vcpus", PROP_CELL, true, AT(vcpus), 1, CFG_MAX_VCPUS, NULL },
+    { "cpus", PROP_CELLS, false, AT(cpus), 0, HOST_CPU_MAX, NULL },
+    { "priority", PROP_CELLS, false, AT(priority), CFG_PRIO_MIN, CFG_PRIO_MAX, NULL },
+    { "memory", PROP_BYTES, true, AT(memory), SZ_2M, GUEST_RAM_MAX, NULL },
+    { "kernel", PROP_STRING, false, AT(kernel), 1, 4095, NULL },
+    { "firmware", PROP_STRING, false, AT(firmware), 1, 4095, NULL },
+    { "initrd", PROP_STRING, false, AT(initrd), 1, 4095, NULL },
+    { "bootargs", PROP_STRING, false, AT(bootargs), 0, BOOTARGS_MAX, NULL },
+    { "autostart", PROP_FLAG, false, AT(autostart), 0, 0, NULL },
+    { "on-poweroff", PROP_WORD, false, AT(on_poweroff), 0, 0, policy_words },
+    { "on-crash", PROP_WORD, false, AT(on_crash), 0, 0, policy_words },
+    { "pages", PROP_WORD, false, AT(pages), 0, 0, pages_words },
+    { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
+};
+#undef AT
+
+static const struct node_rules machine_rules = { machine_prop, ARRAY_SIZE(machine_prop) };
+static const struct node_rules vm_rules = { vm_prop, ARRAY_SIZE(vm_prop) };
+static const struct node_rules no_props = { NULL, 0 };
+
+/* Names are typed in the shell and stand before console lines. */
+static bool name_is_good(const char *name)
+{
+    size_t len = strlen(name);
+
+    if (len == 0 || len >= CFG_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+              c == '_' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+static void read_name(const struct cfg_node *n, const struct cfg_machine *m, struct cfg_vm *vm)
+{
+    const char *name = cfg_node_name(n);
+
+    if (!name_is_good(name)) {
+        cfg_report(n, NULL, "a VM's name must be 1 to %u letters, digits, '-', '_' or '.'", CFG_NAME_MAX - 1);
+        return;
+    }
+    for (u32 i = 0; i < m->vm_count; i++) {
+        if (strcmp(m->vm[i].name, name) == 0)
+            cfg_report(n, NULL, "two VMs have this name");
+    }
+    memcpy(vm->name, name, strlen(name) + 1);
+}
+
+static void set_vcpus(const struct cfg_node *n, const struct vm_props *p, struct cfg_vm *vm)
+{
+    vm->vcpu_count = p->vcpus;
+    if (p->vcpus != 0 && p->cpus.count != 0 && p->cpus.count != p->vcpus)
+        cfg_report_value(n, "cpus", "must name one CPU for each vCPU, %u", p->vcpus);
+    if (p->vcpus != 0 && p->priority.count > 1 && p->priority.count != p->vcpus)
+        cfg_report_value(n, "priority", "must be one number, or one for each vCPU, %u", p->vcpus);
+    for (u32 i = 0; i < p->vcpus; i++) {
+        vm->vcpu[i].cpu = i < p->cpus.count ? p->cpus.v[i] : CFG_CPU_ANY;
+        if (p->priority.count == 0)
+            vm->vcpu[i].prio = CFG_PRIO_DEFAULT;
+        else
+            vm->vcpu[i].prio = (u8)p->priority.v[i < p->priority.count ? i : 0];
+    }
+}
+
+static void set_images(const struct cfg_node *n, const struct vm_props *p, struct cfg_vm *vm)
+{
+    if (cfg_has(n, "kernel") && cfg_has(n, "firmware"))
+        cfg_report_value(n, "firmware", "a VM boots by kernel or by firmware, not by both");
+    else if (!cfg_has(n, "kernel") && !cfg_has(n, "firmware"))
+        cfg_report(n, "kernel", "kernel: missing, must be the path of an image (or firmware must)");
+    vm->kernel.name = p->kernel;
+    vm->firmware.name = p->firmware;
+    vm->initrd.name = p->initrd;
+    vm->bootargs = p->bootargs;
+}
+
+static void read_vm(const struct cfg_node *n, const char *const *known, const struct cfg_machine *m,
+                    struct cfg_vm *vm)
+{
+    struct vm_props p = { .spis = DEFAULT_SPIS, .bootargs = "" };
+    int devices = schema_only_child(n, "devices");
+
+    memset(vm, 0, sizeof(*vm));
+    read_name(n, m, vm);
+    schema_read(n, &vm_rules, &p);
+    if (p.spis % 32 != 0 && p.spis != CFG_MAX_SPIS)
+        cfg_report_value(n, "spis", "must be a multiple of 32, or %u", CFG_MAX_SPIS);
+    set_vcpus(n, &p, vm);
+    set_images(n, &p, vm);
+    vm->mem_size = p.memory;
+    vm->nr_spis = p.spis;
+    vm->on_poweroff = (enum cfg_policy)p.on_poweroff;
+    vm->on_crash = (enum cfg_policy)p.on_crash;
+    vm->pages = (enum cfg_pages)p.pages;
+    vm->autostart = p.autostart;
+    cfg_read_devices(n, devices, known, vm);
+}
+
+static void read_vms(const struct cfg_node *vms, const char *const *known, struct cfg_machine *m)
+{
+    int child;
+
+    schema_read(vms, &no_props, NULL);
+    fdt_for_each_subnode(child, vms->blob, vms->offset)
+    {
+        struct cfg_node n;
+
+        if (m->vm_count == CFG_MAX_VMS) {
+            cfg_report(vms, NULL, "too many VMs; at most %u", CFG_MAX_VMS);
+            return;
+        }
+        cfg_node_child(&n, vms, child);
+        read_vm(&n, known, m, &m->vm[m->vm_count]);
+        m->vm_count++;
+    }
+    if (m->vm_count == 0)
+        cfg_report(vms, NULL, "no VM here; must hold one node for each");
+}
+
+enum kerr config_parse(const void *blob, size_t size, const char *const *known_devices, struct cfg_machine *m,
+                       struct cfg_errors *errors)
+{
+    struct machine_props p = { .on_last_stop = CFG_HOST_STAY };
+    u32 errors_before = errors->count;
+    struct cfg_node root;
+    int vms;
+    int e;
+
+    m->vm_count = 0;
+    m->on_last_stop = CFG_HOST_STAY;
+    cfg_node_root(&root, blob, errors);
+    e = fdt_check_full(blob, size);
+    if (e != 0) {
+        cfg_report(&root, NULL, "not a device tree blob: %s", fdt_strerror(e));
+        return K_INVAL;
+    }
+    schema_read(&root, &machine_rules, &p);
+    m->on_last_stop = (enum cfg_host_end)p.on_last_stop;
+    vms = schema_only_child(&root, "vms");
+    if (vms < 0) {
+        cfg_report(&root, NULL, "vms: missing; must hold one node for each VM");
+    } else {
+        struct cfg_node n;
+
+        cfg_node_child(&n, &root, vms);
+        read_vms(&n, known_devices, m);
+    }
+    return errors->count == errors_before ? K_OK : K_INVAL;
+}

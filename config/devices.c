@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/devices.h"
+
+#include <libfdt.h>
+#include <string.h>
+
+#include "config/guest_map.h"
+#include "lib/bits.h"
+#include "lib/checked.h"
+#include "lib/fmt.h"
+
+#define IRQ_ABSENT CFG_IRQ_DEFAULT
+
+struct device_props {
+    const char *compatible;
+    struct cfg_window reg;
+    u32 irq;
+};
+
+static const struct prop_rule device_prop[] = {
+    { "compatible", PROP_STRING, true, offsetof(struct device_props, compatible), 1, 63, NULL },
+    { "reg", PROP_WINDOW, false, offsetof(struct device_props, reg), 0, 0, NULL },
+    { "interrupts", PROP_CELL, false, offsetof(struct device_props, irq), 0, CFG_MAX_SPIS - 1, NULL },
+};
+
+static const struct node_rules device_rules = { device_prop, ARRAY_SIZE(device_prop) };
+
+static bool is_known(const char *const *known, const char *compatible)
+{
+    for (; *known != NULL; known++) {
+        if (strcmp(*known, compatible) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void report_unknown_model(const struct cfg_node *n, const char *const *known)
+{
+    char list[160];
+    size_t len = 0;
+
+    list[0] = '\0';
+    for (u32 i = 0; known[i] != NULL && len < sizeof(list); i++)
+        len += (size_t)fmt_sn(list + len, sizeof(list) - len, "%s\"%s\"", i != 0 ? " or " : "", known[i]);
+    cfg_report_value(n, "compatible", "no such device model; must be %s", list);
+}
+
+/* Where the window lies by itself; that it overlaps nothing is checked when all are known. */
+static void set_window(const struct cfg_node *n, const struct guest_device *place, struct cfg_window reg,
+                       struct cfg_device *d)
+{
+    u64 end;
+
+    if (!cfg_has(n, "reg")) {
+        if (place == NULL)
+            cfg_report(n, "reg", "reg: missing; \"%s\" has no default place", d->compatible);
+        else
+            reg = (struct cfg_window){ place->base, place->size };
+    } else if (place != NULL && reg.size != place->size) {
+        cfg_report_value(n, "reg", "the size of \"%s\" must be 0x%lx", d->compatible, place->size);
+        return;
+    } else if (place != NULL && !place->movable && reg.base != place->base) {
+        cfg_report_value(n, "reg", "\"%s\" must be at 0x%lx", d->compatible, place->base);
+        return;
+    } else if (!is_pow2(reg.size) || !is_aligned(reg.base, reg.size)) {
+        cfg_report_value(n, "reg", "the size must be a power of two and the address a multiple of it");
+        return;
+    } else if (add_wraps(reg.base, reg.size, &end) || end > GUEST_SPACE_SIZE) {
+        cfg_report_value(n, "reg", "must end at 0x%lx or below", GUEST_SPACE_SIZE);
+        return;
+    }
+    d->base = reg.base;
+    d->size = reg.size;
+}
+
+static void set_irq(const struct cfg_node *n, const struct guest_device *place, u32 irq, u32 nr_spis,
+                    struct cfg_device *d)
+{
+    d->irq = irq;
+    if (irq == IRQ_ABSENT) {
+        if (place != NULL && place->irq != CFG_IRQ_DEFAULT && !cfg_has(n, "interrupts"))
+            d->irq = place->irq;
+    } else if (place != NULL && place->irq == CFG_IRQ_DEFAULT) {
+        cfg_report_value(n, "interrupts", "\"%s\" has no interrupt", d->compatible);
+        d->irq = CFG_IRQ_DEFAULT;
+    } else if (nr_spis != 0 && irq >= nr_spis) {
+        cfg_report_value(n, "interrupts", "must be below the VM's number of SPIs, %u", nr_spis);
+        d->irq = CFG_IRQ_DEFAULT;
+    }
+}
+
+/* On a mistake that leaves nothing to check further, d->compatible stays NULL. */
+static void read_device(const struct cfg_node *n, const char *const *known, u32 nr_spis, struct cfg_device *d)
+{
+    struct device_props p = { .irq = IRQ_ABSENT };
+    const struct guest_device *place;
+    u32 errors_before = n->errors->count;
+
+    *d = (struct cfg_device){
+        .node = cfg_node_name(n), .irq = CFG_IRQ_DEFAULT, .fdt = n->blob, .fdt_node = n->offset
+    };
+    (void)schema_only_child(n, NULL);
+    schema_read(n, &device_rules, &p);
+    if (p.compatible == NULL)
+        return;
+    if (!is_known(known, p.compatible)) {
+        report_unknown_model(n, known);
+        return;
+    }
+    d->compatible = p.compatible;
+    place = guest_device_find(p.compatible);
+    if (n->errors->count != errors_before)
+        return;
+    set_window(n, place, p.reg, d);
+    set_irq(n, place, p.irq, nr_spis, d);
+}
+
+static void read_all(const struct cfg_node *devices, const char *const *known, struct cfg_vm *vm)
+{
+    struct node_rules nothing = { NULL, 0 };
+    int child;
+
+    schema_read(devices, &nothing, NULL);
+    fdt_for_each_subnode(child, devices->blob, devices->offset)
+    {
+        struct cfg_node n;
+
+        if (vm->device_count == CFG_MAX_DEVICES) {
+            cfg_report(devices, NULL, "too many devices; at most %u", CFG_MAX_DEVICES);
+            return;
+        }
+        cfg_node_child(&n, devices, child);
+        read_device(&n, known, vm->nr_spis, &vm->device[vm->device_count++]);
+    }
+}
+
+static void add_defaults(const char *const *known, struct cfg_vm *vm)
+{
+    for (u32 i = 0; i < guest_device_count; i++) {
+        const struct guest_device *g = &guest_devices[i];
+
+        if ((g->when == GUEST_ALWAYS || (g->when == GUEST_WITH_FIRMWARE && vm->firmware.name != NULL)) &&
+            is_known(known, g->compatible))
+            vm->device[vm->device_count++] = (struct cfg_device){
+                .node = g->node,
+                .compatible = g->compatible,
+                .base = g->base,
+                .size = g->size,
+                .irq = g->irq,
+                .fdt = NULL,
+                .fdt_node = -1,
+            };
+    }
+}
+
+/* The node of a device for a message: the default set has none, so the VM's. */
+static void device_node(const struct cfg_node *vm_node, const struct cfg_device *d, struct cfg_node *n)
+{
+    *n = *vm_node;
+    if (d->fdt != NULL) {
+        struct cfg_node devices;
+
+        cfg_node_child(&devices, vm_node, fdt_subnode_offset(vm_node->blob, vm_node->offset, "devices"));
+        cfg_node_child(n, &devices, d->fdt_node);
+    }
+}
+
+static void check_overlap(const struct cfg_node *n, const struct cfg_device *d, const char *what, u64 base,
+                          u64 size)
+{
+    if (ranges_overlap(d->base, d->size, base, size))
+        cfg_report(n, "reg", "0x%lx-0x%lx (%s) overlaps %s at 0x%lx-0x%lx", d->base, d->base + d->size - 1,
+                   d->compatible, what, base, base + size - 1);
+}
+
+static void check_places(const struct cfg_node *vm_node, const struct cfg_vm *vm)
+{
+    u64 gic_end = GUEST_GICR_BASE + GUEST_GICR_SIZE * (vm->vcpu_count != 0 ? vm->vcpu_count : 1);
+
+    for (u32 i = 0; i < vm->device_count; i++) {
+        const struct cfg_device *d = &vm->device[i];
+        const struct guest_device *place = d->compatible != NULL ? guest_device_find(d->compatible) : NULL;
+        struct cfg_node n;
+
+        device_node(vm_node, d, &n);
+        check_overlap(&n, d, "the interrupt controller", GUEST_GICD_BASE, gic_end - GUEST_GICD_BASE);
+        if (place == NULL || place->base != GUEST_FLASH_BASE)
+            check_overlap(&n, d, "flash", GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE);
+        check_overlap(&n, d, "memory", GUEST_RAM_BASE, vm->mem_size);
+        for (u32 j = 0; j < i; j++) {
+            check_overlap(&n, d, vm->device[j].node, vm->device[j].base, vm->device[j].size);
+            if (d->irq != CFG_IRQ_DEFAULT && d->irq == vm->device[j].irq)
+                cfg_report(&n, "interrupts", "SPI %u is also that of %.31s", d->irq, vm->device[j].node);
+        }
+    }
+}
+
+void cfg_read_devices(const struct cfg_node *vm_node, int devices, const char *const *known,
+                      struct cfg_vm *vm)
+{
+    if (devices >= 0) {
+        struct cfg_node n;
+
+        cfg_node_child(&n, vm_node, devices);
+        read_all(&n, known, vm);
+    } else {
+        add_defaults(known, vm);
+    }
+    check_places(vm_node, vm);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/guest_map.h"
+
+#include <string.h>
+
+const struct guest_device guest_devices[] = {
+    { "arm,pl011", "serial", GUEST_ALWAYS, true, 0x09000000, 0x1000, 1 },
+    { "arm,pl031", "rtc", GUEST_ALWAYS, true, 0x09010000, 0x1000, 2 },
+    { "cfi-flash", "flash", GUEST_WITH_FIRMWARE, false, GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE,
+      CFG_IRQ_DEFAULT },
+};
+
+const u32 guest_device_count = ARRAY_SIZE(guest_devices);
+
+const struct guest_device *guest_device_find(const char *compatible)
+{
+    for (u32 i = 0; i < guest_device_count; i++) {
+        if (strcmp(guest_devices[i].compatible, compatible) == 0)
+            return &guest_devices[i];
+    }
+    return NULL;
+}

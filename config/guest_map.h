@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guest's machine, as far as the configuration must know it: a subset of QEMU's virt board at
+ * the same addresses. */
+#ifndef CONFIG_GUEST_MAP_H
+#define CONFIG_GUEST_MAP_H
+
+#include "config/config.h"
+
+#define GUEST_GICD_BASE 0x08000000UL
+#define GUEST_GICD_SIZE 0x00010000UL
+#define GUEST_GICR_BASE 0x080a0000UL
+#define GUEST_GICR_SIZE 0x00020000UL /* of each vCPU */
+#define GUEST_RAM_MAX (255UL * SZ_1G)
+#define GUEST_SPACE_SIZE (1UL << 40) /* devices may lie above RAM up to here */
+
+enum guest_default { GUEST_ON_REQUEST, GUEST_ALWAYS, GUEST_WITH_FIRMWARE };
+
+/* A device model's place on the board. */
+struct guest_device {
+    const char *compatible;
+    const char *node; /* its node's name where it comes without being asked for */
+    enum guest_default when;
+    bool movable; /* `reg` may place it elsewhere */
+    u64 base, size;
+    u32 irq; /* SPI, or CFG_IRQ_DEFAULT: has none */
+};
+
+extern const struct guest_device guest_devices[];
+extern const u32 guest_device_count;
+
+/* The entry, or NULL: a model that the board has no place for, so its node must say `reg`. */
+const struct guest_device *guest_device_find(const char *compatible);
+
+#endif

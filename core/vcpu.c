@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtual CPUs as tasks. The task's body is the guest: the vectors enter and leave it, and come here
+ * for whatever `work` says. */
+#include "core/vcpu.h"
+
+#include <stdarg.h>
+
+#include "arch/cpu.h"
+#include "arch/time.h"
+#include "arch/vcpu.h"
+#include "core/heap.h"
+#include "core/log.h"
+#include "core/percpu.h"
+#include "core/sched.h"
+#include "core/virq.h"
+#include "core/vm.h"
+#include "lib/fmt.h"
+
+#define VCPU_QUIET_POLL_NS 50000UL
+
+static void vcpu_main(void *arg)
+{
+    struct vcpu *v = arg;
+
+    (void)arch_irq_save();
+    /* Off until started: the first pass through vcpu_do_work() waits for the power. */
+    __atomic_fetch_or(&v->work, WORK_RESET, __ATOMIC_RELAXED);
+    arch_vcpu_enter(v);
+}
+
+enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out)
+{
+    struct vcpu *v = heap_alloc(sizeof(*v));
+    enum kerr e;
+
+    if (v == NULL)
+        return K_NOMEM;
+    v->vm = vm;
+    v->id = id;
+    v->task.vcpu = v;
+    e = task_init(&v->task, vm->name, cpu, prio, vcpu_main, v);
+    if (e != K_OK) {
+        heap_free(v, sizeof(*v));
+        return e;
+    }
+    arch_vcpu_init(v);
+    *out = v;
+    return K_OK;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    while (!task_quiet(&v->task)) /* on its last steps into task_block() */
+        (void)task_block_until(arch_ticks() + time_ns_to_ticks(VCPU_QUIET_POLL_NS));
+    task_destroy(&v->task);
+    heap_free(v, sizeof(*v));
+}
+
+void vcpu_request(struct vcpu *v, u32 work)
+{
+    struct task *t = &v->task;
+
+    if ((__atomic_fetch_or(&v->work, work, __ATOMIC_SEQ_CST) & work) == work)
+        return; /* asked before: whoever did has kicked or woken it */
+    if (t == task_current())
+        return;
+    task_wake(t);
+    if (__atomic_load_n(&percpu[t->cpu].current, __ATOMIC_SEQ_CST) == t)
+        arch_kick(t->cpu);
+}
+
+static u32 work_of(const struct vcpu *v) { return __atomic_load_n(&v->work, __ATOMIC_SEQ_CST); }
+
+static void clear_work(struct vcpu *v, u32 work) { __atomic_fetch_and(&v->work, ~work, __ATOMIC_SEQ_CST); }
+
+static void set_parked(struct vcpu *v, bool parked)
+{
+    __atomic_store_n(&v->parked, parked ? 1 : 0, __ATOMIC_SEQ_CST);
+    if (parked)
+        vm_ended(v->vm);
+}
+
+/* WORK_STOP, WORK_PAUSE: out of the guest, out of this CPU, until both are gone. Whoever sees `parked`
+ * may change the registers in memory. */
+static void park(struct vcpu *v)
+{
+    sched_drop_vcpu(v);
+    set_parked(v, true);
+    while ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0) {
+        task_block();
+        sched_drop_vcpu(v); /* the switch back loaded it */
+    }
+    set_parked(v, false);
+    sched_take_vcpu(v);
+    __atomic_fetch_or(&v->work, WORK_RESET, __ATOMIC_RELAXED); /* its power may be another now */
+}
+
+/* PSCI: off until CPU_ON, then from its entry point. */
+static void reset_point(struct vcpu *v)
+{
+    u32 pending = VCPU_ON_PENDING;
+
+    while (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) == VCPU_OFF) {
+        if ((work_of(v) & WORK_STOP) != 0)
+            return; /* parks, and comes back */
+        sched_drop_vcpu(v);
+        task_block();
+    }
+    clear_work(v, WORK_RESET);
+    if (__atomic_compare_exchange_n(&v->power, &pending, VCPU_ON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        sched_drop_vcpu(v);
+        arch_vcpu_reset(v, v->start_entry, v->start_arg);
+    }
+    sched_take_vcpu(v);
+    arch_vcpu_resume(v);
+}
+
+void vcpu_do_work(struct vcpu *v)
+{
+    u32 work = work_of(v);
+
+    if (likely((work & ~(u32)WORK_IRQ) == 0)) {
+        clear_work(v, WORK_IRQ);
+        virq_flush(v);
+    } else if ((work & (WORK_STOP | WORK_PAUSE)) != 0) {
+        park(v);
+    } else if ((work & WORK_RESET) != 0) {
+        reset_point(v);
+    } else if ((work & WORK_HOLD) != 0) {
+        clear_work(v, WORK_HOLD);
+        virq_hold_point(v);
+    } else {
+        clear_work(v, WORK_RESCHED);
+        sched_reschedule();
+    }
+}
+
+void vcpu_wait_for_interrupt(struct vcpu *v)
+{
+    while ((work_of(v) & ~(u32)WORK_IRQ) == 0 && !virq_pending(v))
+        task_block();
+}
+
+void vcpu_crash(struct vcpu *v, const char *reason, ...)
+{
+    char text[80];
+    va_list ap;
+
+    va_start(ap, reason);
+    (void)fmt_vsn(text, sizeof(text), reason, ap);
+    va_end(ap);
+    log_error("vm %s: %s", v->vm->name, text);
+    arch_vcpu_dump(v);
+    vm_end(v->vm, VM_END_CRASH, text);
+}

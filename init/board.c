@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "init/board.h"
+
+#include <libfdt.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "lib/bits.h"
+
+#define DTB_MAX SZ_2M
+#define DEPTH_MAX 8
+
+static u64 cells(const fdt32_t *p, u32 n)
+{
+    u64 v = 0;
+
+    for (u32 i = 0; i < n; i++)
+        v = v << 32 | fdt32_to_cpu(p[i]);
+    return v;
+}
+
+/* A node while the tree is walked, with the cell counts that its parent sets. */
+struct at {
+    const void *dtb;
+    int node;
+    u32 address_cells, size_cells;
+};
+
+/* Entry i of a node's reg. Buses between here and the root map addresses one to one on the boards
+ * that Keel knows. */
+static bool reg(const struct at *at, u32 i, u64 *base, u64 *size)
+{
+    u32 each = at->address_cells + at->size_cells;
+    int len;
+    const fdt32_t *p = fdt_getprop(at->dtb, at->node, "reg", &len);
+
+    if (p == NULL || at->address_cells - 1 > 1 || at->size_cells > 2 || (u32)len / 4 < (i + 1) * each)
+        return false;
+    *base = cells(p + i * each, at->address_cells);
+    if (size != NULL)
+        *size = cells(p + i * each + at->address_cells, at->size_cells);
+    return true;
+}
+
+static u32 prop_u32(const void *dtb, int node, const char *name, u32 otherwise)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(dtb, node, name, &len);
+
+    return p != NULL && len >= 4 ? fdt32_to_cpu(*p) : otherwise;
+}
+
+/* INTID of interrupt i in a GIC's three cells. */
+static bool gic_interrupt(const void *dtb, int node, u32 i, u32 *intid, bool *edge)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(dtb, node, "interrupts", &len);
+
+    if (p == NULL || (u32)len / 12 <= i)
+        return false;
+    p += i * 3;
+    *intid = fdt32_to_cpu(p[1]) + (fdt32_to_cpu(p[0]) == 0 ? 32 : 16);
+    if (edge != NULL)
+        *edge = (fdt32_to_cpu(p[2]) & 3) != 0;
+    return true;
+}
+
+static bool enabled(const void *dtb, int node)
+{
+    const char *s = fdt_getprop(dtb, node, "status", NULL);
+
+    return s == NULL || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
+}
+
+static void read_uart(const struct at *at, struct board_uart *u)
+{
+    if (!reg(at, 0, &u->base, NULL))
+        return;
+    u->reg_shift = prop_u32(at->dtb, at->node, "reg-shift", 0);
+    u->io_width = prop_u32(at->dtb, at->node, "reg-io-width", 1);
+    (void)gic_interrupt(at->dtb, at->node, 0, &u->irq, &u->edge);
+    u->compatible = fdt_getprop(at->dtb, at->node, "compatible", NULL);
+}
+
+/* The node that `path`, a path or an alias, names. */
+static struct at find(const void *dtb, const char *path, int len)
+{
+    struct at at = { .dtb = dtb, .node = fdt_path_offset_namelen(dtb, path, len) };
+    int parent = at.node > 0 ? fdt_parent_offset(dtb, at.node) : -1;
+
+    if (parent >= 0) {
+        at.address_cells = prop_u32(dtb, parent, "#address-cells", 2);
+        at.size_cells = prop_u32(dtb, parent, "#size-cells", 1);
+    }
+    return at;
+}
+
+enum kerr board_console(const void *dtb, struct board *b)
+{
+    const char *path, *colon;
+    int chosen;
+
+    if (fdt_check_header(dtb) != 0 || fdt_totalsize(dtb) > DTB_MAX)
+        return K_INVAL;
+    b->dtb = dtb;
+    chosen = fdt_path_offset(dtb, "/chosen");
+    path = chosen >= 0 ? fdt_getprop(dtb, chosen, "stdout-path", NULL) : NULL;
+    b->bootargs = chosen >= 0 ? fdt_getprop(dtb, chosen, "bootargs", NULL) : NULL;
+    if (b->bootargs == NULL)
+        b->bootargs = "";
+    if (path != NULL) { /* options may follow a colon */
+        struct at at;
+
+        colon = strchr(path, ':');
+        at = find(dtb, path, colon != NULL ? (int)(colon - path) : (int)strlen(path));
+        if (at.node > 0)
+            read_uart(&at, &b->uart[0]);
+    }
+    return K_OK;
+}
+
+static void add_range(struct boot_ram *list, u32 *count, u64 base, u64 size)
+{
+    if (size == 0 || *count == BOARD_RANGES)
+        return;
+    list[*count] = (struct boot_ram){ base, size };
+    (*count)++;
+}
+
+static void parse_memory(struct board *b, const struct at *at)
+{
+    u64 base, size;
+
+    for (u32 i = 0; reg(at, i, &base, &size); i++)
+        add_range(b->ram, &b->ram_count, align_up(base, PAGE_SIZE),
+                  align_down(base + size, PAGE_SIZE) - align_up(base, PAGE_SIZE));
+}
+
+static void parse_cpu(struct board *b, const struct at *at)
+{
+    u64 mpidr;
+
+    if (b->cpu_count < MAX_CPUS && reg(at, 0, &mpidr, NULL))
+        b->mpidr[b->cpu_count++] = mpidr & 0xff00ffffffUL;
+}
+
+static void parse_gic(struct board *b, const struct at *at)
+{
+    struct gic_params *g = &b->gic;
+    u32 regions = prop_u32(at->dtb, at->node, "#redistributor-regions", 1);
+
+    if (!reg(at, 0, &g->gicd, &g->gicd_size))
+        return;
+    for (u32 i = 0; i < regions && i < ARRAY_SIZE(g->gicr); i++)
+        if (reg(at, 1 + i, &g->gicr[i], &g->gicr_size[i]))
+            g->gicr_count++;
+    g->gicr_stride = prop_u32(at->dtb, at->node, "redistributor-stride", 0);
+    (void)gic_interrupt(at->dtb, at->node, 0, &g->maintenance_irq, NULL);
+}
+
+static void parse_timer(struct board *b, const struct at *at)
+{
+    (void)gic_interrupt(at->dtb, at->node, 2, &b->irq_vtimer, NULL);
+    (void)gic_interrupt(at->dtb, at->node, 3, &b->irq_htimer, NULL);
+}
+
+static void parse_pci(struct board *b, const struct at *at)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(at->dtb, at->node, "ranges", &len);
+
+    if (!reg(at, 0, &b->ecam, NULL))
+        return;
+    for (; p != NULL && len >= 28; p += 7, len -= 28) /* 3 + 2 + 2 cells; space code 2: 32-bit memory */
+        if ((fdt32_to_cpu(p[0]) >> 24 & 3) == 2 && b->pci_window == 0)
+            b->pci_window = cells(p + 3, 2);
+}
+
+static void parse_rtc(struct board *b, const struct at *at) { (void)reg(at, 0, &b->rtc, NULL); }
+
+static void parse_psci(struct board *b, const struct at *at)
+{
+    const char *method = fdt_getprop(at->dtb, at->node, "method", NULL);
+
+    b->psci_smc = method != NULL && strcmp(method, "smc") == 0;
+}
+
+/* What is looked for, by device_type or by compatible. */
+static const struct {
+    bool by_type;
+    const char *value;
+    void (*parse)(struct board *b, const struct at *at);
+} wanted[] = {
+    { true, "memory", parse_memory },
+    { true, "cpu", parse_cpu },
+    { false, "arm,gic-v3", parse_gic },
+    { false, "arm,armv8-timer", parse_timer },
+    { false, "arm,psci-0.2", parse_psci },
+    { false, "pci-host-ecam-generic", parse_pci },
+    { false, "arm,pl031", parse_rtc },
+};
+
+static void parse_node(struct board *b, const struct at *at)
+{
+    int type_len, compatible_len;
+    const char *type = fdt_getprop(at->dtb, at->node, "device_type", &type_len);
+    const char *compatible = fdt_getprop(at->dtb, at->node, "compatible", &compatible_len);
+
+    for (u32 i = 0; i < ARRAY_SIZE(wanted); i++) {
+        const char *list = wanted[i].by_type ? type : compatible;
+        int len = wanted[i].by_type ? type_len : compatible_len;
+
+        if (list != NULL && fdt_stringlist_contains(list, len, wanted[i].value) && enabled(at->dtb, at->node))
+            wanted[i].parse(b, at);
+    }
+}
+
+/* One pass: libfdt finds a node's parent only by another. */
+static void parse_tree(struct board *b)
+{
+    struct {
+        u32 address_cells, size_cells;
+    } level[DEPTH_MAX] = { { 2, 1 } };
+    int depth = 0;
+
+    for (int node = 0; node >= 0 && depth >= 0; node = fdt_next_node(b->dtb, node, &depth)) {
+        struct at at = { .dtb = b->dtb, .node = node };
+
+        if (depth + 1 >= DEPTH_MAX)
+            continue;
+        level[depth + 1].address_cells = prop_u32(b->dtb, node, "#address-cells", 2);
+        level[depth + 1].size_cells = prop_u32(b->dtb, node, "#size-cells", 1);
+        at.address_cells = level[depth].address_cells;
+        at.size_cells = level[depth].size_cells;
+        parse_node(b, &at);
+    }
+}
+
+static void parse_reserved(struct board *b)
+{
+    u64 base, size;
+    int node, parent = fdt_path_offset(b->dtb, "/reserved-memory");
+
+    for (int i = 0; i < fdt_num_mem_rsv(b->dtb); i++)
+        if (fdt_get_mem_rsv(b->dtb, i, &base, &size) == 0)
+            add_range(b->reserved, &b->reserved_count, base, size);
+    if (parent >= 0)
+        fdt_for_each_subnode(node, b->dtb, parent) {
+            struct at at = { b->dtb, node, prop_u32(b->dtb, parent, "#address-cells", 2),
+                             prop_u32(b->dtb, parent, "#size-cells", 1) };
+
+            for (u32 i = 0; reg(&at, i, &base, &size); i++)
+                add_range(b->reserved, &b->reserved_count, base, size);
+        }
+    add_range(b->reserved, &b->reserved_count, (uintptr_t)b->dtb, fdt_totalsize(b->dtb));
+    add_range(b->reserved, &b->reserved_count, b->bundle, b->bundle_size);
+}
+
+static u64 prop_addr(const void *dtb, int node, const char *name)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(dtb, node, name, &len);
+
+    return p == NULL ? 0 : cells(p, len == 8 ? 2 : 1);
+}
+
+static const char *missing(const struct board *b)
+{
+    if (b->ram_count == 0)
+        return "memory";
+    if (b->cpu_count == 0)
+        return "CPUs";
+    if (b->gic.gicd == 0 || b->gic.gicr_count == 0 || b->gic.maintenance_irq == 0)
+        return "arm,gic-v3 interrupt controller with a maintenance interrupt";
+    if (b->irq_vtimer == 0 || b->irq_htimer == 0)
+        return "arm,armv8-timer with a virtual and a hypervisor interrupt";
+    return NULL;
+}
+
+enum kerr board_parse(struct board *b)
+{
+    int node = fdt_path_offset(b->dtb, "/chosen");
+    struct at serial1;
+
+    if (node >= 0) {
+        u64 end = prop_addr(b->dtb, node, "linux,initrd-end");
+
+        b->bundle = prop_addr(b->dtb, node, "linux,initrd-start");
+        b->bundle_size = end > b->bundle ? end - b->bundle : 0;
+    }
+    parse_tree(b);
+    parse_reserved(b);
+    if (fdt_get_alias(b->dtb, "serial1") != NULL) {
+        serial1 = find(b->dtb, "serial1", 7);
+        if (serial1.node > 0)
+            read_uart(&serial1, &b->uart[1]);
+    }
+    if (missing(b) != NULL) {
+        log_error("board: the device tree has no %s", missing(b));
+        return K_UNSUPPORTED;
+    }
+    return K_OK;
+}
+
+static size_t word_length(const char *p)
+{
+    size_t n = 0;
+
+    while (p[n] != '\0' && p[n] != ' ')
+        n++;
+    return n;
+}
+
+const char *board_arg(const struct board *b, const char *word, char *buf, size_t size)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = b->bootargs; *p != '\0';) {
+        size_t len = word_length(p);
+
+        if (len >= n && strncmp(p, word, n) == 0 && (len == n || p[n] == '=')) {
+            size_t skip = len == n ? n : n + 1;
+            size_t take = min_u64(len - skip, size - 1);
+
+            memcpy(buf, p + skip, take);
+            buf[take] = '\0';
+            return buf;
+        }
+        p += len;
+        while (*p == ' ')
+            p++;
+    }
+    return NULL;
+}
+
+bool board_has_arg(const struct board *b, const char *word)
+{
+    char buf[2];
+
+    return board_arg(b, word, buf, sizeof(buf)) != NULL;
+}

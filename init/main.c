@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where everything is joined: from the device tree to running guests. Boot CPU, boot stack. */
+#include <string.h>
+
+#include "arch/arm64/arm64.h"
+#include "arch/arm64/stage2.h"
+#include "arch/gich.h"
+#include "arch/irq.h"
+#include "arch/time.h"
+#include "config/config.h"
+#include "core/frames.h"
+#include "core/log.h"
+#include "core/sched.h"
+#include "drivers/console.h"
+#include "drivers/pvpanic.h"
+#include "drivers/rtc.h"
+#include "drivers/uart.h"
+#include "init/board.h"
+#include "init/facts.h"
+#include "init/models.h"
+#include "irq/host.h"
+#include "lib/bits.h"
+#include "lib/checked.h"
+#include "lib/fmt.h"
+#include "lib/panic.h"
+#include "shell/shell.h"
+#include "vmm/vmm.h"
+
+#define UART_WINDOW SZ_4K
+#define ECAM_BUS0 0x100000UL
+#define CPU_START_TIMEOUT_NS 2000000000UL
+#define PUT_TRIES 1000000U
+
+void boot_main(const void *dtb);
+
+static struct board board;
+static struct cfg_machine machine;
+static struct uart console_uart, log_uart;
+
+/* Boot messages, polled, until the console thread is there; then the second UART's, where the log has one. */
+static void polled_put(const struct uart *u, const char *p, size_t n)
+{
+    for (u32 i = 0; i < PUT_TRIES && n > 0; i++) {
+        size_t done = u->drv->put(u->base, p, n);
+
+        p += done;
+        n -= done;
+    }
+}
+
+static void early_sink(enum log_level level, const char *text, size_t len)
+{
+    (void)level;
+    polled_put(&console_uart, text, len);
+}
+
+static void second_uart_sink(enum log_level level, const char *text, size_t len)
+{
+    (void)level;
+    polled_put(&log_uart, text, len);
+}
+
+static bool uart_open(const struct board_uart *b, struct uart *u)
+{
+    u->drv = b->compatible != NULL ? uart_find(b->compatible) : NULL;
+    if (u->drv == NULL)
+        return false;
+    u->base = b->base;
+    u->irq = b->irq;
+    u->drv->init(u->base, b->reg_shift, b->io_width);
+    return true;
+}
+
+static void early_console(void)
+{
+    if (board.uart[0].compatible == NULL || mmu_early_device(board.uart[0].base) == NULL)
+        return;
+    if (uart_open(&board.uart[0], &console_uart) && !board_has_arg(&board, "quiet"))
+        log_set_sink(early_sink);
+}
+
+/* Adds [base, end) to the allocator, less what is reserved. Each reservation cuts a range in two at most. */
+static void add_free(u64 base, u64 end, u32 from)
+{
+    for (u32 i = from; i < board.reserved_count; i++) {
+        u64 r = align_down(board.reserved[i].base, PAGE_SIZE);
+        u64 r_end = align_up(board.reserved[i].base + board.reserved[i].size, PAGE_SIZE);
+
+        if (!ranges_overlap(base, end - base, r, r_end - r))
+            continue;
+        if (base < r)
+            add_free(base, r, i + 1);
+        if (end > r_end)
+            add_free(r_end, end, i + 1);
+        return;
+    }
+    if (end > base)
+        frames_add(HPA(base), end - base);
+}
+
+static void reserve(u64 base, u64 size)
+{
+    if (board.reserved_count == BOARD_RANGES)
+        panic("board: more than %u reserved ranges", BOARD_RANGES);
+    board.reserved[board.reserved_count++] = (struct boot_ram){ base, size };
+}
+
+/* A place for the allocator's bitmaps: behind the image, or else the first gap that holds them. */
+static u64 find_room(u64 size)
+{
+    for (u32 i = 0; i < board.ram_count; i++) {
+        u64 at = board.ram[i].base, end = at + board.ram[i].size;
+        bool moved = true;
+
+        while (moved && at + size <= end) {
+            moved = false;
+            for (u32 j = 0; j < board.reserved_count; j++)
+                if (ranges_overlap(at, size, board.reserved[j].base, board.reserved[j].size)) {
+                    at = align_up(board.reserved[j].base + board.reserved[j].size, PAGE_SIZE);
+                    moved = true;
+                }
+        }
+        if (at + size <= end)
+            return at;
+    }
+    panic("no room for the frame allocator's %#lx bytes", size);
+}
+
+static void memory_init(void)
+{
+    u64 low = ~0UL, high = 0, meta, meta_size;
+    enum kerr e;
+
+    for (u32 i = 0; i < board.ram_count; i++) {
+        low = min_u64(low, board.ram[i].base);
+        high = max_u64(high, board.ram[i].base + board.ram[i].size);
+        if (!mmu_early_ram(board.ram[i].base, board.ram[i].size))
+            panic("RAM at %#lx does not fit the boot map", board.ram[i].base);
+    }
+    reserve((uintptr_t)_start_image, (u64)(_end - _start_image));
+    meta_size = align_up(frames_meta_size(HPA(low), HPA(high)), PAGE_SIZE);
+    meta = find_room(meta_size);
+    reserve(meta, meta_size);
+    frames_init(HPA(low), HPA(high), (void *)(uintptr_t)meta);
+    for (u32 i = 0; i < board.ram_count; i++)
+        add_free(board.ram[i].base, board.ram[i].base + board.ram[i].size, 0);
+
+    e = mmu_init(board.ram, board.ram_count);
+    for (u32 i = 0; i < ARRAY_SIZE(board.uart) && e == K_OK; i++)
+        if (board.uart[i].compatible != NULL)
+            e = mmu_map_device(HPA(board.uart[i].base), UART_WINDOW);
+    if (e == K_OK)
+        e = mmu_map_device(HPA(board.gic.gicd), board.gic.gicd_size);
+    for (u32 i = 0; i < board.gic.gicr_count && e == K_OK; i++)
+        e = mmu_map_device(HPA(board.gic.gicr[i]), board.gic.gicr_size[i]);
+    if (e == K_OK && board.rtc != 0)
+        e = mmu_map_device(HPA(board.rtc), PAGE_SIZE);
+    if (e != K_OK)
+        panic("no memory for Keel's own map: %s", kerr_str(e));
+    mmu_enter();
+}
+
+static void failure_report_init(void)
+{
+    if (board.ecam == 0 || board.pci_window == 0 || board.pci_window >> 32 != 0)
+        return;
+    if (mmu_map_device(HPA(board.ecam), ECAM_BUS0) == K_OK && pvpanic_find(board.ecam, (u32)board.pci_window) &&
+        mmu_map_device(HPA(board.pci_window), PAGE_SIZE) == K_OK)
+        arch_failure_report = pvpanic_report;
+}
+
+/* Logical CPU 0 is this one; the others follow in the tree's order. */
+static void start_cpus(void)
+{
+    u64 deadline;
+    u32 n = 1, online = 1;
+
+    for (u32 i = 0; i < board.cpu_count; i++)
+        if (board.mpidr[i] != percpu[0].arch.mpidr)
+            percpu[n++].arch.mpidr = board.mpidr[i];
+    for (u32 i = 1; i < n; i++) {
+        int r = arch_cpu_start(i);
+
+        if (r != 0)
+            panic("CPU %u (affinity %#lx): firmware refuses to start it: %d", i, percpu[i].arch.mpidr, r);
+    }
+    deadline = arch_ticks() + time_ns_to_ticks(CPU_START_TIMEOUT_NS);
+    while (online < n && arch_ticks() < deadline) {
+        if (__atomic_load_n(&percpu[online].online, __ATOMIC_ACQUIRE) != 0)
+            online++;
+        else
+            arch_relax();
+    }
+    if (online < n)
+        panic("CPU %u (affinity %#lx) did not come up", online, percpu[online].arch.mpidr);
+    cpu_count = n;
+}
+
+static void config_error(void *arg, const char *node, const char *property, const char *text)
+{
+    (void)arg;
+    log_error("config: %s%s%s: %s", node, property != NULL ? " " : "", property != NULL ? property : "", text);
+}
+
+static void configure(void)
+{
+    struct cfg_errors errors = { .report = config_error };
+    struct frames_stats memory;
+
+    if (board.bundle_size == 0) {
+        log_warn("no bundle: pass what `keel pack` made as the initrd; there is only the shell now");
+        return;
+    }
+    frames_get_stats(&memory);
+    if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, &machine, &errors) !=
+            K_OK ||
+        config_check_host(&machine, cpu_count, memory.free_pages * PAGE_SIZE, &errors) != K_OK) {
+        log_error("config: %u error%s: no VM is started", errors.count, errors.count == 1 ? "" : "s");
+        console_flush();
+        if (board_has_arg(&board, "quiet"))
+            arch_power_off(true);
+        memset(&machine, 0, sizeof(machine));
+    }
+}
+
+static void say_hello(void)
+{
+    struct frames_stats memory;
+
+    frames_get_stats(&memory);
+    log_info("Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, %u VMIDs, GICv3 with %u list registers",
+             KEEL_VERSION, board.cpu_count, board.cpu_count == 1 ? "" : "s", memory.free_pages >> (20 - PAGE_SHIFT),
+             stage2_ipa_bits(), stage2_vmids(), gich_lr_count);
+    log_info("CPU %#x: Spectre v2: %s; Spectre-BHB: %s", percpu[0].arch.midr, percpu[0].arch.spectre_v2,
+             percpu[0].arch.spectre_bhb);
+}
+
+static void services(void)
+{
+    bool quiet = board_has_arg(&board, "quiet");
+    enum kerr e = K_OK;
+
+    if (console_uart.drv != NULL) {
+        e = console_init(&console_uart, quiet);
+        if (e == K_OK)
+            e = host_irq_attach(console_uart.irq, board.uart[0].edge, 0, "console", console_irq);
+        log_set_flush(console_flush);
+    }
+    if (log_uart.drv != NULL)
+        log_set_sink(second_uart_sink);
+    if (e == K_OK)
+        e = vmm_init(&machine, vdev_models);
+    if (e == K_OK)
+        e = shell_init(&shell_facts);
+    if (e != K_OK)
+        panic("services do not start: %s", kerr_str(e));
+}
+
+void boot_main(const void *dtb)
+{
+    char level[4];
+    u64 n;
+    enum kerr e;
+
+    cpu_early_init();
+    cpu_count = 1;
+    if (board_console(dtb, &board) != K_OK)
+        for (;;) /* no device tree, so no console to say it on */
+            arch_wait();
+    if (board_arg(&board, "loglevel", level, sizeof(level)) != NULL && parse_u64(level, &n) && n <= LOG_DEBUG)
+        log_set_level((enum log_level)n);
+    early_console();
+    if (board_parse(&board) != K_OK)
+        panic("this board cannot be used");
+    psci_init(board.psci_smc);
+    irq_vtimer = board.irq_vtimer;
+    irq_htimer = board.irq_htimer;
+    stage2_init();
+    memory_init();
+    failure_report_init();
+    if (board_arg(&board, "log", level, sizeof(level)) != NULL && uart_open(&board.uart[1], &log_uart))
+        log_set_sink(second_uart_sink);
+    e = gic_init(&board.gic);
+    if (e != K_OK)
+        panic("this CPU has no GICv3 system registers");
+    cpu_init_el2();
+    idregs_init();
+    if (board.rtc != 0)
+        rtc_init(board.rtc);
+    say_hello();
+    start_cpus();
+    configure();
+    services();
+    mmu_seal();
+    sched_idle_loop();
+}

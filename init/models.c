@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "init/models.h"
+
+#include "vdev/flash/cfi_flash.h"
+#include "vdev/gic/gic.h"
+#include "vdev/rtc/pl031.h"
+#include "vdev/uart/pl011.h"
+
+const struct vdev_model *const vdev_models[] = {
+    &gic_model,
+    &pl011_model,
+    &pl031_model,
+    &cfi_flash_model,
+    NULL,
+};
+
+const char *const known_devices[] = { "arm,pl011", "arm,pl031", "cfi-flash", NULL };

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What only the vCPU's own CPU does: takes the inbox in and moves interrupts between the shared state
+ * and list registers. */
+#include "arch/guest_events.h"
+#include "irq/inject/vgic_state.h"
+
+#define LR_PINTID_FIELD LR_PINTID(~0UL)
+
+static inline u64 lr_get(const struct vgic_cpu *vc, u32 i)
+{
+    return likely(vgic_resident(vc)) ? arch_lr_read(i) : vc->lr[i];
+}
+
+static inline void lr_set(struct vgic_cpu *vc, u32 i, u64 lr)
+{
+    if (likely(vgic_resident(vc)))
+        arch_lr_write(i, lr);
+    else
+        vc->lr[i] = lr;
+}
+
+u64 vgic_lr_get(const struct vgic_cpu *vc, u32 i)
+{
+    return lr_get(vc, i);
+}
+
+void vgic_lr_set(struct vgic_cpu *vc, u32 i, u64 lr)
+{
+    lr_set(vc, i, lr);
+}
+
+static inline u32 lr_find(const struct vgic_cpu *vc, u32 intid)
+{
+    u32 left = vc->used;
+
+    while ((left & (left - 1)) != 0 && vc->lr_intid[ctz64(left)] != intid)
+        left &= left - 1;
+    return ctz64(left);
+}
+
+u32 vgic_lr_find(const struct vgic_cpu *vc, u32 intid)
+{
+    return lr_find(vc, intid);
+}
+
+/* Enabled, its group too, and for an SPI: routed here. */
+static inline bool wanted_here(const struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
+{
+    u32 group = (vgic_load64(&w->group1) & bit) != 0;
+
+    if (!(vgic_load64(&w->enabled) & bit))
+        return false;
+    if (!(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_SEQ_CST) >> group & 1))
+        return false;
+    return intid < VGIC_PRIVATE || vgic_target(vc->vgic, intid) == vc->id;
+}
+
+static inline u64 level_high(const struct vgic_word *w, u64 bit)
+{
+    return vgic_load64(&w->line) & ~vgic_load64(&w->edge) & bit;
+}
+
+static inline u64 latch_take(struct vgic_word *w, u64 bit)
+{
+    if (!(vgic_load64(&w->latch) & bit))
+        return 0;
+    return __atomic_fetch_and(&w->latch, ~bit, __ATOMIC_SEQ_CST) & bit;
+}
+
+static inline u64 pending_lr(struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
+{
+    u64 lr = LR_PENDING | LR_VINTID(intid) |
+             LR_PRIORITY(__atomic_load_n(vgic_priority(vc, intid), __ATOMIC_RELAXED));
+
+    return vgic_load64(&w->group1) & bit ? lr | LR_GROUP1 : lr;
+}
+
+static inline void lr_note(struct vgic_cpu *vc, u32 i, u32 intid, bool latched)
+{
+    vc->used |= 1U << i;
+    vc->lr_latch = (vc->lr_latch & ~(1U << i)) | (u32)latched << i;
+    vc->lr_intid[i] = (u16)intid;
+    vc->in_lr[intid / 64] |= vgic_bit(intid);
+}
+
+/* A free list register, or one that held this interrupt. False: it is not pending any more. */
+static inline bool lr_place(struct vgic_cpu *vc, u32 i, u32 intid, struct vgic_word *w, u64 bit)
+{
+    u64 level = level_high(w, bit), latched = latch_take(w, bit);
+
+    if (unlikely(!(level | latched)))
+        return false;
+    lr_set(vc, i, pending_lr(vc, w, intid, bit) | (level ? LR_EOI : 0));
+    lr_note(vc, i, intid, latched != 0);
+    return true;
+}
+
+static void lr_place_hw(struct vgic_cpu *vc, u32 i, u32 intid)
+{
+    struct vgic_word *w = &vc->private;
+
+    latch_take(w, BIT(intid));
+    lr_set(vc, i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
+    lr_note(vc, i, intid, false);
+    vc->hw_lr = (u8)i;
+}
+
+/* --- who holds an SPI --- */
+
+/* Whoever takes a state away (disables, clears, reroutes) changes it first and looks at the holder
+ * then; whoever claims looks at the state afterwards. Both sequentially consistent, so that one of the
+ * two sees what the other did. */
+bool vgic_claim(struct vgic_cpu *vc, u32 intid)
+{
+    u8 nobody = 0;
+
+    return __atomic_compare_exchange_n(&vc->vgic->holder[intid], &nobody, (u8)(vc->id + 1), false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* What became pending while it was held is looked at again, by whom it is routed to. */
+static void let_go(struct vgic_cpu *vc, u32 intid)
+{
+    if (intid >= VGIC_PRIVATE) {
+        __atomic_store_n(&vc->vgic->holder[intid], 0, __ATOMIC_SEQ_CST);
+        vgic_post_spi(vc->vgic, intid);
+    } else if ((vgic_pending_bits(&vc->private) | vc->hw_held) & vgic_load64(&vc->private.enabled) & BIT(intid)) {
+        vgic_post(vc, intid);
+    }
+}
+
+void vgic_lr_free(struct vgic_cpu *vc, u32 i)
+{
+    u32 intid = vc->lr_intid[i];
+
+    lr_set(vc, i, 0);
+    vc->used &= ~(1U << i);
+    vc->in_lr[intid / 64] &= ~vgic_bit(intid);
+    let_go(vc, intid);
+}
+
+void vgic_lr_retract(struct vgic_cpu *vc, u32 i)
+{
+    u32 intid = vc->lr_intid[i];
+    u64 lr = lr_get(vc, i);
+
+    if (!(lr & LR_PENDING))
+        return;
+    if (vc->lr_latch >> i & 1)
+        __atomic_fetch_or(&vgic_word(vc, intid)->latch, vgic_bit(intid), __ATOMIC_SEQ_CST);
+    vc->lr_latch &= ~(1U << i);
+    if (lr & LR_HW)
+        vc->hw_stale |= 1U << intid;
+    if (lr & LR_ACTIVE)
+        lr_set(vc, i, lr & ~LR_PENDING);
+    else
+        vgic_lr_free(vc, i);
+}
+
+void vgic_active_set(struct vgic_cpu *vc, u32 intid)
+{
+    vc->active[intid / 64] |= vgic_bit(intid);
+    vc->active_count++;
+}
+
+void vgic_active_clear(struct vgic_cpu *vc, u32 intid)
+{
+    vc->active[intid / 64] &= ~vgic_bit(intid);
+    vc->active_count--;
+    vgic_hw_release(vc, intid);
+    let_go(vc, intid);
+}
+
+void vgic_hw_release(struct vgic_cpu *vc, u32 intid)
+{
+    if (intid >= VGIC_PRIVATE || !(vc->hw_held >> intid & 1))
+        return;
+    vc->hw_held &= ~(1U << intid);
+    vc->hw_stale &= ~(1U << intid);
+    if (vgic_resident(vc))
+        arch_ppi_set_active(vc->hw_phys[intid], false);
+    else
+        __atomic_fetch_or(&vc->hw_drop, 1U << intid, __ATOMIC_RELEASE);
+}
+
+/* List register i was found with neither pending nor active: the guest deactivated the interrupt, and
+ * hardware the physical one, if LR_HW. */
+static void hw_done(struct vgic_cpu *vc, u32 i, u32 intid)
+{
+    if (intid >= VGIC_PRIVATE || !(vc->hw_held >> intid & 1))
+        return;
+    if (lr_get(vc, i) & LR_HW)
+        vc->hw_held &= ~(1U << intid);
+    else
+        vgic_hw_release(vc, intid);
+}
+
+/* --- more interrupts than list registers --- */
+
+/* The lower the sooner. Groups that the CPU interface has disabled must not be in the others' way. */
+static u32 rank_of(u64 vmcr, u32 priority, bool group1)
+{
+    return vmcr & (group1 ? VMCR_VENG1 : VMCR_VENG0) ? priority : priority + 256;
+}
+
+static u32 intid_rank(struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
+{
+    return rank_of(vgic_vmcr(vc), __atomic_load_n(vgic_priority(vc, intid), __ATOMIC_RELAXED),
+                   (vgic_load64(&w->group1) & bit) != 0);
+}
+
+/* EOIs that found no list register, EOImode 0: the guest ends interrupts in the reverse order of their
+ * priorities, so they meant the most urgent ones of those it has active outside of list registers. With
+ * EOImode 1 the write that deactivates is ICC_DIR_EL1, which is trapped. */
+static COLD void count_eois(struct vgic_cpu *vc)
+{
+    u32 n = ICH_HCR_EOICOUNT(arch_ich_hcr_read());
+
+    if (n == 0)
+        return;
+    arch_ich_hcr_write(vc->hcr);
+    if (vgic_vmcr(vc) & VMCR_VEOIM)
+        return;
+    for (; n > 0 && vc->active_count > 0; n--) {
+        u32 best = 0, best_priority = 256;
+
+        for (u32 w = 0; w < VGIC_WORDS; w++) {
+            for (u64 left = vc->active[w]; left != 0; left &= left - 1) {
+                u32 intid = w * 64 + ctz64(left);
+                u32 priority = __atomic_load_n(vgic_priority(vc, intid), __ATOMIC_RELAXED);
+
+                if (priority < best_priority) {
+                    best_priority = priority;
+                    best = intid;
+                }
+            }
+        }
+        vgic_active_clear(vc, best);
+    }
+}
+
+void vgic_sync(struct vgic_cpu *vc)
+{
+    if (!vgic_resident(vc))
+        return;
+    /* Reads the registers themselves: ICH_ELRSR and ICH_EISR need not show yet what was written just now. */
+    for (u32 left = vc->used; left != 0; left &= left - 1) {
+        u32 i = ctz64(left);
+
+        if (!(lr_get(vc, i) & LR_STATE)) {
+            hw_done(vc, i, vc->lr_intid[i]);
+            vgic_lr_free(vc, i);
+        }
+    }
+    if (unlikely(vc->hcr & ICH_HCR_LRENPIE))
+        count_eois(vc);
+}
+
+#define NO_ROOM GICH_MAX_LRS
+
+/* Whom an interrupt of that rank displaces: the least urgent pending one, if less urgent. When all are
+ * active, the one that was preempted by all others: its end is farthest away. */
+static COLD u32 find_victim(struct vgic_cpu *vc, u32 rank)
+{
+    u32 pending = NO_ROOM, pending_rank = rank, active = NO_ROOM, active_rank = 0;
+    bool any_pending = false;
+    u64 vmcr = vgic_vmcr(vc);
+
+    for (u32 left = vc->used; left != 0; left &= left - 1) {
+        u32 i = ctz64(left);
+        u64 lr = lr_get(vc, i);
+
+        if ((lr & LR_STATE) == LR_PENDING) {
+            u32 r = rank_of(vmcr, LR_GET_PRIORITY(lr), (lr & LR_GROUP1) != 0);
+
+            any_pending = true;
+            if (r > pending_rank) {
+                pending_rank = r;
+                pending = i;
+            }
+        } else {
+            /* One with a physical interrupt costs more to deactivate by hand. */
+            u32 r = 1U + LR_GET_PRIORITY(lr) + (lr & LR_HW ? 0 : 256);
+
+            if (r > active_rank) {
+                active_rank = r;
+                active = i;
+            }
+        }
+    }
+    return any_pending ? pending : active;
+}
+
+static COLD void evict(struct vgic_cpu *vc, u32 i)
+{
+    u32 intid = vc->lr_intid[i];
+
+    vgic_lr_retract(vc, i); /* frees it where it was pending only */
+    if (!(vc->used >> i & 1))
+        return;
+    lr_set(vc, i, 0);
+    vc->used &= ~(1U << i);
+    vc->in_lr[intid / 64] &= ~vgic_bit(intid);
+    vgic_active_set(vc, intid); /* an SPI stays held */
+}
+
+/* A list register for an interrupt of that rank: free, or with one in it that is to be evicted. */
+static inline u32 find_room(struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
+{
+    u32 free = vc->lr_mask & ~vc->used;
+
+    if (likely(free))
+        return ctz64(free);
+    vgic_sync(vc);
+    free = vc->lr_mask & ~vc->used;
+    return free ? ctz64(free) : find_victim(vc, intid_rank(vc, w, intid, bit));
+}
+
+static COLD void wait_for_room(struct vgic_cpu *vc, u32 intid)
+{
+    if (!(vc->waiting[intid / 64] & vgic_bit(intid)))
+        vc->waiting_count++;
+    vc->waiting[intid / 64] |= vgic_bit(intid);
+}
+
+/* --- one interrupt --- */
+
+static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vgic_word *w, u64 bit)
+{
+    bool wanted = wanted_here(vc, w, intid, bit);
+    u64 level = level_high(w, bit), now = lr;
+
+    if (!(lr & LR_PENDING))
+        vc->lr_latch &= ~(1U << i);
+    if (wanted && (vgic_load64(&w->latch) & bit)) {
+        /* Active and pending excludes LR_HW: from here on we deactivate the physical interrupt. */
+        now &= ~(lr & LR_HW ? LR_HW | LR_PINTID_FIELD : 0);
+        if (latch_take(w, bit)) {
+            now |= LR_PENDING;
+            vc->lr_latch |= 1U << i;
+        }
+    } else if (lr & LR_HW) {
+        return;
+    }
+    if ((now & LR_PENDING) && !(wanted && (level || (vc->lr_latch >> i & 1)))) {
+        if (vc->lr_latch >> i & 1)
+            __atomic_fetch_or(&w->latch, bit, __ATOMIC_SEQ_CST);
+        vc->lr_latch &= ~(1U << i);
+        now &= ~LR_PENDING;
+    }
+    /* Whether there is something to do when it is deactivated. */
+    if ((vgic_pending_bits(w) & vgic_load64(&w->enabled) & bit) ||
+        (intid < VGIC_PRIVATE && (vc->hw_held >> intid & 1)))
+        now |= LR_EOI;
+    else
+        now &= ~LR_EOI;
+    if (now != lr)
+        lr_set(vc, i, now);
+}
+
+static void look_pending(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vgic_word *w, u64 bit)
+{
+    u64 level = level_high(w, bit), now;
+
+    if (latch_take(w, bit))
+        vc->lr_latch |= 1U << i;
+    if (!wanted_here(vc, w, intid, bit) || !(level || (lr & LR_HW) || (vc->lr_latch >> i & 1))) {
+        vgic_lr_retract(vc, i);
+        return;
+    }
+    now = pending_lr(vc, w, intid, bit);
+    if (lr & LR_HW)
+        now |= lr & (LR_HW | LR_PINTID_FIELD);
+    else if (level)
+        now |= LR_EOI;
+    if (now != lr)
+        lr_set(vc, i, now);
+}
+
+static void look_in_lr(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u64 bit)
+{
+    u32 i = lr_find(vc, intid);
+    u64 lr = lr_get(vc, i);
+
+    if (likely(!(lr & LR_STATE))) {
+        if (unlikely(vc->hw_held))
+            hw_done(vc, i, intid);
+        if (!(wanted_here(vc, w, intid, bit) && lr_place(vc, i, intid, w, bit)))
+            vgic_lr_free(vc, i);
+    } else if ((lr & LR_STATE) == LR_PENDING) {
+        look_pending(vc, i, lr, intid, w, bit);
+    } else {
+        look_active(vc, i, lr, intid, w, bit);
+    }
+}
+
+/* False: it goes on waiting for room. */
+static bool look_outside(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u64 bit)
+{
+    bool hw = intid < VGIC_PRIVATE && (vc->hw_held >> intid & 1);
+    u32 i;
+
+    if (!(vgic_pending_bits(w) & bit) && !hw)
+        return true;
+    if (!wanted_here(vc, w, intid, bit)) {
+        if (intid >= VGIC_PRIVATE && vgic_target(vc->vgic, intid) != vc->id)
+            vgic_post_spi(vc->vgic, intid);
+        return true;
+    }
+    if (unlikely(hw) && (vc->hw_stale >> intid & 1)) {
+        vgic_hw_release(vc, intid); /* comes again if it still stands */
+        return look_outside(vc, intid, w, bit);
+    }
+    i = find_room(vc, w, intid, bit);
+    if (unlikely(i == NO_ROOM)) {
+        wait_for_room(vc, intid);
+        return false;
+    }
+    /* Where another vCPU has it, that one posts it on when it lets go. */
+    if (intid >= VGIC_PRIVATE && !vgic_claim(vc, intid))
+        return true;
+    if (unlikely(vc->used >> i & 1))
+        evict(vc, i);
+    if (unlikely(hw))
+        lr_place_hw(vc, i, intid);
+    else if (!(wanted_here(vc, w, intid, bit) && lr_place(vc, i, intid, w, bit)))
+        let_go(vc, intid);
+    return true;
+}
+
+static inline bool look(struct vgic_cpu *vc, u32 intid)
+{
+    struct vgic_word *w = vgic_word(vc, intid);
+    u64 bit = vgic_bit(intid);
+
+    if (vc->in_lr[intid / 64] & bit) {
+        look_in_lr(vc, intid, w, bit);
+        return true;
+    }
+    if (unlikely(vc->active[intid / 64] & bit))
+        return true; /* again when it is deactivated */
+    return look_outside(vc, intid, w, bit);
+}
+
+/* Fills list registers from those who wait. One that finds no room tells that the less urgent need not
+ * try. */
+static COLD void refill(struct vgic_cpu *vc)
+{
+    u32 limit = ~0U;
+
+    for (u32 w = 0; w < VGIC_WORDS; w++) {
+        for (u64 left = vc->waiting[w]; left != 0; left &= left - 1) {
+            u32 intid = w * 64 + ctz64(left);
+            u32 rank = intid_rank(vc, vgic_word(vc, intid), intid, vgic_bit(intid));
+
+            if (rank >= limit)
+                continue;
+            vc->waiting[w] &= ~vgic_bit(intid);
+            vc->waiting_count--;
+            if (!look(vc, intid))
+                limit = rank;
+        }
+    }
+}
+
+/* While interrupts wait, the most urgent pending ones are in list registers: so it is time for the next
+ * when none of them is pending any more, or when a group is enabled that was passed over, or one is
+ * disabled that is in the way of the other. */
+static COLD u64 hcr_wanted(const struct vgic_cpu *vc)
+{
+    u64 hcr = vc->vgic->hcr_base, vmcr = vgic_vmcr(vc);
+
+    if (vc->active_count > 0)
+        hcr |= ICH_HCR_LRENPIE | ICH_HCR_TDIR;
+    if (vc->waiting_count == 0)
+        return hcr;
+    hcr |= ICH_HCR_NPIE;
+    if (!(vmcr & VMCR_VENG0))
+        hcr |= ICH_HCR_VGRP0EIE;
+    if (!(vmcr & VMCR_VENG1))
+        hcr |= ICH_HCR_VGRP1EIE;
+    if ((vmcr & VMCR_VENG0) && (vmcr & VMCR_VENG1))
+        hcr |= ICH_HCR_VGRP0DIE | ICH_HCR_VGRP1DIE;
+    return hcr;
+}
+
+static COLD void flush_overflow(struct vgic_cpu *vc)
+{
+    vgic_sync(vc);
+    if (vc->waiting_count > 0)
+        refill(vc);
+    vc->hcr = hcr_wanted(vc);
+    arch_ich_hcr_write(vc->hcr);
+}
+
+void virq_flush(struct vcpu *v)
+{
+    struct vgic_cpu *vc = v->vgic;
+
+    if (unlikely(!vgic_resident(vc)))
+        return; /* virq_load asks again */
+    for (u32 words = __atomic_exchange_n(&vc->summary, 0, __ATOMIC_ACQUIRE); words != 0; words &= words - 1) {
+        u32 w = ctz64(words);
+
+        for (u64 left = __atomic_exchange_n(&vc->inbox[w], 0, __ATOMIC_SEQ_CST); left != 0; left &= left - 1)
+            look(vc, w * 64 + ctz64(left));
+    }
+    if (unlikely(vc->waiting_count | vc->active_count) || unlikely(vc->hcr != vc->vgic->hcr_base))
+        flush_overflow(vc);
+}
+
+void guest_gic_maintenance(struct vcpu *v)
+{
+    struct vgic_cpu *vc = v->vgic;
+
+    if (!vgic_resident(vc))
+        return;
+    vgic_sync(vc);
+    virq_flush(v);
+}
+
+/* --- physical PPIs --- */
+
+static COLD void ppi_hw_slow(struct vgic_cpu *vc, u32 intid)
+{
+    u32 bit = 1U << intid;
+    u32 i;
+
+    vc->hw_held |= bit;
+    vc->hw_stale &= ~bit;
+    if (vc->in_lr[0] & bit) {
+        u64 lr;
+
+        i = lr_find(vc, intid);
+        lr = lr_get(vc, i);
+        if ((lr & LR_STATE) == LR_PENDING)
+            lr_set(vc, i, (lr & ~LR_PINTID_FIELD) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
+        else if (lr & LR_STATE)
+            lr_set(vc, i, (lr & ~(LR_HW | LR_PINTID_FIELD)) | LR_EOI);
+        else if (wanted_here(vc, &vc->private, intid, bit))
+            lr_place_hw(vc, i, intid);
+        else
+            vgic_lr_free(vc, i);
+    } else if (!(vc->active[0] & bit) && wanted_here(vc, &vc->private, intid, bit)) {
+        i = find_room(vc, &vc->private, intid, bit);
+        if (i == NO_ROOM) {
+            wait_for_room(vc, intid);
+        } else {
+            if (vc->used >> i & 1)
+                evict(vc, i);
+            lr_place_hw(vc, i, intid);
+        }
+    }
+    if (!(vc->in_lr[0] & bit) && !(vc->waiting[0] & bit))
+        vc->hw_stale |= bit;
+}
+
+void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
+{
+    struct vgic_cpu *vc = v->vgic;
+    const struct vgic_word *w = &vc->private;
+    bool resident = vgic_resident(vc);
+    u32 i = vc->hw_lr;
+
+    /* The list register of last time is still this interrupt's, and empty since the guest ran: the usual case. */
+    if (likely(resident && vc->lr_intid[i] == intid && (vc->used & arch_lr_empty()) >> i & 1 &&
+               wanted_here(vc, w, intid, BIT(intid)))) {
+        arch_lr_write(i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(phys_intid));
+        vc->lr_latch &= ~(1U << i);
+        vc->hw_held |= 1U << intid;
+        return;
+    }
+    if (!resident)
+        spin_lock(&vc->lock);
+    vc->hw |= 1U << intid;
+    vc->hw_phys[intid] = (u8)phys_intid;
+    ppi_hw_slow(vc, intid);
+    if (!resident)
+        spin_unlock(&vc->lock);
+    if (!resident || (vc->waiting_count | vc->active_count))
+        vcpu_request(v, WORK_IRQ);
+}
+
+void guest_vtimer_irq(struct vcpu *v)
+{
+    vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTID);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of irq/inject share: docs/interrupts.md has the whole picture. Internal. */
+#ifndef IRQ_INJECT_VGIC_STATE_H
+#define IRQ_INJECT_VGIC_STATE_H
+
+#include "arch/cpu.h"
+#include "arch/gich.h"
+#include "core/lock.h"
+#include "core/vcpu.h"
+#include "core/virq.h"
+#include "core/vm.h"
+#include "irq/inject/vgic.h"
+#include "lib/bits.h"
+
+#define VGIC_WORDS 16U /* of 64 interrupts: all INTIDs that are not special */
+#define VGIC_PRIVATE 32U
+#define VGIC_NO_VCPU 0xffU
+#define VTIMER_INTID 27U /* BSA's assignment; the same in the host and in the guest */
+#define PTIMER_INTID 30U
+
+/* Shared state of 64 interrupts: atomics, changed by anyone. Readers that decide whether an interrupt
+ * may be in a list register use sequential consistency: see claim() in vgic_owner.c. */
+struct vgic_word {
+    u64 enabled;
+    u64 group1;
+    u64 edge;
+    u64 latch; /* pending by an edge, an SGI or a register write; taken over by a list register */
+    u64 line;  /* level of the input */
+    u64 pad[3];
+} ALIGNED(64);
+
+struct vgic_cpu {
+    struct vcpu *vcpu;
+    struct vgic *vgic;
+    u32 id;
+
+    u32 summary; /* atomic: words of the inbox that are not empty */
+    u64 inbox[VGIC_WORDS]; /* atomic: interrupts to look at */
+    struct vgic_word private; /* SGIs and PPIs: word 0, the low half */
+    u8 private_priority[VGIC_PRIVATE]; /* atomic */
+
+    u32 asleep; /* atomic: GICR_WAKER.ProcessorSleep */
+
+    /* Where the list registers are. 1: in the hardware of the CPU that runs the vCPU, and all below
+     * belongs to that CPU. 0: in lr[], and all below is guarded by `lock`. Only the vCPU's CPU changes
+     * it: to 0 at any time, to 1 under the lock. */
+    u32 resident; /* atomic */
+    struct spinlock lock;
+
+    u32 lr_mask;   /* list registers that exist */
+    u32 used;      /* that hold an interrupt, or held one and were not looked at since */
+    u32 lr_latch;  /* whose pending bit stands for a latch: it survives the line's fall */
+    u16 lr_intid[GICH_MAX_LRS];
+    u64 in_lr[VGIC_WORDS];
+    u64 active[VGIC_WORDS];  /* active, but not in a list register */
+    u64 waiting[VGIC_WORDS]; /* may want a list register when one is free */
+    u32 active_count, waiting_count; /* bits in the two above */
+    u64 hcr;                 /* ICH_HCR_EL2 as it was written last */
+    u64 lr[GICH_MAX_LRS];
+
+    /* PPIs with a physical interrupt behind them (low 32 bits by INTID). */
+    u32 hw;         /* such PPIs */
+    u32 hw_held;    /* the physical one is active on this vCPU's behalf */
+    u32 hw_stale;   /* its line may have fallen unseen: ask again before it is delivered */
+    u32 hw_drop;    /* atomic: to be deactivated by the CPU that has the system registers */
+    u8 hw_lr;       /* where the last one went */
+    u8 hw_phys[VGIC_PRIVATE];
+
+    /* CPU interface; in the hardware while sys_loaded, unless sys_stale says that this is newer. */
+    bool sys_loaded;
+    u32 sys_stale; /* atomic */
+    u64 vmcr;
+    u64 ap0r[GICH_MAX_APRS], ap1r[GICH_MAX_APRS];
+};
+
+struct vgic {
+    struct vm *vm;
+    u32 intid_end;  /* first INTID that does not exist */
+    u32 vcpu_count;
+    u32 ctlr;       /* atomic: GICD_CTLR's group enables */
+    u8 priority_mask;
+    u64 hcr_base;
+    struct vgic_word spi[VGIC_WORDS];
+    u8 priority[VGIC_MAX_INTID]; /* atomic */
+    u8 holder[VGIC_MAX_INTID];   /* atomic: 0, or 1 + the vCPU that has the SPI in a list register or active */
+    u64 irouter[VGIC_MAX_INTID]; /* atomic */
+    struct vgic_cpu cpu[];
+};
+
+static inline u64 vgic_bit(u32 intid) { return BIT(intid % 64); }
+
+/* Callers have checked that the INTID exists. */
+static inline struct vgic_word *vgic_word(struct vgic_cpu *vc, u32 intid)
+{
+    return intid < VGIC_PRIVATE ? &vc->private : &vc->vgic->spi[intid / 64];
+}
+
+static inline u8 *vgic_priority(struct vgic_cpu *vc, u32 intid)
+{
+    return intid < VGIC_PRIVATE ? &vc->private_priority[intid] : &vc->vgic->priority[intid];
+}
+
+static inline u64 vgic_load64(const u64 *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
+
+/* Latched, or level-sensitive with its line up. */
+static inline u64 vgic_pending_bits(const struct vgic_word *w)
+{
+    return vgic_load64(&w->latch) | (vgic_load64(&w->line) & ~vgic_load64(&w->edge));
+}
+
+/* The vCPU an SPI is routed to, or VGIC_NO_VCPU: affinity 0.0.0.id is vCPU id. */
+static inline u32 vgic_target(const struct vgic *g, u32 intid)
+{
+    u64 route = vgic_load64(&g->irouter[intid]);
+
+    return route < g->vcpu_count ? (u32)route : VGIC_NO_VCPU;
+}
+
+static inline bool vgic_resident(const struct vgic_cpu *vc)
+{
+    return __atomic_load_n(&vc->resident, __ATOMIC_RELAXED) != 0;
+}
+
+/* On the vCPU's CPU. */
+static inline u64 vgic_vmcr(const struct vgic_cpu *vc)
+{
+    return vc->sys_loaded && !__atomic_load_n(&vc->sys_stale, __ATOMIC_ACQUIRE) ? arch_ich_vmcr_read() : vc->vmcr;
+}
+
+/* vgic.c: puts the interrupt into vc's inbox and has it looked at. Any context. */
+void vgic_post(struct vgic_cpu *vc, u32 intid);
+/* An SPI's state changed: tells who holds it; else, where it could be delivered, who it is routed to. */
+void vgic_post_spi(struct vgic *g, u32 intid);
+
+/* vgic_owner.c and vgic_fold.c, for who has exclusive use of vc: its CPU while resident, else the
+ * lock's holder. */
+u64 vgic_lr_get(const struct vgic_cpu *vc, u32 i);
+void vgic_lr_set(struct vgic_cpu *vc, u32 i, u64 lr);
+u32 vgic_lr_find(const struct vgic_cpu *vc, u32 intid); /* intid is in a list register */
+/* The interrupt is neither pending nor active here any more: empties list register i. */
+void vgic_lr_free(struct vgic_cpu *vc, u32 i);
+/* Takes pending from list register i back into the shared state. */
+void vgic_lr_retract(struct vgic_cpu *vc, u32 i);
+/* For an interrupt in vc->active. */
+void vgic_active_clear(struct vgic_cpu *vc, u32 intid);
+void vgic_active_set(struct vgic_cpu *vc, u32 intid);
+/* Deactivates the physical interrupt behind a PPI, where one is held. */
+void vgic_hw_release(struct vgic_cpu *vc, u32 intid);
+/* A vCPU that does not hold the SPI yet. False: another one does. */
+bool vgic_claim(struct vgic_cpu *vc, u32 intid);
+/* Finds out what hardware did since: emptied list registers, EOIs that found none. */
+void vgic_sync(struct vgic_cpu *vc);
+
+/* The two sides of a hold. Own CPU: list registers into memory; back into the hardware. */
+void vgic_fold(struct vgic_cpu *vc);
+void vgic_unfold(struct vgic_cpu *vc);
+
+#endif

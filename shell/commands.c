@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table, and how a line finds its entry. */
+#include "shell/commands.h"
+
+#include <string.h>
+
+#include "lib/fmt.h"
+#include "shell/table.h"
+#include "vmm/vmm.h"
+
+#define WORDS_MAX 8U
+
+const struct command commands[] = {
+    { "help", NULL, "[COMMAND]", "what there is, or one command in detail",
+      "Without an argument: all commands. With one: how that command is written and what it does.", 0, 2,
+      command_help },
+    { "vm", "list", "", "the VMs and their states", "One line a VM of the configuration.", 0, 0,
+      command_vm_list },
+    { "vm", "start", "VM", "start a VM that is stopped",
+      "Builds the VM anew from its configuration and runs it.", 1, 1, command_vm_start },
+    { "vm", "stop", "VM", "stop a VM at once", "Ends the guest without asking it, and gives back all it had.",
+      1, 1, command_vm_stop },
+    { "vm", "reset", "VM", "stop a VM and start it anew", "What the reset button of a machine does.", 1, 1,
+      command_vm_reset },
+    { "vm", "pause", "VM", "keep a VM's vCPUs from running", "Memory and devices stay; see vm resume.", 1, 1,
+      command_vm_pause },
+    { "vm", "resume", "VM", "let a paused VM go on", "", 1, 1, command_vm_resume },
+    { "vm", "console", "VM", "give the input to a VM's serial port",
+      "Once more: its next port. Ctrl-] k comes back here.", 1, 1, command_vm_console },
+    { "vm", "info", "VM", "a VM's parts: vCPUs, memory, devices", "", 1, 1, command_vm_info },
+    { "vcpu", "list", "", "all vCPUs: where they run and how much", "Times are in milliseconds.", 0, 0,
+      command_vcpu_list },
+    { "exits", NULL, "[VM]", "why guests left for Keel, counted",
+      "Counts by reason; with a VM, for each of its vCPUs since it was started.", 0, 1, command_exits },
+    { "mem", NULL, "", "memory in use and free", "", 0, 0, command_mem },
+    { "cpu", NULL, "", "CPUs, their load and mitigations", "", 0, 0, command_cpu },
+    { "irq", NULL, "", "interrupt controller and interrupts", "", 0, 0, command_irq },
+    { "log", NULL, "[error|warn|info|debug]", "the log so far, or what of it is shown here",
+      "Without an argument: prints the log's ring. With a level: lines up to it appear on the console.", 0, 1,
+      command_log },
+    { "version", NULL, "", "which Keel this is", "", 0, 0, command_version },
+    { "poweroff", NULL, "", "end the machine, guests and all", "Guests are not asked.", 0, 0,
+      command_poweroff },
+};
+const u32 command_count = ARRAY_SIZE(commands);
+
+static const struct shell_facts *known_facts;
+static void (*output)(const char *line);
+static struct table the_table;
+
+void commands_init(const struct shell_facts *facts, void (*out)(const char *line))
+{
+    known_facts = facts;
+    output = out;
+}
+
+const struct shell_facts *command_facts(void) { return known_facts; }
+
+void command_say(const char *fmt, ...)
+{
+    char line[256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    fmt_vsn(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    output(line);
+}
+
+struct table *command_table(const char *titles)
+{
+    table_begin(&the_table, output, titles);
+    return &the_table;
+}
+
+static void say_vms(void)
+{
+    char line[200] = "VMs:";
+    size_t at = strlen(line);
+
+    for (u32 i = 0; i < vmm_count() && at < sizeof(line); i++) {
+        struct vmm_info info;
+
+        vmm_get(i, &info);
+        at += (size_t)fmt_sn(line + at, sizeof(line) - at, " %u=%s", i + 1, info.cfg->name);
+        vmm_put(i);
+    }
+    output(line);
+}
+
+bool command_vm(const char *text, u32 *index)
+{
+    u64 number;
+
+    if (vmm_find(text, index))
+        return true;
+    if (parse_u64(text, &number) && number >= 1 && number <= vmm_count()) {
+        *index = (u32)number - 1;
+        return true;
+    }
+    command_say("there is no VM '%s'", text);
+    say_vms();
+    return false;
+}
+
+static void usage(const struct command *c)
+{
+    command_say("usage: %s%s%s%s%s", c->name, c->sub ? " " : "", c->sub ? c->sub : "", c->args[0] ? " " : "",
+                c->args);
+}
+
+/* Spaces separate; returns the words, of which copy holds the text. */
+static u32 split(const char *line, char copy[COMMAND_LINE_MAX + 1], const char *words[WORDS_MAX + 1])
+{
+    u32 n = 0, i = 0;
+    bool inside = false;
+
+    for (; line[i] && i < COMMAND_LINE_MAX; i++) {
+        bool space = line[i] == ' ' || line[i] == '\t';
+
+        copy[i] = space ? '\0' : line[i];
+        if (!space && !inside) {
+            if (n == WORDS_MAX + 1) /* more than any command takes: the count says so */
+                break;
+            words[n++] = &copy[i];
+        }
+        inside = !space;
+    }
+    copy[i] = '\0';
+    return n;
+}
+
+/* The entry that the words begin with. What is wrong with them is said. */
+static const struct command *find(u32 n, const char *const *words)
+{
+    char subs[120] = "";
+    size_t at = 0;
+
+    for (u32 i = 0; i < command_count; i++) {
+        const struct command *c = &commands[i];
+
+        if (strcmp(c->name, words[0]) != 0)
+            continue;
+        if (!c->sub || (n > 1 && strcmp(c->sub, words[1]) == 0))
+            return c;
+        if (at < sizeof(subs))
+            at += (size_t)fmt_sn(subs + at, sizeof(subs) - at, "%s%s", at ? ", " : "", c->sub);
+    }
+    if (at == 0)
+        command_say("unknown command '%s'; 'help' lists what there is", words[0]);
+    else if (n < 2)
+        command_say("%s what? One of: %s", words[0], subs);
+    else
+        command_say("%s does not know '%s'; it knows: %s", words[0], words[1], subs);
+    return NULL;
+}
+
+void command_run(const char *line)
+{
+    char copy[COMMAND_LINE_MAX + 1];
+    const char *words[WORDS_MAX + 1];
+    u32 n = split(line, copy, words), used;
+    const struct command *c;
+
+    if (n == 0)
+        return;
+    c = find(n, words);
+    if (!c)
+        return;
+    used = c->sub ? 2 : 1;
+    if (n - used < c->min)
+        command_say("%s%s%s needs %s", c->name, c->sub ? " " : "", c->sub ? c->sub : "", c->args);
+    else if (n - used > c->max)
+        command_say("'%s' is too much", words[used + c->max]);
+    if (n - used < c->min || n - used > c->max)
+        usage(c);
+    else
+        c->run(n - used, words + used);
+}
+
+void command_help(u32 argc, const char *const *argv)
+{
+    struct table *t;
+    bool found = false;
+
+    if (argc == 0) {
+        t = command_table("command|what it does");
+        for (u32 i = 0; i < command_count; i++) {
+            const struct command *c = &commands[i];
+
+            table_cell(t, "%s%s%s%s%s", c->name, c->sub ? " " : "", c->sub ? c->sub : "",
+                       c->args[0] ? " " : "", c->args);
+            table_cell(t, "%s", c->summary);
+        }
+        table_end(t);
+        command_say("VM: a name or a number of 'vm list'. Ctrl-] ? tells of the console's keys.");
+        return;
+    }
+    for (u32 i = 0; i < command_count; i++) {
+        const struct command *c = &commands[i];
+
+        if (strcmp(c->name, argv[0]) != 0 || (argc > 1 && (!c->sub || strcmp(c->sub, argv[1]) != 0)))
+            continue;
+        usage(c);
+        command_say("  %s. %s", c->summary, c->detail);
+        found = true;
+    }
+    if (!found)
+        (void)find(argc, argv);
+}
+
+static const char *nth_vm(u32 n)
+{
+    struct vmm_info info;
+
+    if (n >= vmm_count())
+        return NULL;
+    vmm_get(n, &info);
+    vmm_put(n);
+    return info.cfg->name; /* the configuration stays */
+}
+
+/* First words without repetitions, or second words of one first. */
+static const char *nth_word(const char *first, u32 n)
+{
+    for (u32 i = 0; i < command_count; i++) {
+        const struct command *c = &commands[i];
+        bool fits = first ? c->sub && strcmp(c->name, first) == 0
+                          : i == 0 || strcmp(c->name, commands[i - 1].name) != 0;
+
+        if (fits && n-- == 0)
+            return first ? c->sub : c->name;
+    }
+    return NULL;
+}
+
+static bool takes_vm(const struct command *c)
+{
+    return strcmp(c->args, "VM") == 0 || strcmp(c->args, "[VM]") == 0;
+}
+
+const char *command_candidate(void *arg, const char *line, size_t word, u32 n)
+{
+    char copy[COMMAND_LINE_MAX + 1];
+    const char *words[WORDS_MAX + 1];
+    u32 before;
+
+    (void)arg, (void)word;
+    before = split(line, copy, words);
+    if (before == 0)
+        return nth_word(NULL, n);
+    if (strcmp(words[0], "help") == 0)
+        return before == 1 ? nth_word(NULL, n) : before == 2 ? nth_word(words[1], n) : NULL;
+    for (u32 i = 0; i < command_count; i++) {
+        const struct command *c = &commands[i];
+
+        if (strcmp(c->name, words[0]) != 0)
+            continue;
+        if (c->sub && before == 1)
+            return nth_word(words[0], n);
+        if (c->sub && strcmp(c->sub, words[1]) != 0)
+            continue;
+        return before == (c->sub ? 2U : 1U) && takes_vm(c) ? nth_vm(n) : NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about the machine itself. */
+#include <string.h>
+
+#include "arch/cpu.h"
+#include "arch/time.h"
+#include "core/frames.h"
+#include "core/heap.h"
+#include "core/log.h"
+#include "core/percpu.h"
+#include "drivers/console.h"
+#include "lib/bits.h"
+#include "shell/commands.h"
+#include "shell/table.h"
+#include "vmm/vmm.h"
+
+static void line_out(const char *line) { command_say("%s", line); }
+
+void command_mem(u32 argc, const char *const *argv)
+{
+    struct frames_stats f;
+    struct heap_stats h;
+    struct table *t;
+
+    (void)argc, (void)argv;
+    frames_get_stats(&f);
+    heap_get_stats(&h);
+    t = command_table("memory|#pages|#KiB");
+    table_cell(t, "all");
+    table_cell(t, "%llu", (unsigned long long)f.total_pages);
+    table_cell(t, "%llu", (unsigned long long)f.total_pages * 4);
+    table_cell(t, "free");
+    table_cell(t, "%llu", (unsigned long long)f.free_pages);
+    table_cell(t, "%llu", (unsigned long long)f.free_pages * 4);
+    table_cell(t, "used");
+    table_cell(t, "%llu", (unsigned long long)(f.total_pages - f.free_pages));
+    table_cell(t, "%llu", (unsigned long long)(f.total_pages - f.free_pages) * 4);
+    table_cell(t, "heap");
+    table_cell(t, "%llu", (unsigned long long)h.pages);
+    table_cell(t, "%llu", (unsigned long long)h.pages * 4);
+    table_end(t);
+    command_say("heap: %llu objects, %llu bytes", (unsigned long long)h.objects, (unsigned long long)h.bytes);
+    t = command_table("#free blocks of KiB|#count");
+    for (u32 i = 0; i <= FRAMES_MAX_ORDER; i++) {
+        if (f.free_blocks[i] == 0)
+            continue;
+        table_cell(t, "%llu", 4ULL << i);
+        table_cell(t, "%llu", (unsigned long long)f.free_blocks[i]);
+    }
+    table_end(t);
+}
+
+void command_cpu(u32 argc, const char *const *argv)
+{
+    struct table *t = command_table("#cpu|state|#idle %|#interrupts|#kicks|#switches|runs");
+    u64 now = arch_ticks();
+
+    (void)argc, (void)argv;
+    for (u32 i = 0; i < cpu_count; i++) {
+        const struct percpu *p = &percpu[i];
+        const struct task *current = __atomic_load_n(&p->current, __ATOMIC_RELAXED);
+
+        table_cell(t, "%u", i);
+        table_cell(t, "%s", __atomic_load_n(&p->online, __ATOMIC_RELAXED) ? "online" : "offline");
+        table_cell(t, "%llu",
+                   (unsigned long long)(now >= 100 ? min_u64(p->idle_ticks / (now / 100), 100) : 0));
+        table_cell(t, "%llu", (unsigned long long)p->irqs);
+        table_cell(t, "%llu", (unsigned long long)p->kicks);
+        table_cell(t, "%llu", (unsigned long long)p->switches);
+        /* Only tasks that stay may be looked into from another CPU. */
+        table_cell(t, "%s", current == p->idle ? "idle" : i == this_cpu()->id ? current->name : "a task");
+    }
+    table_end(t);
+    if (command_facts()->cpu)
+        command_facts()->cpu(line_out);
+}
+
+void command_irq(u32 argc, const char *const *argv)
+{
+    (void)argc, (void)argv;
+    if (command_facts()->irq)
+        command_facts()->irq(line_out);
+}
+
+static void log_print(void)
+{
+    static char buf[1024]; /* the shell's thread alone */
+    u64 pos = 0;
+    size_t n;
+
+    while ((n = log_read(&pos, buf, sizeof(buf) - 1)) > 0) {
+        char *line = buf;
+
+        buf[n] = '\0';
+        while (*line) {
+            char *end = strchr(line, '\n');
+
+            if (end)
+                *end = '\0';
+            command_say("%s", line);
+            line = end ? end + 1 : line + strlen(line);
+        }
+    }
+}
+
+void command_log(u32 argc, const char *const *argv)
+{
+    static const char *const names[] = {
+        [LOG_ERROR] = "error",
+        [LOG_WARN] = "warn",
+        [LOG_INFO] = "info",
+        [LOG_DEBUG] = "debug",
+    };
+
+    if (argc == 0) {
+        log_print();
+        return;
+    }
+    for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(names[i], argv[0]) == 0) {
+            log_set_level((enum log_level)i);
+            return;
+        }
+    }
+    command_say("'%s' is no level; levels: error, warn, info, debug", argv[0]);
+}
+
+void command_version(u32 argc, const char *const *argv)
+{
+    (void)argc, (void)argv;
+    command_say("%s", command_facts()->version);
+}
+
+void command_poweroff(u32 argc, const char *const *argv)
+{
+    (void)argc, (void)argv;
+    console_flush();
+    arch_power_off(vmm_any_crash());
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about VMs and their vCPUs. */
+#include <string.h>
+
+#include "core/timer.h"
+#include "core/vcpu.h"
+#include "drivers/console.h"
+#include "lib/bits.h"
+#include "shell/commands.h"
+#include "shell/table.h"
+#include "vmm/vmm.h"
+
+#define MIB_SHIFT 20
+
+static const char *const state_names[] = {
+    [VM_STOPPED] = "stopped",
+    [VM_RUNNING] = "running",
+    [VM_PAUSED] = "paused",
+    [VM_STOPPING] = "stopping",
+};
+static const char *const end_names[] = {
+    [VM_END_NONE] = "-",      [VM_END_POWER_OFF] = "power-off", [VM_END_RESET] = "reset",
+    [VM_END_CRASH] = "crash", [VM_END_COMMAND] = "command",
+};
+
+void command_vm_list(u32 argc, const char *const *argv)
+{
+    struct table *t = command_table("##|name|state|#vcpus|#memory|#starts|last end");
+
+    (void)argc, (void)argv;
+    for (u32 i = 0; i < vmm_count(); i++) {
+        struct vmm_info info;
+
+        vmm_get(i, &info);
+        table_cell(t, "%u", i + 1);
+        table_cell(t, "%s", info.cfg->name);
+        table_cell(t, "%s", state_names[info.state]);
+        table_cell(t, "%u", info.cfg->vcpu_count);
+        table_cell(t, "%lluM", (unsigned long long)(info.cfg->mem_size >> MIB_SHIFT));
+        table_cell(t, "%llu", (unsigned long long)info.starts);
+        table_cell(t, "%s", end_names[info.last_end]);
+        vmm_put(i);
+    }
+    table_end(t);
+}
+
+static enum vm_state state_of(u32 index)
+{
+    struct vmm_info info;
+
+    vmm_get(index, &info);
+    vmm_put(index);
+    return info.state;
+}
+
+static void change(const char *vm, enum kerr (*what)(u32 index), const char *verb)
+{
+    u32 index;
+    enum kerr err;
+
+    if (!command_vm(vm, &index))
+        return;
+    err = what(index);
+    if (err == K_BUSY)
+        command_say("cannot %s %s: it is %s", verb, vm, state_names[state_of(index)]);
+    else if (err != K_OK)
+        command_say("cannot %s %s: %s; 'log' may tell more", verb, vm, kerr_str(err));
+}
+
+void command_vm_start(u32 argc, const char *const *argv)
+{
+    (void)argc;
+    change(argv[0], vmm_start, "start");
+}
+
+void command_vm_stop(u32 argc, const char *const *argv)
+{
+    (void)argc;
+    change(argv[0], vmm_stop, "stop");
+}
+
+void command_vm_reset(u32 argc, const char *const *argv)
+{
+    (void)argc;
+    change(argv[0], vmm_reset, "reset");
+}
+
+void command_vm_pause(u32 argc, const char *const *argv)
+{
+    (void)argc;
+    change(argv[0], vmm_pause, "pause");
+}
+
+void command_vm_resume(u32 argc, const char *const *argv)
+{
+    (void)argc;
+    change(argv[0], vmm_resume, "resume");
+}
+
+void command_vm_console(u32 argc, const char *const *argv)
+{
+    u32 index;
+
+    (void)argc;
+    if (command_vm(argv[0], &index) && !console_focus_guest(index + 1))
+        command_say("%s has no serial port now; 'vm list' shows whether it runs", argv[0]);
+}
+
+static void info_memory(const struct vm *vm)
+{
+    struct table *t = command_table("  guest-physical|#size|access");
+
+    for (u32 i = 0; i < vm->extent_count; i++) {
+        const struct vm_extent *e = &vm->extent[i];
+
+        table_cell(t, "  %#llx", (unsigned long long)e->gpa.v);
+        table_cell(t, "%lluK", (unsigned long long)(e->size >> 10));
+        table_cell(t, "%s", e->read_only ? "read only" : "read, write");
+    }
+    table_end(t);
+    command_say("  stage 2: %llu tables, leaves: %llu 4K, %llu 2M, %llu 1G",
+                (unsigned long long)vm->stage2.table_pages, (unsigned long long)vm->stage2.leaves[0],
+                (unsigned long long)vm->stage2.leaves[1], (unsigned long long)vm->stage2.leaves[2]);
+}
+
+static void info_devices(const struct vm *vm)
+{
+    struct table *t = command_table("  window|#size|device");
+
+    for (u32 i = 0; i < vm->mmio.count; i++) {
+        const struct bus_region *r = &vm->mmio.region[i];
+
+        table_cell(t, "  %#llx", (unsigned long long)r->base);
+        table_cell(t, "%#llx", (unsigned long long)r->size);
+        table_cell(t, "%s", r->name ? r->name : "-");
+    }
+    table_end(t);
+}
+
+void command_vm_info(u32 argc, const char *const *argv)
+{
+    struct vmm_info info;
+    u32 index;
+
+    (void)argc;
+    if (!command_vm(argv[0], &index))
+        return;
+    vmm_get(index, &info);
+    command_say("%s: %s, %u vCPUs, %lluM, started %llu times", info.cfg->name, state_names[info.state],
+                info.cfg->vcpu_count, (unsigned long long)(info.cfg->mem_size >> MIB_SHIFT),
+                (unsigned long long)info.starts);
+    if (info.last_end != VM_END_NONE)
+        command_say("last end: %s%s%s", end_names[info.last_end], info.last_reason[0] ? ": " : "",
+                    info.last_reason);
+    if (info.cfg->firmware.name)
+        command_say("firmware: %s", info.cfg->firmware.name);
+    if (info.cfg->kernel.name)
+        command_say("kernel: %s", info.cfg->kernel.name);
+    if (info.cfg->initrd.name)
+        command_say("initrd: %s", info.cfg->initrd.name);
+    if (info.cfg->bootargs)
+        command_say("bootargs: %s", info.cfg->bootargs);
+    command_say("on power-off: %s, on crash: %s", info.cfg->on_poweroff == CFG_RESTART ? "restart" : "stop",
+                info.cfg->on_crash == CFG_RESTART ? "restart" : "stop");
+    if (info.vm) {
+        info_memory(info.vm);
+        info_devices(info.vm);
+    }
+    vmm_put(index);
+}
+
+static const char *vcpu_state(const struct vcpu *v)
+{
+    static const char *const names[] = {
+        [TASK_BLOCKED] = "waiting",
+        [TASK_READY] = "ready",
+        [TASK_RUNNING] = "running",
+    };
+    u32 state = __atomic_load_n(&v->task.state, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&v->power, __ATOMIC_RELAXED) == VCPU_OFF)
+        return "off";
+    if (__atomic_load_n(&v->parked, __ATOMIC_RELAXED))
+        return "parked";
+    return state < ARRAY_SIZE(names) ? names[state] : "?";
+}
+
+static u64 exits_sum(const struct vcpu *v)
+{
+    u64 sum = 0;
+
+    for (u32 r = 0; r < EXIT_REASONS; r++)
+        sum += __atomic_load_n(&v->exits[r], __ATOMIC_RELAXED);
+    return sum;
+}
+
+void command_vcpu_list(u32 argc, const char *const *argv)
+{
+    struct table *t = command_table("vm|#vcpu|#cpu|#prio|state|#ran ms|#switches|#exits");
+
+    (void)argc, (void)argv;
+    for (u32 i = 0; i < vmm_count(); i++) {
+        struct vmm_info info;
+
+        vmm_get(i, &info);
+        for (u32 n = 0; info.vm && n < info.vm->vcpu_count; n++) {
+            const struct vcpu *v = info.vm->vcpu[n];
+
+            table_cell(t, "%s", info.cfg->name);
+            table_cell(t, "%u", n);
+            table_cell(t, "%u", v->task.cpu);
+            table_cell(t, "%u", v->task.prio);
+            table_cell(t, "%s", vcpu_state(v));
+            table_cell(t, "%llu", (unsigned long long)(time_ticks_to_ns(v->task.run_ticks) / 1000000));
+            table_cell(t, "%llu", (unsigned long long)v->task.switches);
+            table_cell(t, "%llu", (unsigned long long)exits_sum(v));
+        }
+        vmm_put(i);
+    }
+    table_end(t);
+}
+
+/* One column a vCPU, or one a VM where all are asked for. */
+static void exits_of_vm(u32 index)
+{
+    char titles[] = "reason|#vcpu 0|#vcpu 1|#vcpu 2|#vcpu 3|#vcpu 4|#vcpu 5|#vcpu 6|#vcpu 7";
+    struct vmm_info info;
+    struct table *t;
+
+    vmm_get(index, &info);
+    if (!info.vm) {
+        command_say("%s is stopped: nothing is counted", info.cfg->name);
+        vmm_put(index);
+        return;
+    }
+    titles[sizeof("reason") - 1 + info.vm->vcpu_count * (sizeof("|#vcpu 0") - 1)] = '\0';
+    t = command_table(titles);
+    for (u32 r = 0; r < EXIT_REASONS; r++) {
+        table_cell(t, "%s", exit_reason_names[r]);
+        for (u32 n = 0; n < info.vm->vcpu_count; n++)
+            table_cell(t, "%llu",
+                       (unsigned long long)__atomic_load_n(&info.vm->vcpu[n]->exits[r], __ATOMIC_RELAXED));
+    }
+    vmm_put(index);
+    table_end(t);
+}
+
+static void exits_of_all(void)
+{
+    struct table *t = command_table("vm|reason|#exits");
+
+    for (u32 i = 0; i < vmm_count(); i++) {
+        struct vmm_info info;
+
+        vmm_get(i, &info);
+        for (u32 r = 0; info.vm && r < EXIT_REASONS; r++) {
+            u64 sum = 0;
+
+            for (u32 n = 0; n < info.vm->vcpu_count; n++)
+                sum += __atomic_load_n(&info.vm->vcpu[n]->exits[r], __ATOMIC_RELAXED);
+            if (sum == 0)
+                continue;
+            table_cell(t, "%s", info.cfg->name);
+            table_cell(t, "%s", exit_reason_names[r]);
+            table_cell(t, "%llu", (unsigned long long)sum);
+        }
+        vmm_put(i);
+    }
+    table_end(t);
+}
+
+void command_exits(u32 argc, const char *const *argv)
+{
+    u32 index;
+
+    if (argc == 0)
+        exits_of_all();
+    else if (command_vm(argv[0], &index))
+        exits_of_vm(index);
+}

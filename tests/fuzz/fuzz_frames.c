@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random operations on the frame allocator against one byte a page that says who has it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/host/host.h"
+#include "core/frames.h"
+#include "lib/bits.h"
+
+#define PAGES 2048U
+#define MAX_HELD 64U
+
+struct held {
+    u64 page, pages;
+};
+
+static char *arena;
+static u8 used[PAGES]; /* also 1 for pages that were never added */
+static struct held held[MAX_HELD];
+static u32 held_count;
+
+static void require(bool cond)
+{
+    if (!cond)
+        abort();
+}
+
+/* Longest free stretch whose start is aligned, and not more than wanted. */
+static u64 longest(u64 wanted, u64 align_pages)
+{
+    u64 best = 0;
+
+    for (u64 p = 0; p < PAGES; p += align_pages) {
+        u64 n = 0;
+
+        while (p + n < PAGES && !used[p + n] && n < wanted)
+            n++;
+        best = n > best ? n : best;
+    }
+    return best;
+}
+
+static void take(hpa_t pa, u64 pages, u64 align)
+{
+    u64 page = (pa.v - (uintptr_t)arena) >> PAGE_SHIFT;
+
+    require(is_aligned(pa.v, align) && page + pages <= PAGES);
+    for (u64 i = 0; i < pages; i++) {
+        require(!used[page + i]);
+        used[page + i] = 1;
+    }
+    memset(arena + page * PAGE_SIZE, 0x33, 16);
+    held[held_count++] = (struct held){ page, pages };
+}
+
+static bool block_free(u32 order)
+{
+    for (u64 p = 0; p < PAGES; p += BIT(order)) {
+        u64 n = 0;
+
+        while (n < BIT(order) && !used[p + n])
+            n++;
+        if (n == BIT(order))
+            return true;
+    }
+    return false;
+}
+
+static void give(u32 which, bool part)
+{
+    struct held *h = &held[which];
+    u64 n = part ? (h->pages + 1) / 2 : h->pages;
+
+    memset(used + h->page, 0, n);
+    frames_free_run(HPA(arena + h->page * PAGE_SIZE), n);
+    h->page += n;
+    h->pages -= n;
+    if (h->pages == 0)
+        *h = held[--held_count];
+}
+
+static void check(void)
+{
+    struct frames_stats s;
+    u64 want = 0, sum = 0;
+
+    frames_get_stats(&s);
+    for (u32 i = 0; i < PAGES; i++)
+        want += !used[i];
+    for (u32 o = 0; o <= FRAMES_MAX_ORDER; o++)
+        sum += s.free_blocks[o] << o;
+    require(s.free_pages == want && sum == want);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static char meta[65536];
+    hpa_t low, high;
+
+    if (size < 2)
+        return 0;
+    if (!arena)
+        arena = host_memory(PAGES * PAGE_SIZE, SZ_1G);
+    low = HPA(arena);
+    high = HPA(arena + PAGES * PAGE_SIZE);
+    require(frames_meta_size(low, high) <= sizeof(meta));
+    frames_init(low, high, meta);
+    memset(used, 1, sizeof(used));
+    held_count = 0;
+    /* Two ranges with a gap of data[0] pages, from page data[1] on. */
+    memset(used + data[1], 0, 1024U - data[1]);
+    memset(used + 1024 + data[0], 0, PAGES - 1024 - data[0]);
+    frames_add(HPA(arena + data[1] * PAGE_SIZE), (1024U - data[1]) * PAGE_SIZE);
+    frames_add(HPA(arena + (1024U + data[0]) * PAGE_SIZE), (PAGES - 1024U - data[0]) * PAGE_SIZE);
+    check();
+    for (data += 2, size -= 2; size >= 4; data += 4, size -= 4) {
+        u32 arg = data[1] | (u32)data[2] << 8;
+        enum kerr err;
+        hpa_t pa;
+
+        if (data[0] % 4 == 0 && held_count < MAX_HELD) {
+            u32 order = data[3] % 12;
+
+            err = frames_alloc(order, &pa);
+            require((err == K_OK) == block_free(order));
+            if (err == K_OK)
+                take(pa, BIT(order), PAGE_SIZE << order);
+        } else if (data[0] % 4 == 1 && held_count < MAX_HELD) {
+            u64 pages = 1 + arg % 1024, min = data[0] & 4 ? 1 + arg % pages : pages;
+            u64 align = PAGE_SIZE << data[3] % 10, got = 0, best = longest(pages, align >> PAGE_SHIFT);
+
+            err = frames_alloc_run(pages, min, align, &pa, &got);
+            require((err == K_OK) == (best >= min));
+            if (err == K_OK) {
+                require(got == best);
+                take(pa, got, align);
+            }
+        } else if (held_count > 0) {
+            give(arg % held_count, data[0] & 8);
+        }
+        check();
+    }
+    while (held_count)
+        give(0, false);
+    check();
+    return 0;
+}

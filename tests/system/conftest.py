@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the system tests, and the console of every machine in the report of a failed one."""
+import pathlib
+
+import harness
+import pytest
+
+
+@pytest.fixture
+def start(request):
+    """Starts machines: start(ARGS of `keel run`). They end with the test, whatever happened."""
+    machines = []
+    request.node.machines = machines
+
+    def starter(*args):
+        machine = harness.Machine(*args)
+        machines.append(machine)
+        return machine
+
+    yield starter
+    for machine in machines:
+        machine.kill()
+
+
+@pytest.fixture
+def linux(start):
+    """Boots one VM with Debian's kernel to its shell: linux(options of `keel run`)."""
+
+    def starter(*args, append=""):
+        machine = start("--kernel", harness.VMLINUZ, "--initrd", harness.INITRD,
+                        "--append", f"console=ttyAMA0 {append}".strip(), *args)
+        machine.boot()
+        return machine
+
+    return starter
+
+
+@pytest.fixture
+def write_dts(tmp_path):
+    """Writes a machine's configuration; its path."""
+
+    def writer(text):
+        path = pathlib.Path(tmp_path, "machine.dts")
+        path.write_text(text)
+        return path
+
+    return writer
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        for machine in getattr(item, "machines", []):
+            report.sections.append((f"console of {' '.join(machine.command)}", machine.console()))

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keel in QEMU, driven as a person would: by what its console says and by what one types."""
+import os
+import pathlib
+import re
+import time
+
+import pexpect
+
+BUILD = pathlib.Path(os.environ.get("KEEL_BUILD", "build")).resolve()
+KEEL = BUILD / "keel"
+VMLINUZ = BUILD / "guest" / "vmlinuz"
+VMLINUZ_RT = BUILD / "guest" / "vmlinuz-rt"
+INITRD = BUILD / "guest" / "initrd.gz"
+UBOOT = BUILD / "guest" / "u-boot.bin"
+
+ESCAPE = "\x1d"
+SHELL_PROMPT = "keel> "
+GUEST_PROMPT = r"debian:\S*# "
+BANNER = "Welcome to Debian Linux on Keel"
+PREFIX = re.compile(r"^[\w.-]{1,32}\| ?", re.M)
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+# Wall-clock bounds: several times what an emulated machine takes here while the other worker runs too.
+BOOT_S = 180
+REPLY_S = 60
+
+
+class Failure(AssertionError):
+    """What was awaited did not come."""
+
+
+class Machine:
+    """One `keel run`. Every wait is bounded and everything seen is kept for the report."""
+
+    def __init__(self, *args):
+        self.seen = []
+        self._marks = 0
+        self.command = [str(KEEL), "run", *map(str, args)]
+        self._child = pexpect.spawn(self.command[0], self.command[1:], encoding="utf-8", codec_errors="replace",
+                                    dimensions=(50, 200), timeout=REPLY_S)
+        self._child.logfile_read = self
+        self._child.delaybeforesend = None
+
+    # pexpect writes what it reads here.
+    def write(self, text):
+        self.seen.append(text)
+
+    def flush(self):
+        pass
+
+    def console(self):
+        return CONTROL.sub("", "".join(self.seen)).replace("\r", "")
+
+    def expect(self, pattern, seconds=REPLY_S):
+        """Waits for a regular expression (or several: returns the index) on the console."""
+        try:
+            return self._child.expect(pattern, timeout=seconds)
+        except pexpect.TIMEOUT:
+            raise Failure(f"no {pattern!r} within {seconds} s") from None
+        except pexpect.EOF:
+            self._child.close()
+            raise Failure(f"the machine ended (status {self._child.exitstatus}) before {pattern!r}") from None
+
+    @property
+    def match(self):
+        return self._child.match
+
+    @property
+    def before(self):
+        return self._child.before
+
+    def send(self, text):
+        self._child.send(text)
+
+    def quiet_for(self, pattern, seconds):
+        """Asserts that the pattern does not come within that time."""
+        try:
+            self._child.expect(pattern, timeout=seconds)
+        except pexpect.TIMEOUT:
+            return
+        except pexpect.EOF:
+            raise Failure("the machine ended") from None
+        raise Failure(f"unexpected {pattern!r}")
+
+    def wait_end(self, seconds=REPLY_S):
+        """Waits until QEMU ended; the exit status of `keel run`."""
+        try:
+            self._child.expect(pexpect.EOF, timeout=seconds)
+        except pexpect.TIMEOUT:
+            raise Failure(f"still runs after {seconds} s") from None
+        self._child.close()
+        return self._child.exitstatus
+
+    def kill(self):
+        if not self._child.closed:
+            self._child.close(force=True)
+
+    # --- guests ---
+
+    def focus(self, index):
+        """Input goes to guest number `index`, counted from 1."""
+        self.send(f"{ESCAPE}{index}")
+
+    def boot(self, seconds=BOOT_S):
+        """Waits for the shell of a guest that runs our initrd."""
+        self.expect(BANNER, seconds)
+        self.expect(GUEST_PROMPT)
+
+    def sh(self, command, seconds=REPLY_S, check=True):
+        """Runs a command in the shell of the guest that has the input; what it printed."""
+        self._marks += 1
+        n = self._marks
+        # The quotes keep the echo of the line from looking like the marks.
+        self.send(f'echo "@@"S{n}; {command}\necho "@@"E{n} $?\n')
+        self.expect(rf"@@S{n}\r*\n", seconds)
+        self.expect(rf"@@E{n} (\d+)\r*\n", seconds)
+        output = clean(self.before)
+        # The shell echoes the second line, with its prompt, where it read it.
+        output = "\n".join(line for line in output.splitlines() if f'"@@"E{n}' not in line)
+        status = int(self.match.group(1))
+        if check and status != 0:
+            raise Failure(f"{command!r} in the guest: status {status}: {output}")
+        return output.strip("\n")
+
+    # --- Keel's shell ---
+
+    def keel(self, command, seconds=REPLY_S):
+        """Runs a command in Keel's own shell; what it printed. The input stays there: focus() moves it."""
+        self.send(f"{ESCAPE}k")
+        self.send("\r")
+        self.expect(re.escape(SHELL_PROMPT), seconds)
+        # What was printed before and prompts that are still under way end at the echo of the command.
+        self.send(f"{command}\r")
+        self.expect(re.escape(command) + r"[^\n]*\r*\n", seconds)
+        self.expect(r"(?:^|\n)(?:[\w.-]+\| ?)?" + re.escape(SHELL_PROMPT), seconds)
+        return clean(self.before)
+
+    def wait_state(self, vm, state, seconds=REPLY_S):
+        """Asks `vm list` until the VM's line says `state`."""
+        end = time.monotonic() + seconds
+        while True:
+            listing = self.keel("vm list")
+            if re.search(rf"\b{re.escape(vm)}\b.*\b{state}\b", listing):
+                return listing
+            if time.monotonic() > end:
+                raise Failure(f"{vm} is not {state} after {seconds} s: {listing}")
+            time.sleep(0.2)
+
+
+def clean(text):
+    """Console text without control sequences, carriage returns and the prefixes of ports."""
+    return PREFIX.sub("", CONTROL.sub("", text).replace("\r", ""))

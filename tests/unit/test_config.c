@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/test_config.h"
+
+static u64 blob[BLOB_SIZE / 8];
+static struct cfg_machine machine;
+static struct reports reports;
+
+static enum kerr parse(void)
+{
+    struct cfg_errors e = collect_errors(&reports);
+    enum kerr result = config_parse(blob, sizeof(blob), test_models, &machine, &e);
+
+    assert_int_equal(e.count != 0, result != K_OK);
+    return result;
+}
+
+static void parse_good(void)
+{
+    if (parse() != K_OK)
+        fail_msg("%s", reports.all);
+}
+
+static void test_defaults_are_filled_in(void **state)
+{
+    const struct cfg_vm *vm = &machine.vm[0];
+
+    (void)state;
+    blob_machine(blob);
+    parse_good();
+    assert_int_equal(machine.vm_count, 1);
+    assert_int_equal(machine.on_last_stop, CFG_HOST_STAY);
+    assert_string_equal(vm->name, "a");
+    assert_int_equal(vm->vcpu_count, 2);
+    assert_int_equal(vm->vcpu[1].cpu, CFG_CPU_ANY);
+    assert_int_equal(vm->vcpu[1].prio, 8);
+    assert_int_equal(vm->mem_size, 512UL << 20);
+    assert_string_equal(vm->kernel.name, "vmlinuz");
+    assert_null(vm->kernel.data);
+    assert_null(vm->initrd.name);
+    assert_null(vm->firmware.name);
+    assert_string_equal(vm->bootargs, "");
+    assert_int_equal(vm->on_poweroff, CFG_STOP);
+    assert_int_equal(vm->on_crash, CFG_STOP);
+    assert_int_equal(vm->pages, CFG_PAGES_MAX);
+    assert_false(vm->autostart);
+    assert_int_equal(vm->nr_spis, 32);
+    assert_int_equal(vm->device_count, 2);
+    assert_string_equal(vm->device[0].compatible, "arm,pl011");
+    assert_int_equal(vm->device[0].base, 0x09000000);
+    assert_int_equal(vm->device[0].irq, 1);
+    assert_null(vm->device[0].fdt);
+    assert_string_equal(vm->device[1].compatible, "arm,pl031");
+}
+
+static void test_every_property_is_taken_over(void **state)
+{
+    const struct cfg_vm *vm = &machine.vm[0];
+
+    (void)state;
+    blob_machine(blob);
+    blob_string(blob, "/", "on-last-stop", "poweroff");
+    blob_cells(blob, "/vms/a", "cpus", CELLS(1, 0));
+    blob_cells(blob, "/vms/a", "priority", CELLS(31, 1));
+    blob_cells(blob, "/vms/a", "memory", CELLS(1, 0));
+    blob_string(blob, "/vms/a", "initrd", "initrd.gz");
+    blob_string(blob, "/vms/a", "bootargs", "console=ttyAMA0");
+    blob_set(blob, "/vms/a", "autostart", NULL, 0);
+    blob_string(blob, "/vms/a", "on-poweroff", "restart");
+    blob_string(blob, "/vms/a", "on-crash", "restart");
+    blob_string(blob, "/vms/a", "pages", "4k");
+    blob_cells(blob, "/vms/a", "spis", CELLS(988));
+    parse_good();
+    assert_int_equal(machine.on_last_stop, CFG_HOST_POWEROFF);
+    assert_int_equal(vm->vcpu[0].cpu, 1);
+    assert_int_equal(vm->vcpu[1].cpu, 0);
+    assert_int_equal(vm->vcpu[0].prio, 31);
+    assert_int_equal(vm->vcpu[1].prio, 1);
+    assert_int_equal(vm->mem_size, 1UL << 32);
+    assert_string_equal(vm->initrd.name, "initrd.gz");
+    assert_string_equal(vm->bootargs, "console=ttyAMA0");
+    assert_true(vm->autostart);
+    assert_int_equal(vm->on_poweroff, CFG_RESTART);
+    assert_int_equal(vm->on_crash, CFG_RESTART);
+    assert_int_equal(vm->pages, CFG_PAGES_4K);
+    assert_int_equal(vm->nr_spis, 988);
+}
+
+static void test_one_priority_is_for_all_vcpus(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "priority", CELLS(3));
+    parse_good();
+    assert_int_equal(machine.vm[0].vcpu[0].prio, 3);
+    assert_int_equal(machine.vm[0].vcpu[1].prio, 3);
+}
+
+static void test_devices_node_replaces_the_default_set(void **state)
+{
+    const struct cfg_vm *vm = &machine.vm[0];
+
+    (void)state;
+    blob_machine(blob);
+    blob_node(blob, "/vms/a/devices");
+    parse_good();
+    assert_int_equal(vm->device_count, 0);
+
+    blob_string(blob, "/vms/a/devices/serial@a000000", "compatible", "arm,pl011");
+    blob_cells(blob, "/vms/a/devices/serial@a000000", "reg", CELLS(0, 0x0a000000, 0, 0x1000));
+    blob_cells(blob, "/vms/a/devices/serial@a000000", "interrupts", CELLS(9));
+    parse_good();
+    assert_int_equal(vm->device_count, 1);
+    assert_string_equal(vm->device[0].node, "serial@a000000");
+    assert_int_equal(vm->device[0].base, 0x0a000000);
+    assert_int_equal(vm->device[0].size, 0x1000);
+    assert_int_equal(vm->device[0].irq, 9);
+    assert_ptr_equal(vm->device[0].fdt, blob);
+}
+
+static void test_firmware_brings_flash(void **state)
+{
+    const struct cfg_vm *vm = &machine.vm[0];
+
+    (void)state;
+    blob_machine(blob);
+    assert_int_equal(fdt_delprop(blob, blob_node(blob, "/vms/a"), "kernel"), 0);
+    blob_string(blob, "/vms/a", "firmware", "u-boot.bin");
+    parse_good();
+    assert_int_equal(vm->device_count, 3);
+    assert_string_equal(vm->device[2].compatible, "cfi-flash");
+    assert_int_equal(vm->device[2].size, 2 * GUEST_FLASH_SIZE);
+}
+
+static void test_default_devices_are_only_what_the_build_has(void **state)
+{
+    static const char *const few[] = { "arm,pl011", NULL };
+    struct cfg_errors e = collect_errors(&reports);
+
+    (void)state;
+    blob_machine(blob);
+    assert_int_equal(config_parse(blob, sizeof(blob), few, &machine, &e), K_OK);
+    assert_int_equal(machine.vm[0].device_count, 1);
+}
+
+/* One wrong property put into a right configuration, and the one line that must come. */
+struct mistake {
+    const char *node, *property;
+    const char *string; /* the value, or */
+    u32 cells[16];
+    u32 cell_count; /* this many cells, or no value */
+    const char *message;
+};
+
+#define V "/vms/a: "
+#define D "/vms/a/devices/d"
+static const struct mistake mistakes[] = {
+    { "/", "compatible", "keel,vm", { 0 }, 0, "/: compatible = \"keel,vm\": must be \"keel,machine\"" },
+    { "/", "on-last-stop", "halt", { 0 }, 0, "/: on-last-stop = \"halt\": must be \"stay\" or \"poweroff\"" },
+    { "/", "model", "x", { 0 }, 0, "/: model: unknown property; may be compatible, on-last-stop" },
+    { "/vms", "x", NULL, { 0 }, 0, "/vms: x: unknown property; no property may be here" },
+    { "/vms/a", "vcpus", NULL, { 0 }, 1, V "vcpus = <0>: must be 1 to 8" },
+    { "/vms/a", "vcpus", NULL, { 9 }, 1, V "vcpus = <9>: must be 1 to 8" },
+    { "/vms/a", "vcpus", NULL, { 1, 2 }, 2, V "vcpus = <1 2>: must be 1 to 8" },
+    { "/vms/a", "vcpus", "two", { 0 }, 0, V "vcpus = \"two\": must be 1 to 8" },
+    { "/vms/a", "vcpus", NULL, { 0 }, 0, V "vcpus = (no value): must be 1 to 8" },
+    { "/vms/a", "cpus", NULL, { 1 }, 1, V "cpus = <1>: must name one CPU for each vCPU, 2" },
+    { "/vms/a", "cpus", NULL, { 1, 256 }, 2, V "cpus = <1 256>: must be 1 to 8 numbers, each 0 to 255" },
+    { "/vms/a",
+      "cpus",
+      NULL,
+      { 0 },
+      9,
+      V "cpus = <0 0 0 0 0 0 0 0 0>: must be 1 to 8 numbers, each 0 to 255" },
+    { "/vms/a", "priority", NULL, { 0 }, 1, V "priority = <0>: must be 1 to 8 numbers, each 1 to 31" },
+    { "/vms/a", "priority", NULL, { 32 }, 1, V "priority = <32>: must be 1 to 8 numbers, each 1 to 31" },
+    { "/vms/a",
+      "priority",
+      NULL,
+      { 1, 2, 3 },
+      3,
+      V "priority = <1 2 3>: must be one number, or one for each vCPU, 2" },
+    { "/vms/a",
+      "memory",
+      "3M",
+      { 0 },
+      0,
+      V "memory = \"3M\": must be a multiple of 2M, at most 255G, such as \"512M\" or <0x0 0x20000000>" },
+    { "/vms/a",
+      "memory",
+      "0",
+      { 0 },
+      0,
+      V "memory = \"0\": must be a multiple of 2M, at most 255G, such as \"512M\" or <0x0 0x20000000>" },
+    { "/vms/a",
+      "memory",
+      "256G",
+      { 0 },
+      0,
+      V "memory = \"256G\": must be a multiple of 2M, at most 255G, such as \"512M\" or <0x0 0x20000000>" },
+    { "/vms/a",
+      "memory",
+      "much",
+      { 0 },
+      0,
+      V "memory = \"much\": must be a multiple of 2M, at most 255G, such as \"512M\" or <0x0 0x20000000>" },
+    { "/vms/a",
+      "memory",
+      NULL,
+      { 0x20000000 },
+      1,
+      V
+      "memory = <0x20000000>: must be a multiple of 2M, at most 255G, such as \"512M\" or <0x0 0x20000000>" },
+    { "/vms/a",
+      "kernel",
+      "",
+      { 0 },
+      0,
+      V "kernel = \"\": must be one string of 1 to 4095 printable characters" },
+    { "/vms/a",
+      "kernel",
+      NULL,
+      { 7 },
+      1,
+      V "kernel = <7>: must be one string of 1 to 4095 printable characters" },
+    { "/vms/a",
+      "firmware",
+      "f",
+      { 0 },
+      0,
+      V "firmware = \"f\": a VM boots by kernel or by firmware, not by both" },
+    { "/vms/a",
+      "initrd",
+      "",
+      { 0 },
+      0,
+      V "initrd = \"\": must be one string of 1 to 4095 printable characters" },
+    { "/vms/a",
+      "bootargs",
+      NULL,
+      { 0 },
+      0,
+      V "bootargs = (no value): must be one string of 0 to 2047 printable characters" },
+    { "/vms/a", "bootargs", "tab\there", { 0 }, 0, NULL },
+    { "/vms/a",
+      "autostart",
+      "yes",
+      { 0 },
+      0,
+      V "autostart = \"yes\": must have no value: there or not there" },
+    { "/vms/a",
+      "on-poweroff",
+      "stay",
+      { 0 },
+      0,
+      V "on-poweroff = \"stay\": must be \"stop\" or \"restart\"" },
+    { "/vms/a", "on-crash", NULL, { 1 }, 1, V "on-crash = <1>: must be \"stop\" or \"restart\"" },
+    { "/vms/a", "pages", "1g", { 0 }, 0, V "pages = \"1g\": must be \"max\" or \"2m\" or \"4k\"" },
+    { "/vms/a", "spis", NULL, { 31 }, 1, V "spis = <31>: must be 32 to 988" },
+    { "/vms/a", "spis", NULL, { 992 }, 1, V "spis = <992>: must be 32 to 988" },
+    { "/vms/a", "spis", NULL, { 33 }, 1, V "spis = <33>: must be a multiple of 32, or 988" },
+    { "/vms/a",
+      "vcpu",
+      NULL,
+      { 1 },
+      1,
+      V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
+        "autostart, "
+        "on-poweroff, on-crash, pages, spis" },
+    { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
+    { D,
+      "compatible",
+      "arm,pl012",
+      { 0 },
+      0,
+      D ": compatible = \"arm,pl012\": no such device model; must be \"arm,pl011\" or \"arm,pl031\" or "
+        "\"cfi-flash\" "
+        "or \"test,free\"" },
+    { D, "compatible", "test,free", { 0 }, 0, D ": reg: missing; \"test,free\" has no default place" },
+    { D,
+      "reg",
+      NULL,
+      { 1, 2, 3 },
+      3,
+      D ": reg = <1 2 3>: must be an address and a size of two cells each, such as <0x0 0x09000000 0x0 "
+        "0x1000>" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x0a000000, 0, 0x2000 },
+      4,
+      D ": reg = <0 0xa000000 0 8192>: the size of \"arm,pl011\" must be 0x1000" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x0a000800, 0, 0x1000 },
+      4,
+      D ": reg = <0 0xa000800 0 4096>: the size must be a power of two and the address a multiple of it" },
+    { D,
+      "reg",
+      NULL,
+      { 0x100, 0, 0, 0x1000 },
+      4,
+      D ": reg = <256 0 0 4096>: must end at 0x10000000000 or below" },
+    { D,
+      "reg",
+      NULL,
+      { 0xffffffff, 0xfffff000, 0, 0x1000 },
+      4,
+      D ": reg = <0xffffffff 0xfffff000 0 4096>: must end at 0x10000000000 or below" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x08000000, 0, 0x1000 },
+      4,
+      D ": 0x8000000-0x8000fff (arm,pl011) overlaps the interrupt controller at 0x8000000-0x80dffff" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x080df000, 0, 0x1000 },
+      4,
+      D ": 0x80df000-0x80dffff (arm,pl011) overlaps the interrupt controller at 0x8000000-0x80dffff" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x07fff000, 0, 0x1000 },
+      4,
+      D ": 0x7fff000-0x7ffffff (arm,pl011) overlaps flash at 0x0-0x7ffffff" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x5ffff000, 0, 0x1000 },
+      4,
+      D ": 0x5ffff000-0x5fffffff (arm,pl011) overlaps memory at 0x40000000-0x5fffffff" },
+    { D, "interrupts", NULL, { 0, 1, 4 }, 3, D ": interrupts = <0 1 4>: must be 0 to 987" },
+    { D, "interrupts", NULL, { 32 }, 1, D ": interrupts = <32>: must be below the VM's number of SPIs, 32" },
+    { D, "clocks", NULL, { 1 }, 1, D ": clocks: unknown property; may be compatible, reg, interrupts" },
+};
+
+static void test_each_mistake_is_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(mistakes); i++) {
+        const struct mistake *m = &mistakes[i];
+        char want[512];
+
+        blob_machine(blob);
+        if (strncmp(m->node, D, strlen(D)) == 0)
+            blob_string(blob, D, "compatible", "arm,pl011");
+        if (m->string != NULL)
+            blob_string(blob, m->node, m->property, m->string);
+        else
+            blob_cells(blob, m->node, m->property, m->cells, m->cell_count);
+        assert_int_equal(parse(), K_INVAL);
+        if (m->message == NULL)
+            continue;
+        snprintf(want, sizeof(want), "%s\n", m->message);
+        assert_string_equal(reports.all, want);
+        if (strstr(m->message, "overlaps") == NULL && strstr(m->message, "no default place") == NULL)
+            assert_string_equal(reports.property, m->property);
+    }
+}
+
+static void test_window_above_ram_is_allowed(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_string(blob, D, "compatible", "arm,pl011");
+    blob_cells(blob, D, "reg", CELLS(0, 0x60000000, 0, 0x1000));
+    parse_good();
+    blob_cells(blob, D, "reg", CELLS(0xff, 0xfffff000, 0, 0x1000));
+    parse_good();
+}
+
+static void expect(const char *want)
+{
+    assert_int_equal(parse(), K_INVAL);
+    if (strstr(reports.all, want) == NULL)
+        fail_msg("wanted: %s\ngot: %s", want, reports.all);
+}
+
+static void test_missing_properties_are_named(void **state)
+{
+    static const char *const required[] = { "vcpus", "memory", "kernel" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
+        char want[64];
+
+        blob_machine(blob);
+        assert_int_equal(fdt_delprop(blob, blob_node(blob, "/vms/a"), required[i]), 0);
+        snprintf(want, sizeof(want), "/vms/a: %s: missing", required[i]);
+        expect(want);
+        assert_int_equal(reports.count, 1);
+    }
+    blob_machine(blob);
+    assert_int_equal(fdt_delprop(blob, 0, "compatible"), 0);
+    expect("/: compatible: missing, must be \"keel,machine\"");
+    blob_machine(blob);
+    blob_node(blob, D);
+    expect(D ": compatible: missing");
+    blob_machine(blob);
+    assert_int_equal(fdt_del_node(blob, blob_node(blob, "/vms")), 0);
+    expect("/: vms: missing");
+    blob_node(blob, "/vms");
+    expect("/vms: no VM here");
+}
+
+static void test_unknown_nodes_are_named(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_node(blob, "/chosen");
+    expect("/chosen: unknown node; may be vms");
+    blob_machine(blob);
+    blob_node(blob, "/vms/a/device");
+    expect("/vms/a/device: unknown node; may be devices");
+    blob_machine(blob);
+    blob_string(blob, D, "compatible", "arm,pl011");
+    blob_node(blob, D "/deeper");
+    expect(D "/deeper: unknown node; no node may be here");
+}
+
+static void test_bad_names_are_refused(void **state)
+{
+    static const char *const bad[] = { "a@1", "a+b", "a,b", "12345678901234567890123456789012" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        blob_machine(blob);
+        assert_int_equal(fdt_set_name(blob, blob_node(blob, "/vms/a"), bad[i]), 0);
+        expect("a VM's name must be 1 to 31 letters");
+    }
+    blob_machine(blob);
+    assert_int_equal(fdt_set_name(blob, blob_node(blob, "/vms/a"), "Ab-9_x.1234567890123456789012345"), 0);
+    expect("a VM's name must be");
+    assert_int_equal(fdt_set_name(blob, fdt_first_subnode(blob, blob_node(blob, "/vms")),
+                                  "Ab-9_x.123456789012345678901234"),
+                     0);
+    parse_good();
+}
+
+static void test_two_vms_of_one_name_are_refused(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/b", "vcpus", CELLS(1));
+    blob_string(blob, "/vms/b", "memory", "2M");
+    blob_string(blob, "/vms/b", "kernel", "k");
+    parse_good();
+    assert_int_equal(fdt_set_name(blob, blob_node(blob, "/vms/b"), "a"), 0);
+    expect("/vms/a: two VMs have this name");
+}
+
+static void test_too_many_vms_and_devices_are_refused(void **state)
+{
+    char path[64];
+
+    (void)state;
+    blob_machine(blob);
+    for (u32 i = 0; i < CFG_MAX_VMS; i++) {
+        snprintf(path, sizeof(path), "/vms/v%u", i);
+        blob_cells(blob, path, "vcpus", CELLS(1));
+        blob_string(blob, path, "memory", "2M");
+        blob_string(blob, path, "kernel", "k");
+    }
+    expect("/vms: too many VMs; at most 32");
+    assert_int_equal(machine.vm_count, CFG_MAX_VMS);
+
+    blob_machine(blob);
+    for (u32 i = 0; i <= CFG_MAX_DEVICES; i++) {
+        snprintf(path, sizeof(path), "/vms/a/devices/d%u", i);
+        blob_string(blob, path, "compatible", "arm,pl011");
+        blob_cells(blob, path, "reg", CELLS(0, 0x0a000000 + i * 0x1000, 0, 0x1000));
+        blob_cells(blob, path, "interrupts", CELLS(i));
+    }
+    blob_cells(blob, "/vms/a", "spis", CELLS(64));
+    expect("/vms/a/devices: too many devices; at most 32");
+    assert_int_equal(machine.vm[0].device_count, CFG_MAX_DEVICES);
+}
+
+static void test_devices_must_not_share_a_place_or_an_interrupt(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_string(blob, "/vms/a/devices/x", "compatible", "arm,pl011");
+    blob_string(blob, "/vms/a/devices/y", "compatible", "arm,pl011");
+    expect("0x9000000-0x9000fff (arm,pl011) overlaps");
+    blob_cells(blob, "/vms/a/devices/y", "reg", CELLS(0, 0x09040000, 0, 0x1000));
+    expect("SPI 1 is also that of");
+    blob_cells(blob, "/vms/a/devices/y", "interrupts", CELLS(8));
+    parse_good();
+}
+
+static void test_flash_stays_at_its_place(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_string(blob, D, "compatible", "cfi-flash");
+    parse_good();
+    blob_cells(blob, D, "reg", CELLS(0x10, 0, 0, 0x08000000));
+    expect("\"cfi-flash\" must be at 0x0");
+    blob_cells(blob, D, "reg", CELLS(0, 0, 0, 0x08000000));
+    parse_good();
+    blob_cells(blob, D, "interrupts", CELLS(5));
+    expect("\"cfi-flash\" has no interrupt");
+}
+
+static void test_all_mistakes_are_reported_at_once(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "vcpus", CELLS(9));
+    blob_string(blob, "/vms/a", "memory", "1K");
+    blob_string(blob, "/vms/a", "pages", "x");
+    assert_int_equal(parse(), K_INVAL);
+    assert_int_equal(reports.count, 3);
+}
+
+static void test_a_flood_of_mistakes_is_cut(void **state)
+{
+    char name[16];
+
+    (void)state;
+    blob_machine(blob);
+    for (u32 i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "x%u", i);
+        blob_set(blob, "/", name, NULL, 0);
+    }
+    assert_int_equal(parse(), K_INVAL);
+    assert_int_equal(reports.count, 64);
+}
+
+static void test_long_values_are_cut_and_cleaned(void **state)
+{
+    char text[600];
+
+    (void)state;
+    blob_machine(blob);
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    blob_string(blob, "/vms/a", "pages", text);
+    expect("xxx...\": must be \"max\"");
+    assert_true(strlen(reports.all) < 200);
+    blob_set(blob, "/vms/a", "pages", "\x1b[2J!", 6);
+    expect("pages = [1b 5b 32 4a 21 00]: must be");
+}
+
+static void test_damaged_blobs_are_refused(void **state)
+{
+    struct cfg_errors e = collect_errors(&reports);
+
+    (void)state;
+    blob_machine(blob);
+    assert_int_equal(config_parse(blob, 0, test_models, &machine, &e), K_INVAL);
+    assert_int_equal(config_parse(blob, 20, test_models, &machine, &e), K_INVAL);
+    assert_int_equal(config_parse(blob, sizeof(blob) - 1, test_models, &machine, &e), K_INVAL);
+    assert_int_equal(config_parse((u8 *)blob + 4, 100, test_models, &machine, &e), K_INVAL);
+    ((u8 *)blob)[0] = 0;
+    assert_int_equal(config_parse(blob, sizeof(blob), test_models, &machine, &e), K_INVAL);
+    assert_non_null(strstr(reports.all, "/: not a device tree blob: "));
+}
+
+static void test_host_must_have_the_cpus_and_the_memory(void **state)
+{
+    struct cfg_errors e;
+
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "cpus", CELLS(0, 3));
+    blob_set(blob, "/vms/a", "autostart", NULL, 0);
+    blob_cells(blob, "/vms/b", "vcpus", CELLS(8));
+    blob_string(blob, "/vms/b", "memory", "1G");
+    blob_string(blob, "/vms/b", "kernel", "k");
+    parse_good();
+    e = collect_errors(&reports);
+    assert_int_equal(config_check_host(&machine, 4, 1UL << 30, &e), K_OK);
+    assert_int_equal(config_check_host(&machine, 3, 1UL << 30, &e), K_INVAL);
+    assert_string_equal(reports.all, "/vms/a: cpus: vCPU 1 is to run on CPU 3; this host has CPUs 0 to 2\n");
+    e = collect_errors(&reports);
+    assert_int_equal(config_check_host(&machine, 4, 1023UL << 20, &e), K_INVAL);
+    assert_string_equal(reports.all, "/vms/b: memory = 1G: this host has 1023 MiB to give\n");
+
+    blob_set(blob, "/vms/b", "autostart", NULL, 0);
+    parse_good();
+    e = collect_errors(&reports);
+    assert_int_equal(config_check_host(&machine, 4, 1536UL << 20, &e), K_OK);
+    assert_int_equal(config_check_host(&machine, 4, 1534UL << 20, &e), K_INVAL);
+    assert_int_equal(reports.count, 1);
+    assert_non_null(strstr(reports.all, "the VMs before it leave"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_filled_in),
+        cmocka_unit_test(test_every_property_is_taken_over),
+        cmocka_unit_test(test_one_priority_is_for_all_vcpus),
+        cmocka_unit_test(test_devices_node_replaces_the_default_set),
+        cmocka_unit_test(test_firmware_brings_flash),
+        cmocka_unit_test(test_default_devices_are_only_what_the_build_has),
+        cmocka_unit_test(test_each_mistake_is_named),
+        cmocka_unit_test(test_window_above_ram_is_allowed),
+        cmocka_unit_test(test_missing_properties_are_named),
+        cmocka_unit_test(test_unknown_nodes_are_named),
+        cmocka_unit_test(test_bad_names_are_refused),
+        cmocka_unit_test(test_two_vms_of_one_name_are_refused),
+        cmocka_unit_test(test_too_many_vms_and_devices_are_refused),
+        cmocka_unit_test(test_devices_must_not_share_a_place_or_an_interrupt),
+        cmocka_unit_test(test_flash_stays_at_its_place),
+        cmocka_unit_test(test_all_mistakes_are_reported_at_once),
+        cmocka_unit_test(test_a_flood_of_mistakes_is_cut),
+        cmocka_unit_test(test_long_values_are_cut_and_cleaned),
+        cmocka_unit_test(test_damaged_blobs_are_refused),
+        cmocka_unit_test(test_host_must_have_the_cpus_and_the_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

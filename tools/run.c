@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `keel run`: packs a machine and starts QEMU's virt board with Keel and the bundle. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/bits.h"
+#include "lib/fmt.h"
+#include "tools/keel.h"
+
+#define MIB (1UL << 20)
+#define KEEL_SHARE (256 * MIB) /* of the host's memory, besides VMs and the bundle */
+#define RAM_MIN 1024UL         /* MiB */
+#define HOST_CPUS_MAX 8U
+#define QEMU_ARGS_MAX 48U
+
+struct run {
+    struct vm_options vm;
+    const char *dts;
+    const char *cpu, *accel_opts;
+    u64 cpus, ram, gic; /* cpus and ram 0: by the machine */
+    bool icount, quiet, print;
+    char **qemu_args; /* NULL-terminated, what followed `--` */
+};
+
+enum option_id {
+    OPT_KERNEL = 256,
+    OPT_FIRMWARE,
+    OPT_INITRD,
+    OPT_APPEND,
+    OPT_VCPUS,
+    OPT_MEM,
+    OPT_NAME,
+    OPT_CPUS,
+    OPT_RAM,
+    OPT_CPU,
+    OPT_GIC,
+    OPT_ICOUNT,
+    OPT_ACCEL_OPTS,
+    OPT_QUIET,
+    OPT_PRINT,
+};
+
+static const struct option options[] = {
+    { "kernel", required_argument, NULL, OPT_KERNEL },
+    { "firmware", required_argument, NULL, OPT_FIRMWARE },
+    { "initrd", required_argument, NULL, OPT_INITRD },
+    { "append", required_argument, NULL, OPT_APPEND },
+    { "vcpus", required_argument, NULL, OPT_VCPUS },
+    { "mem", required_argument, NULL, OPT_MEM },
+    { "name", required_argument, NULL, OPT_NAME },
+    { "cpus", required_argument, NULL, OPT_CPUS },
+    { "ram", required_argument, NULL, OPT_RAM },
+    { "cpu", required_argument, NULL, OPT_CPU },
+    { "gic", required_argument, NULL, OPT_GIC },
+    { "icount", no_argument, NULL, OPT_ICOUNT },
+    { "accel-opts", required_argument, NULL, OPT_ACCEL_OPTS },
+    { "quiet", no_argument, NULL, OPT_QUIET },
+    { "print-command", no_argument, NULL, OPT_PRINT },
+    { NULL, 0, NULL, 0 },
+};
+
+static bool number(const char *option, const char *text, u64 min, u64 max, u64 *out)
+{
+    if (parse_u64(text, out) && *out >= min && *out <= max)
+        return true;
+    complain("%s %s: must be %lu to %lu", option, text, min, max);
+    return false;
+}
+
+static bool take_option(struct run *r, int id, const char *value)
+{
+    switch (id) {
+    case OPT_KERNEL: r->vm.kernel = value; return true;
+    case OPT_FIRMWARE: r->vm.firmware = value; return true;
+    case OPT_INITRD: r->vm.initrd = value; return true;
+    case OPT_APPEND: r->vm.append = value; return true;
+    case OPT_VCPUS: r->vm.vcpus = value; return true;
+    case OPT_MEM: r->vm.memory = value; return true;
+    case OPT_NAME: r->vm.name = value; return true;
+    case OPT_CPU: r->cpu = value; return true;
+    case OPT_ACCEL_OPTS: r->accel_opts = value; return true;
+    case OPT_ICOUNT: return r->icount = true;
+    case OPT_QUIET: return r->quiet = true;
+    case OPT_PRINT: return r->print = true;
+    case OPT_CPUS: return number("--cpus", value, 1, HOST_CPUS_MAX, &r->cpus);
+    case OPT_GIC: return number("--gic", value, 3, 4, &r->gic);
+    case OPT_RAM:
+        if (parse_u64(value, &r->ram) && r->ram >= 256 * MIB && is_aligned(r->ram, MIB))
+            return true;
+        complain("--ram %s: must be a multiple of 1M, at least 256M, such as 2G", value);
+        return false;
+    default: return false; /* getopt has said it */
+    }
+}
+
+/* QEMU's own arguments are taken off first: getopt sorts operands, and would lose where `--` was. */
+static void split_qemu_args(int *argc, char **argv, struct run *r)
+{
+    static char *none[] = { NULL };
+
+    r->qemu_args = none;
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            r->qemu_args = argv + i + 1;
+            argv[i] = NULL;
+            *argc = i;
+            return;
+        }
+    }
+}
+
+static bool parse_options(int argc, char **argv, struct run *r)
+{
+    const struct vm_options *vm = &r->vm;
+    char name[] = "keel run"; /* in getopt's messages */
+    int id;
+
+    split_qemu_args(&argc, argv, r);
+    argv[0] = name;
+    optind = 1;
+    while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (!take_option(r, id, optarg))
+            return false;
+    }
+    if (argc - optind > 1) {
+        complain("run: '%s' is one operand too many; QEMU's arguments go after --", argv[optind + 1]);
+        return false;
+    }
+    if (optind < argc)
+        r->dts = argv[optind];
+    if (r->dts != NULL &&
+        (vm->kernel || vm->firmware || vm->initrd || vm->append || vm->vcpus || vm->memory || vm->name)) {
+        complain(
+            "run: %s describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, --mem and --name "
+            "are for a run without a file",
+            r->dts);
+        return false;
+    }
+    if (r->dts == NULL && vm->kernel == NULL && vm->firmware == NULL) {
+        complain("run: needs a FILE.dts, --kernel IMAGE or --firmware IMAGE; see `keel help`");
+        return false;
+    }
+    return true;
+}
+
+static bool open_machine(struct run *r, struct machine *m)
+{
+    if (r->dts != NULL)
+        return machine_open_file(m, r->dts);
+    if (r->vm.name == NULL)
+        r->vm.name = "guest";
+    if (r->vm.vcpus == NULL)
+        r->vm.vcpus = "1";
+    if (r->vm.memory == NULL)
+        r->vm.memory = "512M";
+    return machine_open_options(m, &r->vm);
+}
+
+/* A host large enough for the machine, where the user did not say. */
+static void size_host(struct run *r, const struct machine *m, u64 bundle_size)
+{
+    u64 cpus = 2;
+    u64 memory = KEEL_SHARE + bundle_size;
+
+    for (u32 i = 0; i < m->cfg.vm_count; i++) {
+        const struct cfg_vm *vm = &m->cfg.vm[i];
+
+        memory += vm->mem_size;
+        cpus = max_u64(cpus, vm->vcpu_count);
+        for (u32 v = 0; v < vm->vcpu_count; v++) {
+            if (vm->vcpu[v].cpu != CFG_CPU_ANY)
+                cpus = max_u64(cpus, (u64)vm->vcpu[v].cpu + 1);
+        }
+    }
+    if (r->cpus == 0)
+        r->cpus = min_u64(cpus, HOST_CPUS_MAX);
+    if (r->ram == 0)
+        r->ram = max_u64(align_up(memory, 64 * MIB), RAM_MIN * MIB);
+}
+
+/* $KEEL_IMAGE, or keel.bin beside this program. */
+static char *hypervisor_image(void)
+{
+    const char *chosen = getenv("KEEL_IMAGE");
+    char self[PATH_MAX];
+    ssize_t n;
+
+    if (chosen != NULL)
+        return xformat("%s", chosen);
+    n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (n < 0)
+        return xformat("keel.bin");
+    self[n] = '\0';
+    return xformat("%s/keel.bin", dirname(self));
+}
+
+/* In memory, inherited by QEMU under its number: nothing is left behind whatever happens. */
+static int make_bundle(const struct machine *m)
+{
+    int fd = memfd_create("keel-bundle", 0);
+
+    if (fd < 0) {
+        complain("memfd_create: %s", strerror(errno));
+        return -1;
+    }
+    return pack_write(m, fd, "bundle") ? fd : -1;
+}
+
+/* Keel's log, on the board's second serial port, comes to stderr through a pipe: stderr itself may
+ * be a terminal or a socket, which QEMU's file back end does not take. */
+static bool make_log_pipe(int *read_end, int *write_end)
+{
+    int p[2];
+
+    if (pipe(p) != 0) {
+        complain("pipe: %s", strerror(errno));
+        return false;
+    }
+    fcntl(p[0], F_SETFD, FD_CLOEXEC);
+    *read_end = p[0];
+    *write_end = p[1];
+    return true;
+}
+
+struct args {
+    char *v[QEMU_ARGS_MAX];
+    u32 count;
+};
+
+static void add(struct args *a, const char *option, char *value)
+{
+    a->v[a->count++] = xformat("%s", option);
+    if (value != NULL)
+        a->v[a->count++] = value;
+}
+
+static void host_args(const struct run *r, const char *image, int bundle, struct args *a)
+{
+    add(a, "qemu-system-aarch64", NULL);
+    add(a, "-nodefaults", NULL);
+    add(a, "-machine", xformat("virt,virtualization=on,gic-version=%lu,iommu=smmuv3", r->gic));
+    if (r->accel_opts != NULL)
+        add(a, "-accel", xformat("tcg,%s", r->accel_opts));
+    if (r->icount)
+        add(a, "-icount", xformat("shift=0,sleep=off"));
+    add(a, "-cpu", xformat("%s", r->cpu));
+    add(a, "-smp", xformat("%lu", r->cpus));
+    add(a, "-m", xformat("%luM", r->ram / MIB));
+    add(a, "-kernel", xformat("%s", image));
+    add(a, "-initrd", xformat("/proc/self/fd/%d", bundle));
+}
+
+static void console_args(const struct run *r, int log, struct args *a)
+{
+    add(a, "-display", xformat("none"));
+    add(a, "-chardev", xformat("stdio,id=console,signal=off"));
+    add(a, "-serial", xformat("chardev:console"));
+    if (!r->quiet)
+        return;
+    add(a, "-add-fd", xformat("fd=%d,set=1", log));
+    add(a, "-chardev", xformat("file,id=log,path=/dev/fdset/1,append=on"));
+    add(a, "-serial", xformat("chardev:log"));
+    add(a, "-append", xformat("quiet log=serial1 loglevel=1"));
+}
+
+static void end_args(struct args *a)
+{
+    add(a, "-device", xformat("pvpanic-pci"));
+    add(a, "-action", xformat("panic=exit-failure,reboot=shutdown"));
+}
+
+/* The built arguments, then the user's. */
+static char **join(const struct args *a, char **user)
+{
+    u32 count = 0;
+    char **all;
+
+    while (user[count] != NULL)
+        count++;
+    all = xalloc((a->count + count + 1) * sizeof(*all));
+    memcpy(all, a->v, a->count * sizeof(*all));
+    memcpy(all + a->count, user, count * sizeof(*all));
+    return all;
+}
+
+static void print_command(char **argv)
+{
+    for (; *argv != NULL; argv++) {
+        bool plain = **argv != '\0' && strpbrk(*argv, " \t\n'\"\\$`*?;&|<>()#~") == NULL;
+
+        if (plain) {
+            fputs(*argv, stdout);
+        } else {
+            putchar('\'');
+            for (const char *c = *argv; *c != '\0'; c++)
+                fputs(*c == '\'' ? "'\\''" : (char[]){ *c, '\0' }, stdout);
+            putchar('\'');
+        }
+        putchar(argv[1] != NULL ? ' ' : '\n');
+    }
+}
+
+static int start(struct run *r, const char *image, int bundle)
+{
+    struct args a = { .count = 0 };
+    int log_read = -1;
+    int log_write = -1;
+    char **argv;
+
+    if (r->quiet && !make_log_pipe(&log_read, &log_write))
+        return EXIT_BAD_INPUT;
+    host_args(r, image, bundle, &a);
+    console_args(r, log_write, &a);
+    end_args(&a);
+    argv = join(&a, r->qemu_args);
+    if (r->print) {
+        print_command(argv);
+        return EXIT_SUCCESS;
+    }
+    if (access(image, R_OK) != 0) {
+        complain("%s: %s; `make` builds it, KEEL_IMAGE names another", image, strerror(errno));
+        return EXIT_BAD_INPUT;
+    }
+    return child_run(argv, log_read);
+}
+
+int run_command(int argc, char **argv)
+{
+    struct run r = { .cpu = "neoverse-n1", .gic = 3 };
+    struct machine *m = xalloc(sizeof(*m));
+    u64 size;
+    int bundle;
+
+    if (!parse_options(argc, argv, &r) || !open_machine(&r, m))
+        return EXIT_BAD_INPUT;
+    bundle = make_bundle(m);
+    if (bundle < 0)
+        return EXIT_BAD_INPUT;
+    size = (u64)lseek(bundle, 0, SEEK_END);
+    size_host(&r, m, size);
+    if (config_check_host(&m->cfg, (u32)r.cpus, r.ram - min_u64(r.ram, size), &m->errors) != K_OK)
+        return EXIT_BAD_INPUT;
+    return start(&r, hypervisor_image(), bundle);
+}

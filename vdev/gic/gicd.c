@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GICD registers, IHI 0069 12.9, with one security state and affinity routing always on. What these make
+ * RAZ/WI is a hole: ITARGETSR, SGIR, CPENDSGIR, SPENDSGIR, IGRPMODR, NSACR, the _SR registers, TYPER2, STATUSR,
+ * and the banked registers of INTIDs 0..31. */
+#include "irq/inject/vgic.h"
+#include "irq/inject/vgic_access.h"
+#include "lib/bits.h"
+#include "vdev/gic/gic.h"
+
+#include "core/vcpu.h"
+
+#define CTLR_ARE BIT(4)
+#define CTLR_DS BIT(6)
+#define CTLR_GROUPS 3U
+
+#define TYPER_MBIS BIT(16)
+#define TYPER_IDBITS FIELD_PREP(9, 23, 19) /* ten */
+#define TYPER_A3V BIT(24)
+#define TYPER_NO1N BIT(25)
+
+static u64 ctlr_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    (void)index;
+    return CTLR_DS | CTLR_ARE | vgic_groups_read(ctx); /* RWP 0: every write is complete when it returns */
+}
+
+static void ctlr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)ctx;
+    (void)index;
+    (void)mask;
+    vgic_groups_write(v, (u32)value & CTLR_GROUPS);
+}
+
+static u64 typer_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    (void)index;
+    return TYPER_NO1N | TYPER_A3V | TYPER_IDBITS | TYPER_MBIS | ((vgic_intid_end(ctx) - 1) / 32);
+}
+
+/* Message-based SPIs: the write is the edge, or moves the level. */
+static void setspi_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    u32 intid = (u32)FIELD_GET(value, 9, 0);
+
+    (void)index;
+    (void)mask;
+    if (vgic_bits(v, v, VGIC_EDGE, intid & ~31U) >> intid % 32 & 1)
+        vgic_spi_pulse(ctx, intid);
+    else
+        vgic_spi_level(ctx, intid, true);
+}
+
+static void clrspi_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    u32 intid = (u32)FIELD_GET(value, 9, 0);
+
+    (void)index;
+    (void)mask;
+    if (!(vgic_bits(v, v, VGIC_EDGE, intid & ~31U) >> intid % 32 & 1))
+        vgic_spi_level(ctx, intid, false);
+}
+
+/* The tables' arrays begin with the first SPI. */
+static u32 spis(u32 index) { return 32 * (index + 1); }
+
+#define BITS_READ(name, field)                                      \
+    static u64 name##_read(void *ctx, struct vcpu *v, u32 index)    \
+    {                                                               \
+        (void)ctx;                                                  \
+        return vgic_bits(v, v, field, spis(index));                 \
+    }
+#define BITS_WRITE(name, call, field)                                                      \
+    static void name##_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)    \
+    {                                                                                      \
+        (void)ctx;                                                                         \
+        (void)mask;                                                                        \
+        call(v, v, field, spis(index), (u32)value);                                        \
+    }
+
+BITS_READ(enabled, VGIC_ENABLED)
+BITS_READ(pending, VGIC_PENDING)
+BITS_READ(active, VGIC_ACTIVE)
+BITS_READ(group, VGIC_GROUP1)
+BITS_WRITE(isenabler, vgic_bits_set, VGIC_ENABLED)
+BITS_WRITE(icenabler, vgic_bits_clear, VGIC_ENABLED)
+BITS_WRITE(ispendr, vgic_bits_set, VGIC_PENDING)
+BITS_WRITE(icpendr, vgic_bits_clear, VGIC_PENDING)
+BITS_WRITE(isactiver, vgic_bits_set, VGIC_ACTIVE)
+BITS_WRITE(icactiver, vgic_bits_clear, VGIC_ACTIVE)
+
+static void group_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)ctx;
+    vgic_bits_write(v, v, VGIC_GROUP1, spis(index), (u32)value, (u32)mask);
+}
+
+static u64 icfgr_read(void *ctx, struct vcpu *v, u32 index)
+{
+    u32 first = 16 * (index + 2);
+
+    (void)ctx;
+    return gic_cfgr_spread(vgic_bits(v, v, VGIC_EDGE, first & ~31U) >> first % 32);
+}
+
+static void icfgr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    u32 first = 16 * (index + 2);
+
+    (void)ctx;
+    vgic_bits_write(v, v, VGIC_EDGE, first & ~31U, gic_cfgr_gather(value) << first % 32,
+                    gic_cfgr_gather(mask) << first % 32);
+}
+
+static u64 priority_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)ctx;
+    return gic_priorities_read(v, 4 * (index + 8));
+}
+
+static void priority_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)ctx;
+    gic_priorities_write(v, 4 * (index + 8), value, mask);
+}
+
+static u64 irouter_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    return vgic_route_read(ctx, 32 + index);
+}
+
+static void irouter_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)v;
+    vgic_route_write(ctx, 32 + index, value, mask);
+}
+
+#define ID(n, at, value) { .name = n, .offset = at, .count = 1, .size = 4, .widths = REG_W32, .reset = value, .storage = -1 }
+#define BITMAP(n, at, rd, wr)                                                                                  \
+    {                                                                                                          \
+        .name = n, .offset = (at) + 4, .count = 31, .size = 4, .widths = REG_W32, .storage = -1, .read = rd, \
+        .write = wr                                                                                            \
+    }
+
+static const struct reg regs[] = {
+    { .name = "CTLR", .offset = 0x0, .count = 1, .size = 4, .widths = REG_W32, .storage = -1, .read = ctlr_read,
+      .write = ctlr_write },
+    { .name = "TYPER", .offset = 0x4, .count = 1, .size = 4, .widths = REG_W32, .storage = -1, .read = typer_read },
+    ID("IIDR", 0x8, GIC_IIDR),
+    { .name = "SETSPI_NSR", .offset = 0x40, .count = 1, .size = 4, .widths = REG_W16 | REG_W32, .storage = -1,
+      .write = setspi_write },
+    { .name = "CLRSPI_NSR", .offset = 0x48, .count = 1, .size = 4, .widths = REG_W16 | REG_W32, .storage = -1,
+      .write = clrspi_write },
+    BITMAP("IGROUPR", 0x80, group_read, group_write),
+    BITMAP("ISENABLER", 0x100, enabled_read, isenabler_write),
+    BITMAP("ICENABLER", 0x180, enabled_read, icenabler_write),
+    BITMAP("ISPENDR", 0x200, pending_read, ispendr_write),
+    BITMAP("ICPENDR", 0x280, pending_read, icpendr_write),
+    BITMAP("ISACTIVER", 0x300, active_read, isactiver_write),
+    BITMAP("ICACTIVER", 0x380, active_read, icactiver_write),
+    { .name = "IPRIORITYR", .offset = 0x420, .count = 247, .size = 4, .widths = REG_W8 | REG_W32, .storage = -1,
+      .read = priority_read, .write = priority_write },
+    { .name = "ICFGR", .offset = 0xc08, .count = 62, .size = 4, .widths = REG_W32, .storage = -1,
+      .read = icfgr_read, .write = icfgr_write },
+    { .name = "IROUTER", .offset = 0x6100, .count = VGIC_MAX_SPIS, .size = 8, .widths = REG_W32 | REG_W64,
+      .storage = -1, .read = irouter_read, .write = irouter_write },
+    ID("PIDR4", 0xffd0, 0x44),
+    ID("PIDR0", 0xffe0, 0x92),
+    ID("PIDR1", 0xffe4, 0xb4),
+    ID("PIDR2", 0xffe8, GIC_PIDR2),
+    ID("CIDR0", 0xfff0, 0x0d),
+    ID("CIDR1", 0xfff4, 0xf0),
+    ID("CIDR2", 0xfff8, 0x05),
+    ID("CIDR3", 0xfffc, 0xb1),
+};
+
+const struct reg_block gicd_regs = { .name = "GICD", .size = 0x10000, .count = ARRAY_SIZE(regs), .reg = regs };

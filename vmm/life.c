@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of one VM as phases. Nothing here waits: what must be waited for is a phase, looked at again
+ * when the thread is woken or a time has come, so that no VM holds up another. */
+#include <string.h>
+
+#include "arch/time.h"
+#include "core/log.h"
+#include "core/timer.h"
+#include "core/vcpu.h"
+#include "lib/bits.h"
+#include "vmm/slot.h"
+
+/* A vCPU tells when it parks, but from then on has some steps to go. */
+#define PARK_POLL_NS 200000UL
+#define LATE_POLL_NS 1000000000UL
+
+u32 vmm_crashed;
+bool vmm_had_work;
+
+static struct vm *vm_of(const struct slot *s) { return &s->board->vm; }
+
+static void set_state(struct slot *s, enum vm_state state)
+{
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+
+    s->state = state;
+    if (s->board)
+        __atomic_store_n(&vm_of(s)->state, state, __ATOMIC_RELEASE);
+    spin_unlock_irq(&vmm_lock, flags);
+}
+
+static void run(struct slot *s)
+{
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+
+    s->starts++;
+    spin_unlock_irq(&vmm_lock, flags);
+    s->started_at = arch_ticks(); /* getting here may have taken long */
+    s->phase = SLOT_UP;
+    vmm_had_work = true;
+    set_state(s, VM_RUNNING);
+    vboard_run(s->board);
+}
+
+static enum kerr start(struct slot *s, u32 index, const struct vdev_model *const *models, bool from_boot)
+{
+    struct vboard *b;
+    unsigned long flags;
+    enum kerr err = vboard_create(s->cfg, index, models, &b);
+
+    if (err) {
+        if (from_boot) { /* the machine does not do what it was meant to */
+            __atomic_store_n(&vmm_crashed, 1, __ATOMIC_RELAXED);
+            vmm_had_work = true;
+        }
+        return err;
+    }
+    flags = spin_lock_irq(&vmm_lock);
+    s->board = b;
+    spin_unlock_irq(&vmm_lock, flags);
+    s->crashes = 0;
+    run(s);
+    return K_OK;
+}
+
+static void restart(struct slot *s)
+{
+    enum kerr err = vboard_reset(s->board);
+
+    if (err) {
+        log_error("vm %s: cannot restart: %s", s->cfg->name, kerr_str(err));
+        __atomic_store_n(&vmm_crashed, 1, __ATOMIC_RELAXED);
+        s->phase = SLOT_LEAVING;
+        return;
+    }
+    run(s);
+    if (s->op == OP_RESET && s->op_taken)
+        slot_answer(s, K_OK);
+}
+
+static void request_all(struct slot *s, u32 work)
+{
+    for (u32 i = 0; i < vm_of(s)->vcpu_count; i++)
+        vcpu_request(vm_of(s)->vcpu[i], work);
+}
+
+static enum kerr resume(struct slot *s)
+{
+    if (s->phase != SLOT_UP || s->state != VM_PAUSED)
+        return K_BUSY;
+    set_state(s, VM_RUNNING);
+    vboard_release(s->board, WORK_PAUSE);
+    return K_OK;
+}
+
+static enum kerr begin_pause(struct slot *s, u64 now)
+{
+    if (s->phase != SLOT_UP || s->state != VM_RUNNING)
+        return K_BUSY;
+    s->phase = SLOT_PAUSING;
+    s->park_limit = now + time_ns_to_ticks(PARK_LIMIT_NS);
+    request_all(s, WORK_PAUSE);
+    return K_OK;
+}
+
+/* Ends a VM by command; what the policy says does not matter then (see settle()). */
+static enum kerr command_end(struct slot *s, enum vm_end how, u64 now)
+{
+    switch (s->phase) {
+    case SLOT_UP: vm_end(vm_of(s), how, "by command"); return K_OK;
+    case SLOT_WAITING:
+        s->restart_at = now;
+        if (how == VM_END_COMMAND)
+            s->phase = SLOT_LEAVING;
+        return K_OK;
+    case SLOT_ENDING: return K_OK;
+    default: return K_BUSY;
+    }
+}
+
+/* What is done at once is answered at once; the rest where it ends. */
+static void take_request(struct slot *s, u32 index, const struct vdev_model *const *models, u64 now)
+{
+    enum kerr err = K_OK;
+    enum slot_op op;
+    bool done = false, from_boot;
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+
+    op = s->op_taken || s->op_done ? OP_NONE : s->op;
+    from_boot = !s->waiter && s->starts == 0;
+    spin_unlock_irq(&vmm_lock, flags);
+    if (op == OP_NONE)
+        return;
+    s->op_taken = true;
+    switch (op) {
+    case OP_START:
+        err = s->phase == SLOT_IDLE ? start(s, index, models, from_boot) : K_BUSY;
+        done = true;
+        break;
+    case OP_STOP: err = command_end(s, VM_END_COMMAND, now); break;
+    case OP_RESET: err = command_end(s, VM_END_RESET, now); break;
+    case OP_PAUSE: err = begin_pause(s, now); break;
+    case OP_RESUME:
+        err = resume(s);
+        done = true;
+        break;
+    case OP_NONE: break;
+    }
+    if (err || done)
+        slot_answer(s, err);
+}
+
+static void watch_end(struct slot *s, u64 now)
+{
+    if (__atomic_load_n(&vm_of(s)->end, __ATOMIC_ACQUIRE) == VM_END_NONE)
+        return;
+    if (s->phase == SLOT_PAUSING)
+        slot_answer(s, K_BUSY);
+    s->phase = SLOT_ENDING;
+    s->late = false;
+    s->park_limit = now + time_ns_to_ticks(PARK_LIMIT_NS);
+    set_state(s, VM_STOPPING);
+}
+
+static u64 finish_pause(struct slot *s, u64 now)
+{
+    if (vboard_is_paused(s->board)) {
+        s->phase = SLOT_UP;
+        set_state(s, VM_PAUSED);
+        slot_answer(s, K_OK);
+        return SLOT_NEVER;
+    }
+    if (now >= s->park_limit) {
+        log_error("vm %s: a vCPU does not pause", s->cfg->name);
+        s->phase = SLOT_UP;
+        vboard_release(s->board, WORK_PAUSE);
+        slot_answer(s, K_TIMEOUT);
+        return SLOT_NEVER;
+    }
+    return now + time_ns_to_ticks(PARK_POLL_NS);
+}
+
+/* Whether this crash is one too many. */
+static bool crashes_too_often(struct slot *s, u64 now)
+{
+    u64 *at = &s->crash_at[s->crashes % CRASHES_MAX];
+    bool often = s->crashes >= CRASHES_MAX && now - *at < time_ns_to_ticks(CRASHES_WINDOW_NS);
+
+    *at = now;
+    s->crashes++;
+    return often;
+}
+
+static bool wants_restart(struct slot *s, enum vm_end how, u64 now)
+{
+    if (s->op_taken && (s->op == OP_STOP || s->op == OP_RESET))
+        return s->op == OP_RESET;
+    switch (how) {
+    case VM_END_RESET: return true;
+    case VM_END_POWER_OFF: return s->cfg->on_poweroff == CFG_RESTART;
+    case VM_END_CRASH:
+        if (s->cfg->on_crash != CFG_RESTART)
+            return false;
+        if (!crashes_too_often(s, now))
+            return true;
+        log_error("vm %s: crashed %u times in %u s: not restarted any more", s->cfg->name, CRASHES_MAX + 1,
+                  (u32)(CRASHES_WINDOW_NS / 1000000000UL));
+        return false;
+    default: return false;
+    }
+}
+
+/* All vCPUs are parked: says how it ended and decides what follows. */
+static void settle(struct slot *s, u64 now)
+{
+    struct vm *vm = vm_of(s);
+    enum vm_end how = __atomic_load_n(&vm->end, __ATOMIC_ACQUIRE);
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+
+    s->last_end = how;
+    memcpy(s->last_reason, vm->end_reason, sizeof(s->last_reason));
+    s->last_reason[sizeof(s->last_reason) - 1] = 0;
+    spin_unlock_irq(&vmm_lock, flags);
+
+    switch (how) {
+    case VM_END_POWER_OFF: log_info("vm %s: powered off", s->cfg->name); break;
+    case VM_END_RESET: log_info("vm %s: reset", s->cfg->name); break;
+    case VM_END_CRASH:
+        __atomic_store_n(&vmm_crashed, 1, __ATOMIC_RELAXED);
+        log_error("vm %s: crashed: %s", s->cfg->name, s->last_reason);
+        break;
+    default: log_info("vm %s: stopped", s->cfg->name); break;
+    }
+
+    if (!wants_restart(s, how, now)) {
+        s->phase = SLOT_LEAVING;
+        return;
+    }
+    /* A guest that resets in a loop would keep this thread busy with clearing its memory. */
+    s->restart_at = s->started_at + time_ns_to_ticks(RESTART_INTERVAL_NS);
+    if (s->op_taken && s->op == OP_RESET)
+        s->restart_at = now;
+    s->phase = SLOT_WAITING;
+}
+
+static u64 finish_end(struct slot *s, u64 now)
+{
+    if (vboard_is_parked(s->board)) {
+        settle(s, now);
+        return SLOT_NEVER;
+    }
+    if (!s->late && now >= s->park_limit) {
+        s->late = true; /* its memory cannot be had back, but the others go on */
+        log_error("vm %s: a vCPU does not stop", s->cfg->name);
+    }
+    return now + time_ns_to_ticks(s->late ? LATE_POLL_NS : PARK_POLL_NS);
+}
+
+static void leave(struct slot *s)
+{
+    struct vboard *b = NULL;
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+
+    if (s->refs == 0) {
+        b = s->board;
+        s->board = NULL;
+    }
+    spin_unlock_irq(&vmm_lock, flags);
+    if (!b)
+        return; /* vmm_put() wakes us */
+    vboard_destroy(b);
+    s->phase = SLOT_IDLE;
+    set_state(s, VM_STOPPED);
+    if (s->op_taken)
+        slot_answer(s, s->op == OP_STOP ? K_OK : K_IO);
+}
+
+u64 slot_run(struct slot *s, u32 index, const struct vdev_model *const *models, u64 now)
+{
+    u64 next = SLOT_NEVER;
+
+    take_request(s, index, models, now);
+    if (s->phase == SLOT_UP || s->phase == SLOT_PAUSING)
+        watch_end(s, now);
+    if (s->phase == SLOT_PAUSING)
+        next = finish_pause(s, now);
+    if (s->phase == SLOT_ENDING)
+        next = finish_end(s, now);
+    if (s->phase == SLOT_WAITING) {
+        if (now >= s->restart_at)
+            restart(s);
+        else
+            next = s->restart_at;
+    }
+    if (s->phase == SLOT_LEAVING)
+        leave(s);
+    return next;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/frames.h"
+#include "lib/bits.h"
+#include "vmm/vboard.h"
+
+#define PAGES_2M (SZ_2M / PAGE_SIZE)
+
+/* Adds one extent of up to `want` pages, at least `min`, and maps it; *got: how many. An extent that
+ * others follow is a multiple of 2 MiB, so that they can have blocks too. */
+static enum kerr add_extent(struct vm *vm, gpa_t gpa, u64 want, u64 min, u64 align, bool read_only, u64 *got)
+{
+    u32 attr = MAP_R | MAP_X | (read_only ? 0U : MAP_W);
+    struct vm_extent *x = &vm->extent[vm->extent_count];
+    u64 pages, keep;
+    enum kerr err;
+    hpa_t hpa;
+
+    if (vm->extent_count == VM_MAX_EXTENTS)
+        return K_FULL;
+    err = frames_alloc_run(want, min, align, &hpa, &pages);
+    if (err)
+        return err;
+    keep = pages < want ? align_down(pages, PAGES_2M) : pages;
+    if (keep < pages)
+        frames_free_run(HPA(hpa.v + keep * PAGE_SIZE), pages - keep);
+
+    *x = (struct vm_extent){ gpa, hpa, keep * PAGE_SIZE, read_only };
+    vm->extent_count++;
+
+    /* The guest starts with its caches off and writes past them: no line of ours may be written back
+     * on top of that later. */
+    arch_dcache_clean(hpa_to_ptr(hpa), x->size);
+    *got = keep;
+    return ptw_map(&vm->stage2, gpa.v, hpa, x->size, attr);
+}
+
+/* Only what the image takes is backed; the rest of the bank is the flash model's. */
+enum kerr vboard_make_firmware(struct vboard *b)
+{
+    const struct cfg_image *fw = &b->cfg->firmware;
+    u64 pages = align_up(fw->size, PAGE_SIZE) / PAGE_SIZE, got;
+    enum kerr err;
+
+    if (!fw->name)
+        return K_OK;
+    if (fw->size == 0 || fw->size > GUEST_FLASH_SIZE)
+        return K_RANGE;
+    err = add_extent(&b->vm, GPA(GUEST_FLASH_BASE), pages, pages, PAGE_SIZE, true, &got);
+    if (err)
+        return err;
+    return vboard_place(&b->vm, GPA(GUEST_FLASH_BASE), fw->data, fw->size, true);
+}
+
+/* One run aligned for 1 GiB blocks, else one aligned for 2 MiB, else the longest runs there are. */
+enum kerr vboard_make_ram(struct vboard *b)
+{
+    struct vm *vm = &b->vm;
+    u64 left = b->cfg->mem_size / PAGE_SIZE, got;
+    gpa_t gpa = GPA(GUEST_RAM_BASE);
+
+    if (left == 0 || !is_aligned(b->cfg->mem_size, PAGE_SIZE))
+        return K_INVAL;
+    if (b->cfg->mem_size >= SZ_1G) {
+        enum kerr err = add_extent(vm, gpa, left, left, SZ_1G, false, &got);
+
+        if (err != K_NOMEM)
+            return err;
+    }
+    for (; left > 0; left -= got) { /* at most VM_MAX_EXTENTS rounds */
+        enum kerr err = add_extent(vm, gpa, left, min_u64(left, PAGES_2M), SZ_2M, false, &got);
+
+        if (err)
+            return err;
+        gpa.v += got * PAGE_SIZE;
+    }
+    return K_OK;
+}
+
+void vboard_undo_extents(struct vboard *b)
+{
+    struct vm *vm = &b->vm;
+
+    while (vm->extent_count > 0) {
+        const struct vm_extent *x = &vm->extent[--vm->extent_count];
+
+        arch_zero_bulk(hpa_to_ptr(x->hpa), x->size);
+        frames_free_run(x->hpa, x->size / PAGE_SIZE);
+    }
+}
+
+void vboard_scrub_ram(struct vboard *b)
+{
+    for (u32 i = 0; i < b->vm.extent_count; i++) {
+        const struct vm_extent *x = &b->vm.extent[i];
+
+        if (x->read_only)
+            continue;
+        arch_zero_bulk(hpa_to_ptr(x->hpa), x->size);
+        arch_dcache_clean(hpa_to_ptr(x->hpa), x->size);
+    }
+}

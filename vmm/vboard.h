@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A virtual board: a VM with all that belongs to it, made from its configuration. Internal to vmm/;
+ * the vmm thread's alone. */
+#ifndef VMM_VBOARD_H
+#define VMM_VBOARD_H
+
+#include "config/config.h"
+#include "core/vm.h"
+#include "lib/err.h"
+#include "vdev/vdev.h"
+
+struct vboard_device {
+    const struct vdev_model *model;
+    void *dev;
+};
+
+struct vboard {
+    struct vm vm;
+    const struct cfg_vm *cfg;
+    const struct vdev_model *const *models;
+    struct cfg_layout layout;
+    u32 steps_made; /* of construction: what there is to undo */
+    u32 device_count;
+    struct vboard_device device[CFG_MAX_DEVICES + 1]; /* in order of creation; the first is the GIC */
+};
+
+/* All or nothing; says in the log what failed. Images and device tree are loaded, vCPUs are in reset:
+ * vboard_run() is all that is missing. id: for vm->id. */
+MUST_USE enum kerr vboard_create(const struct cfg_vm *cfg, u32 id, const struct vdev_model *const *models,
+                                 struct vboard **out);
+
+/* Gives back all it had, memory scrubbed. All vCPUs are parked or never ran. */
+void vboard_destroy(struct vboard *b);
+
+/* The state after vboard_create() once more, without a new allocation that stays. All vCPUs are parked. */
+MUST_USE enum kerr vboard_reset(struct vboard *b);
+
+/* Lets vCPU 0 run from the entry point; the others wait for CPU_ON. After vboard_create() or
+ * vboard_reset(). */
+void vboard_run(struct vboard *b);
+
+/* Takes bits off every vCPU's work and lets it go on. */
+void vboard_release(struct vboard *b, u32 work);
+
+/* After WORK_STOP was asked of all: none is in the guest, or has registers in a CPU. */
+bool vboard_is_parked(const struct vboard *b);
+/* The same after WORK_PAUSE, where one that is off need not park. */
+bool vboard_is_paused(const struct vboard *b);
+
+/* --- parts, one file each --- */
+
+/* ram.c: the extents of vm, and where they appear in stage 2. Undo takes what there is. */
+MUST_USE enum kerr vboard_make_firmware(struct vboard *b);
+MUST_USE enum kerr vboard_make_ram(struct vboard *b);
+void vboard_undo_extents(struct vboard *b);
+void vboard_scrub_ram(struct vboard *b); /* for the next run of this guest; firmware stays */
+
+/* load.c: images and device tree into place. The vCPUs do not run. */
+MUST_USE enum kerr vboard_load(struct vboard *b);
+/* K_RANGE where not all of it is backed. code: will be executed as it is. */
+MUST_USE enum kerr vboard_place(struct vm *vm, gpa_t gpa, const void *data, u64 size, bool code);
+
+/* guest_tree.c: the guest's device tree into buf. */
+MUST_USE enum kerr vboard_write_tree(struct vboard *b, void *buf, size_t size, size_t *len);
+
+#endif
