@@ -18,15 +18,9 @@
 
 struct frames frames = { .lock = SPINLOCK_INIT(LOCK_RANK_FRAMES) };
 
-static u64 order_blocks(u64 pages, u32 order)
-{
-    return (pages + BIT(order) - 1) >> order;
-}
+static u64 order_blocks(u64 pages, u32 order) { return (pages + BIT(order) - 1) >> order; }
 
-static u64 bitmap_words(u64 blocks)
-{
-    return (blocks + 63) / 64;
-}
+static u64 bitmap_words(u64 blocks) { return (blocks + 63) / 64; }
 
 /* Page numbers count from a 1 GiB boundary, so that block alignment is physical alignment. */
 static u64 base_page(hpa_t lowest)
@@ -70,15 +64,9 @@ static bool is_free_block(u64 page, u32 order) REQUIRES(frames.lock)
     return page < frames.span && (frames.bitmap[order][n / 64] & BIT(n % 64)) != 0;
 }
 
-static struct list *node_of(u64 page)
-{
-    return hpa_to_ptr(HPA((frames.base + page) << PAGE_SHIFT));
-}
+static struct list *node_of(u64 page) { return hpa_to_ptr(HPA((frames.base + page) << PAGE_SHIFT)); }
 
-u64 frames_page_of_node(const struct list *node)
-{
-    return (ptr_to_hpa(node).v >> PAGE_SHIFT) - frames.base;
-}
+u64 frames_page_of_node(const struct list *node) { return (ptr_to_hpa(node).v >> PAGE_SHIFT) - frames.base; }
 
 static void insert_block(u64 page, u32 order) REQUIRES(frames.lock)
 {
@@ -245,10 +233,7 @@ void frames_free(hpa_t base, u32 order)
     free_range(base, BIT(order), true);
 }
 
-void frames_free_run(hpa_t base, u64 pages)
-{
-    free_range(base, pages, true);
-}
+void frames_free_run(hpa_t base, u64 pages) { free_range(base, pages, true); }
 
 void *page_alloc(void)
 {
@@ -259,10 +244,7 @@ void *page_alloc(void)
     return memset(hpa_to_ptr(pa), 0, PAGE_SIZE);
 }
 
-void page_free(void *page)
-{
-    frames_free(ptr_to_hpa(page), 0);
-}
+void page_free(void *page) { frames_free(ptr_to_hpa(page), 0); }
 
 void frames_get_stats(struct frames_stats *s)
 {

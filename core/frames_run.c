@@ -13,15 +13,12 @@
 struct search {
     u64 pages, min, align; /* wanted, all in pages; align: of the host address */
     bool found;
-    u64 page, got;         /* best so far; got: pages to be had there */
-    u32 broken;            /* 1 + order of the largest block that it would leave in parts */
-    u64 run;               /* pages of the whole run */
+    u64 page, got; /* best so far; got: pages to be had there */
+    u32 broken;    /* 1 + order of the largest block that it would leave in parts */
+    u64 run;       /* pages of the whole run */
 };
 
-static u64 align_page_up(u64 page, u64 align)
-{
-    return align_up(frames.base + page, align) - frames.base;
-}
+static u64 align_page_up(u64 page, u64 align) { return align_up(frames.base + page, align) - frames.base; }
 
 static u64 align_page_down(u64 page, u64 align)
 {
@@ -47,8 +44,8 @@ static void consider(struct search *s, u64 at, u64 n, u64 start, u64 end) REQUIR
     head = cut_cost(at);
     tail = cut_cost(at + n);
     broken = head > tail ? head : tail;
-    if (s->found && (s->got > n || (s->got == n && (s->broken < broken ||
-                                                    (s->broken == broken && s->run <= end - start)))))
+    if (s->found && (s->got > n ||
+                     (s->got == n && (s->broken < broken || (s->broken == broken && s->run <= end - start)))))
         return;
     s->found = true;
     s->page = at;
@@ -103,7 +100,8 @@ static void search_order(struct search *s, u32 order, u32 min_order) REQUIRES(fr
 {
     u32 seeds = 0;
 
-    list_for_each(node, &frames.blocks[order]) {
+    list_for_each(node, &frames.blocks[order])
+    {
         consider_seed(s, (struct frames_block){ frames_page_of_node(node), order }, min_order);
         if (++seeds == MAX_SEEDS)
             break;

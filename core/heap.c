@@ -35,10 +35,7 @@ static struct spinlock heap_lock = SPINLOCK_INIT(LOCK_RANK_HEAP);
 static struct list partial[CLASSES] GUARDED_BY(heap_lock); /* slabs with room */
 static struct heap_stats stats GUARDED_BY(heap_lock);
 
-static u32 slab_order(u32 shift)
-{
-    return shift >= BIG_SHIFT ? 2 : 0;
-}
+static u32 slab_order(u32 shift) { return shift >= BIG_SHIFT ? 2 : 0; }
 
 static u32 shift_of(size_t size)
 {
@@ -99,10 +96,7 @@ static void slab_give(struct slab *s, void *p) REQUIRES(heap_lock)
     }
 }
 
-static u64 pages_of(size_t size)
-{
-    return align_up(size, PAGE_SIZE) >> PAGE_SHIFT;
-}
+static u64 pages_of(size_t size) { return align_up(size, PAGE_SIZE) >> PAGE_SHIFT; }
 
 /* Large objects: a block, without the pages at its end that are not needed. */
 static void *pages_take(size_t size)

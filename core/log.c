@@ -40,12 +40,14 @@ static void (*current_flush)(void);
 static unsigned long ring_lock(void)
 {
     unsigned long flags = arch_irq_save();
-    u32 me = this_cpu()->id + 1, holder = 0;
+    u32 me = this_cpu()->id + 1, holder;
 
-    while (!__atomic_compare_exchange_n(&ring.locked, &holder, me, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        if (holder == me)
-            break;
+    for (;;) {
         holder = 0;
+        if (__atomic_compare_exchange_n(&ring.locked, &holder, me, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED) ||
+            holder == me)
+            break;
         arch_relax();
     }
     return flags;
@@ -81,10 +83,7 @@ static struct record record_at(u64 pos)
     return r;
 }
 
-static u64 record_end(u64 pos)
-{
-    return pos + sizeof(struct record) + record_at(pos).len;
-}
+static u64 record_end(u64 pos) { return pos + sizeof(struct record) + record_at(pos).len; }
 
 static void append(enum log_level level, const char *text, size_t len)
 {
@@ -141,21 +140,12 @@ void log_line(enum log_level level, const char *fmt, ...)
     drain(text);
 }
 
-void log_set_level(enum log_level level)
-{
-    __atomic_store_n(&console_level, level, __ATOMIC_RELAXED);
-}
+void log_set_level(enum log_level level) { __atomic_store_n(&console_level, level, __ATOMIC_RELAXED); }
 
-enum log_level log_get_level(void)
-{
-    return __atomic_load_n(&console_level, __ATOMIC_RELAXED);
-}
+enum log_level log_get_level(void) { return __atomic_load_n(&console_level, __ATOMIC_RELAXED); }
 
 /* How long a flush waits for a CPU that may be dead, in ticks. */
-static u64 patience(void)
-{
-    return arch_tick_hz() / 8;
-}
+static u64 patience(void) { return arch_tick_hz() / 8; }
 
 /* Whoever was handing lines over never comes back, or is another sink's. */
 static void drain_anew(void)
@@ -177,10 +167,7 @@ void log_set_sink(void (*sink)(enum log_level level, const char *text, size_t le
     drain_anew();
 }
 
-void log_set_flush(void (*flush)(void))
-{
-    current_flush = flush;
-}
+void log_set_flush(void (*flush)(void)) { current_flush = flush; }
 
 void log_flush(void)
 {

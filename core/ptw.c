@@ -146,8 +146,8 @@ static u64 entry_end(const struct page_table *pt, u64 va, u64 end, u32 back)
 
 /* Tables that filling [va, end) needs below a table at `back`, which is `table` or does not exist
  * yet. K_EXIST where anything is mapped. */
-static enum kerr count_tables(const struct page_table *pt, const u64 *table, u32 back, u64 va, u64 end, hpa_t pa,
-                              u64 *count)
+static enum kerr count_tables(const struct page_table *pt, const u64 *table, u32 back, u64 va, u64 end,
+                              hpa_t pa, u64 *count)
 {
     for (u64 next; va < end; pa.v += next - va, va = next) {
         u64 e = table ? ptw_load(&table[ptw_index(pt, va, back)]) : 0;
@@ -175,8 +175,8 @@ static bool starts_contig(const struct page_table *pt, u32 back, u64 va, u64 end
     return pt->contig && pt->fmt->contig_shift != 0 && is_aligned(va | pa.v, group) && end - va >= group;
 }
 
-void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back, u64 va, u64 end, hpa_t pa, u32 attr,
-              u32 largest)
+void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back, u64 va, u64 end, hpa_t pa,
+              u32 attr, u32 largest)
 {
     u64 contig_end = va;
 

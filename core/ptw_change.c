@@ -35,7 +35,8 @@ static bool changes_kind(const struct change *c, u32 old)
     return !c->unmap && ((old ^ c->attr) & MAP_DEVICE);
 }
 
-static void change_table(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end, bool live);
+static void change_table(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end,
+                         bool live);
 
 /* What replaces leaf e, of which only [va, end) changes: a table that is complete before anyone sees it. */
 static u64 split(struct page_table *pt, struct change *c, u64 e, u32 back, u64 va, u64 end)
@@ -68,7 +69,8 @@ static u64 changed_leaf(struct page_table *pt, struct change *c, u64 e, u32 back
 
 /* The whole group around va, for entries of a group change together. `end` may lie in it or past it;
  * returns where the group ends, or end. */
-static u64 change_group(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end, bool live)
+static u64 change_group(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end,
+                        bool live)
 {
     u64 span = ptw_span(pt, back), n = BIT(pt->fmt->contig_shift), base = align_down(va, span * n);
     u64 *group = &table[ptw_index(pt, base, back)];
@@ -92,7 +94,8 @@ static u64 change_group(struct page_table *pt, struct change *c, u64 *table, u32
     return to;
 }
 
-static void change_leaf(struct page_table *pt, struct change *c, u64 *entry, u32 back, u64 va, u64 next, bool live)
+static void change_leaf(struct page_table *pt, struct change *c, u64 *entry, u32 back, u64 va, u64 next,
+                        bool live)
 {
     u64 span = ptw_span(pt, back), base = align_down(va, span), e = ptw_load(entry);
     u64 changed = changed_leaf(pt, c, e, back, base, va, next, false);
@@ -128,7 +131,8 @@ static void discard(struct page_table *pt, struct change *c, u64 *table)
 }
 
 /* live: walkers may see `table`. */
-static void change_table(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end, bool live)
+static void change_table(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end,
+                         bool live)
 {
     for (u64 next; va < end; va = next) {
         u64 *entry = &table[ptw_index(pt, va, back)], e = ptw_load(entry);

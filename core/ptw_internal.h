@@ -21,10 +21,7 @@ static inline u64 ptw_span(const struct page_table *pt, u32 back)
     return PAGE_SIZE << (pt->fmt->bits_per_level * back);
 }
 
-static inline u32 ptw_root_back(const struct page_table *pt)
-{
-    return pt->fmt->levels - 1U;
-}
+static inline u32 ptw_root_back(const struct page_table *pt) { return pt->fmt->levels - 1U; }
 
 /* Entry of va in a table at `back`. va is within the root's range. */
 static inline u64 ptw_index(const struct page_table *pt, u64 va, u32 back)
@@ -35,21 +32,12 @@ static inline u64 ptw_index(const struct page_table *pt, u64 va, u32 back)
 }
 
 /* Walkers in hardware read entries at any time: each is read and written as one. */
-static inline u64 ptw_load(const u64 *e)
-{
-    return __atomic_load_n(e, __ATOMIC_RELAXED);
-}
+static inline u64 ptw_load(const u64 *e) { return __atomic_load_n(e, __ATOMIC_RELAXED); }
 
 /* Release: who sees an entry that points to a table sees the table's contents. */
-static inline void ptw_store(u64 *e, u64 v)
-{
-    __atomic_store_n(e, v, __ATOMIC_RELEASE);
-}
+static inline void ptw_store(u64 *e, u64 v) { __atomic_store_n(e, v, __ATOMIC_RELEASE); }
 
-static inline u64 *ptw_table_of(const struct page_table *pt, u64 e)
-{
-    return hpa_to_ptr(pt->fmt->addr(e));
-}
+static inline u64 *ptw_table_of(const struct page_table *pt, u64 e) { return hpa_to_ptr(pt->fmt->addr(e)); }
 
 /* Where a walk for va ends: at a leaf, or at an entry that is not present. */
 struct ptw_slot {
@@ -62,7 +50,7 @@ struct ptw_slot ptw_find(const struct page_table *pt, u64 va);
 MUST_USE enum kerr ptw_check_range(const struct page_table *pt, u64 va, u64 size);
 
 /* Fills [va, end), which is empty, below `table`; takes tables from the pool. largest: of leaves. */
-void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back, u64 va, u64 end, hpa_t pa, u32 attr,
-              u32 largest);
+void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back, u64 va, u64 end, hpa_t pa,
+              u32 attr, u32 largest);
 
 #endif

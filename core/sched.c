@@ -141,7 +141,7 @@ static void schedule(void)
     __atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
     cpu->switched_from = prev;
     slice_start(cpu, next);
-    if (next->vcpu != NULL)
+    if (next->vcpu != NULL && __atomic_load_n(&next->vcpu->parked, __ATOMIC_ACQUIRE) == 0)
         load_vcpu(cpu, next->vcpu);
     arch_task_switch(prev, next);
     switch_done();
@@ -249,7 +249,11 @@ void sched_drop_vcpu(struct vcpu *v)
     arch_vcpu_release(v);
 }
 
-void sched_take_vcpu(struct vcpu *v) { load_vcpu(this_cpu(), v); }
+void sched_take_vcpu(struct vcpu *v)
+{
+    if (this_cpu()->loaded != v)
+        load_vcpu(this_cpu(), v);
+}
 
 enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*entry)(void *), void *arg)
 {

@@ -9,10 +9,7 @@
 
 #define NS_PER_S 1000000000UL
 
-void timer_queue_init(struct timer_queue *q)
-{
-    list_init(&q->sorted);
-}
+void timer_queue_init(struct timer_queue *q) { list_init(&q->sorted); }
 
 void timer_init(struct timer *t, void (*fn)(void *arg), void *arg)
 {
@@ -106,17 +103,8 @@ static inline u64 scale(u64 v, u64 to, u64 from)
     return whole;
 }
 
-u64 time_ns_to_ticks(u64 ns)
-{
-    return scale(ns, arch_tick_hz(), NS_PER_S);
-}
+u64 time_ns_to_ticks(u64 ns) { return scale(ns, arch_tick_hz(), NS_PER_S); }
 
-u64 time_ticks_to_ns(u64 ticks)
-{
-    return scale(ticks, NS_PER_S, arch_tick_hz());
-}
+u64 time_ticks_to_ns(u64 ticks) { return scale(ticks, NS_PER_S, arch_tick_hz()); }
 
-u64 time_now_ns(void)
-{
-    return time_ticks_to_ns(arch_ticks());
-}
+u64 time_now_ns(void) { return time_ticks_to_ns(arch_ticks()); }

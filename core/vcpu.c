@@ -86,27 +86,27 @@ static void park(struct vcpu *v)
 {
     sched_drop_vcpu(v);
     set_parked(v, true);
-    while ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0) {
+    while ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0)
         task_block();
-        sched_drop_vcpu(v); /* the switch back loaded it */
-    }
     set_parked(v, false);
     sched_take_vcpu(v);
     __atomic_fetch_or(&v->work, WORK_RESET, __ATOMIC_RELAXED); /* its power may be another now */
 }
 
-/* PSCI: off until CPU_ON, then from its entry point. */
+/* PSCI: off until CPU_ON, then from its entry point. The request is cleared before the look at the
+ * power, so that one that comes in between is not lost. */
 static void reset_point(struct vcpu *v)
 {
     u32 pending = VCPU_ON_PENDING;
 
+    clear_work(v, WORK_RESET);
     while (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) == VCPU_OFF) {
-        if ((work_of(v) & WORK_STOP) != 0)
+        if ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0)
             return; /* parks, and comes back */
         sched_drop_vcpu(v);
         task_block();
+        clear_work(v, WORK_RESET);
     }
-    clear_work(v, WORK_RESET);
     if (__atomic_compare_exchange_n(&v->power, &pending, VCPU_ON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         sched_drop_vcpu(v);
         arch_vcpu_reset(v, v->start_entry, v->start_arg);

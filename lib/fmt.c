@@ -94,19 +94,15 @@ static enum length parse_length(const char **fmt)
     return len;
 }
 
-_Static_assert(sizeof(long) == sizeof(long long) && sizeof(long) == sizeof(size_t), "LEN_LONG stands for l, ll and z");
+_Static_assert(sizeof(long) == sizeof(long long) && sizeof(long) == sizeof(size_t), "LEN_LONG: l, ll and z");
 
 static u64 truncate(u64 v, enum length len, bool is_signed)
 {
     switch (len) {
-    case LEN_CHAR:
-        return is_signed ? (u64)(s64)(signed char)v : (unsigned char)v;
-    case LEN_SHORT:
-        return is_signed ? (u64)(s64)(short)v : (unsigned short)v;
-    case LEN_INT:
-        return is_signed ? (u64)(s64)(int)v : (unsigned)v;
-    case LEN_LONG:
-        break;
+    case LEN_CHAR: return is_signed ? (u64)(s64)(signed char)v : (unsigned char)v;
+    case LEN_SHORT: return is_signed ? (u64)(s64)(short)v : (unsigned short)v;
+    case LEN_INT: return is_signed ? (u64)(s64)(int)v : (unsigned)v;
+    case LEN_LONG: break;
     }
     return v;
 }
@@ -120,81 +116,99 @@ static size_t parse_digits(const char **fmt)
     return n;
 }
 
+struct args {
+    va_list ap; /* in a struct, since a parameter of this type cannot be passed on by address */
+};
+
+static void parse_spec(const char **fmt, struct args *args, struct spec *sp)
+{
+    const char *f = *fmt;
+
+    *sp = (struct spec){ .precision = SIZE_MAX };
+    for (; *f == '-' || *f == '0' || *f == '#'; f++) {
+        sp->left |= *f == '-';
+        sp->zero |= *f == '0';
+        sp->alternate |= *f == '#';
+    }
+    if (*f == '*') {
+        int w = va_arg(args->ap, int);
+
+        sp->left |= w < 0;
+        sp->width = w < 0 ? 0U - (unsigned)w : (unsigned)w;
+        f++;
+    } else {
+        sp->width = parse_digits(&f);
+    }
+    if (*f == '.' && f[1] == '*') {
+        int p = va_arg(args->ap, int);
+
+        sp->precision = p < 0 ? SIZE_MAX : (size_t)p;
+        f += 2;
+    } else if (*f == '.') {
+        f++;
+        sp->precision = parse_digits(&f);
+    }
+    *fmt = f;
+}
+
+/* False where c is none of ours. */
+static bool convert(struct out *o, char c, enum length len, struct spec *sp, struct args *args)
+{
+    char one;
+    u64 v;
+
+    switch (c) {
+    case 'd':
+    case 'i':
+        v = truncate(len == LEN_LONG ? va_arg(args->ap, u64) : va_arg(args->ap, unsigned), len, true);
+        sp->negative = (s64)v < 0;
+        sp->alternate = false;
+        put_number(o, sp->negative ? 0 - v : v, 10, false, sp);
+        return true;
+    case 'u':
+    case 'x':
+    case 'X':
+        v = truncate(len == LEN_LONG ? va_arg(args->ap, u64) : va_arg(args->ap, unsigned), len, false);
+        sp->alternate = sp->alternate && c != 'u' && v != 0;
+        put_number(o, v, c == 'u' ? 10 : 16, c == 'X', sp);
+        return true;
+    case 'p':
+        sp->alternate = true;
+        put_number(o, (uintptr_t)va_arg(args->ap, void *), 16, false, sp);
+        return true;
+    case 'c':
+        one = (char)va_arg(args->ap, int);
+        put_text(o, &one, 1, sp);
+        return true;
+    case 's': put_string(o, va_arg(args->ap, const char *), sp); return true;
+    case '%': put(o, '%'); return true;
+    default: return false;
+    }
+}
+
 int fmt_vsn(char *buf, size_t size, const char *fmt, va_list ap)
 {
     struct out o = { buf, size ? size - 1 : 0, 0 };
+    struct args args;
 
+    va_copy(args.ap, ap);
     while (*fmt) {
-        struct spec sp = { .precision = SIZE_MAX };
+        struct spec sp;
         enum length len;
-        u64 v;
-        char c;
 
         if (*fmt != '%') {
             put(&o, *fmt++);
             continue;
         }
-        for (fmt++; *fmt == '-' || *fmt == '0' || *fmt == '#'; fmt++) {
-            sp.left |= *fmt == '-';
-            sp.zero |= *fmt == '0';
-            sp.alternate |= *fmt == '#';
-        }
-        if (*fmt == '*') {
-            int w = va_arg(ap, int);
-
-            sp.left |= w < 0;
-            sp.width = w < 0 ? 0U - (unsigned)w : (unsigned)w;
-            fmt++;
-        } else {
-            sp.width = parse_digits(&fmt);
-        }
-        if (*fmt == '.') {
-            fmt++;
-            if (*fmt == '*') {
-                int p = va_arg(ap, int);
-
-                sp.precision = p < 0 ? SIZE_MAX : (size_t)p;
-                fmt++;
-            } else {
-                sp.precision = parse_digits(&fmt);
-            }
-        }
-        len = parse_length(&fmt);
-        switch (*fmt) {
-        case 'd':
-        case 'i':
-            v = truncate(len == LEN_LONG ? va_arg(ap, u64) : va_arg(ap, unsigned), len, true);
-            sp.negative = (s64)v < 0;
-            sp.alternate = false;
-            put_number(&o, sp.negative ? 0 - v : v, 10, false, &sp);
-            break;
-        case 'u':
-        case 'x':
-        case 'X':
-            v = truncate(len == LEN_LONG ? va_arg(ap, u64) : va_arg(ap, unsigned), len, false);
-            sp.alternate = sp.alternate && *fmt != 'u' && v != 0;
-            put_number(&o, v, *fmt == 'u' ? 10 : 16, *fmt == 'X', &sp);
-            break;
-        case 'p':
-            sp.alternate = true;
-            put_number(&o, (uintptr_t)va_arg(ap, void *), 16, false, &sp);
-            break;
-        case 'c':
-            c = (char)va_arg(ap, int);
-            put_text(&o, &c, 1, &sp);
-            break;
-        case 's':
-            put_string(&o, va_arg(ap, const char *), &sp);
-            break;
-        case '%':
-            put(&o, '%');
-            break;
-        default: /* not ours: shown as it stands, and the end of the text is not passed */
-            put(&o, '%');
-            continue;
-        }
         fmt++;
+        parse_spec(&fmt, &args, &sp);
+        len = parse_length(&fmt);
+        if (convert(&o, *fmt, len, &sp, &args))
+            fmt++;
+        else
+            put(&o, '%'); /* what follows is shown as it stands, and the end of the text is not passed */
     }
+    va_end(args.ap);
     if (size)
         buf[o.len < o.size ? o.len : o.size] = '\0';
     return (int)o.len;
@@ -239,17 +253,11 @@ bool parse_u64(const char *s, u64 *out)
     }
     switch (*s) {
     case 'k':
-    case 'K':
-        shift = 10;
-        break;
+    case 'K': shift = 10; break;
     case 'm':
-    case 'M':
-        shift = 20;
-        break;
+    case 'M': shift = 20; break;
     case 'g':
-    case 'G':
-        shift = 30;
-        break;
+    case 'G': shift = 30; break;
     }
     if (shift)
         s++;

@@ -44,27 +44,21 @@ void command_vm_list(u32 argc, const char *const *argv)
     table_end(t);
 }
 
-static enum vm_state state_of(u32 index)
-{
-    struct vmm_info info;
-
-    vmm_get(index, &info);
-    vmm_put(index);
-    return info.state;
-}
-
 static void change(const char *vm, enum kerr (*what)(u32 index), const char *verb)
 {
+    struct vmm_info info;
     u32 index;
     enum kerr err;
 
     if (!command_vm(vm, &index))
         return;
     err = what(index);
+    vmm_get(index, &info);
+    vmm_put(index);
     if (err == K_BUSY)
-        command_say("cannot %s %s: it is %s", verb, vm, state_names[state_of(index)]);
+        command_say("cannot %s %s: it is %s", verb, info.cfg->name, state_names[info.state]);
     else if (err != K_OK)
-        command_say("cannot %s %s: %s; 'log' may tell more", verb, vm, kerr_str(err));
+        command_say("cannot %s %s: %s; 'log' may tell more", verb, info.cfg->name, kerr_str(err));
 }
 
 void command_vm_start(u32 argc, const char *const *argv)
@@ -103,7 +97,7 @@ void command_vm_console(u32 argc, const char *const *argv)
 
     (void)argc;
     if (command_vm(argv[0], &index) && !console_focus_guest(index + 1))
-        command_say("%s has no serial port now; 'vm list' shows whether it runs", argv[0]);
+        command_say("it has no serial port now; 'vm list' shows whether it runs");
 }
 
 static void info_memory(const struct vm *vm)

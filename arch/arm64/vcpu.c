@@ -52,6 +52,7 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     a->el1.sctlr = SCTLR_EL1_RESET;
     a->ptimer_ctl = a->ptimer_cval = 0;
     a->hcr = HCR_GUEST | (cpu_has_pac() ? HCR_APK | HCR_API : 0);
+    a->fresh = true;
     a->pc = entry.v;
     a->pstate = PSR_DAIF | PSR_EL1H;
 }
@@ -108,8 +109,10 @@ void arch_vcpu_unload(struct vcpu *v)
 
 void arch_vcpu_release(struct vcpu *v)
 {
-    v->arch.pc = sysreg_read(elr_el2);
-    v->arch.pstate = sysreg_read(spsr_el2);
+    if (!v->arch.fresh) {
+        v->arch.pc = sysreg_read(elr_el2);
+        v->arch.pstate = sysreg_read(spsr_el2);
+    }
     fp_vcpu_release(v);
     vtimer_release(v);
 }
@@ -122,6 +125,9 @@ void arch_vcpu_enter(struct vcpu *v)
 
 void arch_vcpu_resume(struct vcpu *v)
 {
+    if (!v->arch.fresh)
+        return;
+    v->arch.fresh = false;
     sysreg_write(elr_el2, v->arch.pc);
     sysreg_write(spsr_el2, v->arch.pstate);
 }

@@ -19,15 +19,9 @@ void host_set_cpu(u32 n)
     percpu[n].id = n;
 }
 
-u32 host_get_cpu(void)
-{
-    return cpu_index;
-}
+u32 host_get_cpu(void) { return cpu_index; }
 
-struct percpu *this_cpu(void)
-{
-    return &percpu[cpu_index];
-}
+struct percpu *this_cpu(void) { return &percpu[cpu_index]; }
 
 unsigned long arch_irq_save(void)
 {
@@ -37,15 +31,9 @@ unsigned long arch_irq_save(void)
     return was;
 }
 
-void arch_irq_restore(unsigned long flags)
-{
-    irqs_masked = flags != 0;
-}
+void arch_irq_restore(unsigned long flags) { irqs_masked = flags != 0; }
 
-bool arch_irqs_masked(void)
-{
-    return irqs_masked;
-}
+bool arch_irqs_masked(void) { return irqs_masked; }
 
 void arch_wait(void)
 {
@@ -55,10 +43,7 @@ void arch_wait(void)
         sched_yield();
 }
 
-void arch_signal(void)
-{
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
+void arch_signal(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 void arch_kick(u32 cpu)
 {
@@ -109,7 +94,4 @@ void arch_power_off(bool failed)
     exit(failed ? 1 : 0);
 }
 
-void arch_reboot(void)
-{
-    arch_power_off(false);
-}
+void arch_reboot(void) { arch_power_off(false); }

@@ -21,6 +21,11 @@ void host_gich_select(u32 cpu)
     selected = cpu;
 }
 
+u32 host_gich_selected(void)
+{
+    return selected;
+}
+
 void host_gich_reset(u32 lr_count)
 {
     if (lr_count == 0 || lr_count > GICH_MAX_LRS)

@@ -18,12 +18,6 @@ void arch_irq_setup(u32 intid, bool edge, u32 cpu)
     *find(intid) = (struct host_intid){ .enabled = true, .edge = edge, .cpu = cpu };
 }
 
-void arch_irq_mask(u32 intid)
-{
-    find(intid)->enabled = false;
-}
+void arch_irq_mask(u32 intid) { find(intid)->enabled = false; }
 
-struct host_intid host_intid(u32 intid)
-{
-    return *find(intid);
-}
+struct host_intid host_intid(u32 intid) { return *find(intid); }

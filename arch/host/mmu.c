@@ -23,35 +23,17 @@ static void record(const struct vm *vm, u64 addr, u64 size)
     invalidations[n % HOST_INVALIDATIONS] = (struct host_invalidation){ vm, addr, size };
 }
 
-u32 host_invalidation_count(void)
-{
-    return __atomic_load_n(&invalidation_count, __ATOMIC_SEQ_CST);
-}
+u32 host_invalidation_count(void) { return __atomic_load_n(&invalidation_count, __ATOMIC_SEQ_CST); }
 
-struct host_invalidation host_invalidation(u32 n)
-{
-    return invalidations[n % HOST_INVALIDATIONS];
-}
+struct host_invalidation host_invalidation(u32 n) { return invalidations[n % HOST_INVALIDATIONS]; }
 
-u32 host_pt_syncs(void)
-{
-    return __atomic_load_n(&pt_syncs, __ATOMIC_SEQ_CST);
-}
+u32 host_pt_syncs(void) { return __atomic_load_n(&pt_syncs, __ATOMIC_SEQ_CST); }
 
-void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size)
-{
-    record(vm, gpa.v, size);
-}
+void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size) { record(vm, gpa.v, size); }
 
-void arch_stage1_invalidate(u64 va, u64 size)
-{
-    record(NULL, va, size);
-}
+void arch_stage1_invalidate(u64 va, u64 size) { record(NULL, va, size); }
 
-void arch_pt_sync(void)
-{
-    __atomic_fetch_add(&pt_syncs, 1, __ATOMIC_SEQ_CST);
-}
+void arch_pt_sync(void) { __atomic_fetch_add(&pt_syncs, 1, __ATOMIC_SEQ_CST); }
 
 void arch_dcache_clean(const void *p, size_t size)
 {
@@ -65,15 +47,9 @@ void arch_code_sync(const void *p, size_t size)
     (void)size;
 }
 
-void arch_copy_bulk(void *dst, const void *src, size_t size)
-{
-    memcpy(dst, src, size);
-}
+void arch_copy_bulk(void *dst, const void *src, size_t size) { memcpy(dst, src, size); }
 
-void arch_zero_bulk(void *dst, size_t size)
-{
-    memset(dst, 0, size);
-}
+void arch_zero_bulk(void *dst, size_t size) { memset(dst, 0, size); }
 
 void *host_memory(size_t size, size_t align)
 {

@@ -11,42 +11,27 @@
 
 static u64 toy_leaf(hpa_t pa, u32 attr, u8 level_back, bool contig)
 {
-    return (pa.v & GENMASK(47, 12)) | FIELD_PREP(attr, 58, 55) | VALID | (level_back == 0 ? TABLE_OR_PAGE : 0) |
-           (contig ? CONTIG : 0);
+    return (pa.v & GENMASK(47, 12)) | FIELD_PREP(attr, 58, 55) | VALID |
+           (level_back == 0 ? TABLE_OR_PAGE : 0) | (contig ? CONTIG : 0);
 }
 
-static u64 toy_table(hpa_t pa)
-{
-    return (pa.v & GENMASK(47, 12)) | VALID | TABLE_OR_PAGE;
-}
+static u64 toy_table(hpa_t pa) { return (pa.v & GENMASK(47, 12)) | VALID | TABLE_OR_PAGE; }
 
-static bool toy_is_present(u64 e)
-{
-    return e & VALID;
-}
+static bool toy_is_present(u64 e) { return e & VALID; }
 
 static bool toy_is_leaf(u64 e, u8 level_back)
 {
     return (e & VALID) && ((e & TABLE_OR_PAGE) != 0) == (level_back == 0);
 }
 
-static hpa_t toy_addr(u64 e)
-{
-    return HPA(e & GENMASK(47, 12));
-}
+static hpa_t toy_addr(u64 e) { return HPA(e & GENMASK(47, 12)); }
 
-static u32 toy_attr(u64 e)
-{
-    return (u32)FIELD_GET(e, 58, 55);
-}
+static u32 toy_attr(u64 e) { return (u32)FIELD_GET(e, 58, 55); }
 
-static bool toy_is_contig(u64 e)
-{
-    return e & CONTIG;
-}
+static bool toy_is_contig(u64 e) { return e & CONTIG; }
 
-#define TOY_OPS                                                                                      \
-    .leaf = toy_leaf, .table = toy_table, .is_present = toy_is_present, .is_leaf = toy_is_leaf,      \
+#define TOY_OPS                                                                                              \
+    .leaf = toy_leaf, .table = toy_table, .is_present = toy_is_present, .is_leaf = toy_is_leaf,              \
     .addr = toy_addr, .attr = toy_attr, .is_contig = toy_is_contig
 
 /* 48-bit input addresses. */

@@ -38,11 +38,11 @@ struct context {
     const struct task *task;
     void (*entry)(void *);
     void *arg;
-    void *stack;           /* NULL: the thread's own */
-    void *fake_stack;      /* the sanitizer's */
-    const void *bottom;    /* of the stack that runs: learnt from the sanitizer for a thread's own */
+    void *stack;        /* NULL: the thread's own */
+    void *fake_stack;   /* the sanitizer's */
+    const void *bottom; /* of the stack that runs: learnt from the sanitizer for a thread's own */
     size_t size;
-    struct context *from;  /* who switched here last */
+    struct context *from; /* who switched here last */
 };
 
 static pthread_mutex_t contexts_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -88,15 +88,9 @@ static void start(unsigned int low, unsigned int high)
     panic("host: a task's entry returned");
 }
 
-void *arch_stack_alloc(void)
-{
-    return malloc(HOST_STACK_SIZE);
-}
+void *arch_stack_alloc(void) { return malloc(HOST_STACK_SIZE); }
 
-void arch_stack_free(void *stack)
-{
-    free(stack);
-}
+void arch_stack_free(void *stack) { free(stack); }
 
 void arch_task_init(struct task *task, void (*entry)(void *), void *arg)
 {

@@ -11,15 +11,9 @@ enum kerr arch_vm_init(struct vm *vm)
     return K_OK;
 }
 
-void arch_vm_destroy(struct vm *vm)
-{
-    vm->arch.vmid = 0;
-}
+void arch_vm_destroy(struct vm *vm) { vm->arch.vmid = 0; }
 
-void arch_vcpu_init(struct vcpu *v)
-{
-    v->arch.inits++;
-}
+void arch_vcpu_init(struct vcpu *v) { v->arch.inits++; }
 
 void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
 {
@@ -28,25 +22,13 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     v->arch.arg = arg;
 }
 
-void arch_vcpu_load(struct vcpu *v)
-{
-    v->arch.loads++;
-}
+void arch_vcpu_load(struct vcpu *v) { v->arch.loads++; }
 
-void arch_vcpu_unload(struct vcpu *v)
-{
-    v->arch.unloads++;
-}
+void arch_vcpu_unload(struct vcpu *v) { v->arch.unloads++; }
 
-void arch_vcpu_release(struct vcpu *v)
-{
-    v->arch.releases++;
-}
+void arch_vcpu_release(struct vcpu *v) { v->arch.releases++; }
 
-void arch_vcpu_resume(struct vcpu *v)
-{
-    v->arch.resumes++;
-}
+void arch_vcpu_resume(struct vcpu *v) { v->arch.resumes++; }
 
 void arch_inject_external_abort(struct vcpu *v, gpa_t addr)
 {
@@ -54,17 +36,8 @@ void arch_inject_external_abort(struct vcpu *v, gpa_t addr)
     v->arch.abort_addr = addr;
 }
 
-void arch_inject_undefined(struct vcpu *v)
-{
-    v->arch.undefineds++;
-}
+void arch_inject_undefined(struct vcpu *v) { v->arch.undefineds++; }
 
-void arch_inject_serror(struct vcpu *v)
-{
-    v->arch.serrors++;
-}
+void arch_inject_serror(struct vcpu *v) { v->arch.serrors++; }
 
-void arch_vcpu_dump(struct vcpu *v)
-{
-    v->arch.dumps++;
-}
+void arch_vcpu_dump(struct vcpu *v) { v->arch.dumps++; }

@@ -12,10 +12,7 @@
 typedef uint64_t __attribute__((may_alias)) word;
 typedef unsigned char byte;
 
-static inline size_t misalignment(const void *p)
-{
-    return (uintptr_t)p & (WORD - 1);
-}
+static inline size_t misalignment(const void *p) { return (uintptr_t)p & (WORD - 1); }
 
 /* Whole words from a source that is `shift` bits (not 0) past a word boundary: each output word is
  * made of two neighbours. Reads no word that holds no byte of the source. */

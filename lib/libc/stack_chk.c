@@ -8,7 +8,4 @@ extern uintptr_t __stack_chk_guard;
 uintptr_t __stack_chk_guard = 0x00a5f00d0a0dff00; /* NUL, LF, CR and 0xff stop string functions */
 
 NORETURN void __stack_chk_fail(void);
-void __stack_chk_fail(void)
-{
-    panic("stack overrun in libfdt");
-}
+void __stack_chk_fail(void) { panic("stack overrun in libfdt"); }

@@ -39,14 +39,18 @@ static struct translation walk(u64 page)
     const u64 *table = hpa_to_ptr(pt.root);
 
     for (u32 back = 3;; back--) {
-        u64 span = PAGE_SIZE << (BITS * back), index = va / span & (back == 3 ? BIT(ROOT_BITS) - 1 : BIT(BITS) - 1);
+        u64 span = PAGE_SIZE << (BITS * back),
+            index = va / span & (back == 3 ? BIT(ROOT_BITS) - 1 : BIT(BITS) - 1);
         u64 e = table[index];
 
         if (!format.is_present(e))
             return (struct translation){ 0 };
         if (format.is_leaf(e, (u8)back)) {
-            return (struct translation){ .pa = format.addr(e).v + (va & (span - 1)), .span = span,
-                                         .attr = format.attr(e), .present = true, .contig = format.is_contig(e) };
+            return (struct translation){ .pa = format.addr(e).v + (va & (span - 1)),
+                                         .span = span,
+                                         .attr = format.attr(e),
+                                         .present = true,
+                                         .contig = format.is_contig(e) };
         }
         require(back > 0);
         table = hpa_to_ptr(format.addr(e));
@@ -112,7 +116,8 @@ static void count(const u64 *table, u32 back, u64 entries)
             for (u64 j = 0; j < GROUP; j++) {
                 u64 other = table[first + j];
 
-                require(format.is_present(other) && format.is_leaf(other, (u8)back) && format.is_contig(other));
+                require(format.is_present(other) && format.is_leaf(other, (u8)back) &&
+                        format.is_contig(other));
                 require(format.attr(other) == format.attr(e));
                 require(format.addr(other).v == format.addr(table[first]).v + j * span);
             }

@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 /* The C library says what is right. */
-#define SAME(...)                                                 \
-    do {                                                          \
-        char ours[128], theirs[128];                              \
-        int n = snprintf(theirs, sizeof(theirs), __VA_ARGS__);    \
-        assert_int_equal(fmt_sn(ours, sizeof(ours), __VA_ARGS__), n); \
-        assert_string_equal(ours, theirs);                        \
+#define SAME(...)                                                                                            \
+    do {                                                                                                     \
+        char ours[128], theirs[128];                                                                         \
+        int n = snprintf(theirs, sizeof(theirs), __VA_ARGS__);                                               \
+        assert_int_equal(fmt_sn(ours, sizeof(ours), __VA_ARGS__), n);                                        \
+        assert_string_equal(ours, theirs);                                                                   \
     } while (0)
 
 static void test_integers_print_as_in_c(void **state)
@@ -133,8 +133,22 @@ static void test_numbers_parse_with_base_and_suffix(void **state)
 
 static void test_what_is_not_a_number_is_refused(void **state)
 {
-    static const char *const bad[] = { "", " 1", "1 ", "-1", "+1", "x", "0x", "0xg", "1KK", "1KB", "K", "12a", "1.5",
-                                       "18446744073709551616", "0x10000000000000000", "17179869184G",
+    static const char *const bad[] = { "",
+                                       " 1",
+                                       "1 ",
+                                       "-1",
+                                       "+1",
+                                       "x",
+                                       "0x",
+                                       "0xg",
+                                       "1KK",
+                                       "1KB",
+                                       "K",
+                                       "12a",
+                                       "1.5",
+                                       "18446744073709551616",
+                                       "0x10000000000000000",
+                                       "17179869184G",
                                        "99999999999999999999999" };
 
     (void)state;

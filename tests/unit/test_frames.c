@@ -27,10 +27,7 @@ static void start(u64 offset, u64 size)
     frames_add(low, size);
 }
 
-static u64 offset_of(hpa_t pa)
-{
-    return pa.v - (uintptr_t)arena;
-}
+static u64 offset_of(hpa_t pa) { return pa.v - (uintptr_t)arena; }
 
 static u64 free_pages(void)
 {

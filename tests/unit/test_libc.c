@@ -32,6 +32,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 #define SPAN 96
@@ -91,10 +92,7 @@ static void test_memset_fills_at_every_alignment_and_nothing_else(void **state)
     }
 }
 
-static int sign(int v)
-{
-    return (v > 0) - (v < 0);
-}
+static int sign(int v) { return (v > 0) - (v < 0); }
 
 static void test_memcmp_orders_by_the_first_difference(void **state)
 {
@@ -118,7 +116,7 @@ static void test_string_functions_agree_with_the_host(void **state)
     for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++) {
         assert_int_equal(keel_strlen(s[i]), strlen(s[i]));
         assert_int_equal(keel_strnlen(s[i], 2), strnlen(s[i], 2));
-        for (const char *c = "abc/x\xff"; ; c++) {
+        for (const char *c = "abc/x\xff";; c++) {
             assert_ptr_equal(keel_strchr(s[i], *c), strchr(s[i], *c));
             assert_ptr_equal(keel_strrchr(s[i], *c), strrchr(s[i], *c));
             assert_ptr_equal(keel_memchr(s[i], *c, strlen(s[i])), memchr(s[i], *c, strlen(s[i])));
@@ -135,8 +133,20 @@ static void test_string_functions_agree_with_the_host(void **state)
 
 static void test_strtoul_agrees_with_the_host(void **state)
 {
-    static const char *const s[] = { "0", "12x", " +42", "-1", "0x1F", "0xg", "077", "08", "", "-", "zz",
-                                     "18446744073709551615", "18446744073709551616", "99999999999999999999z" };
+    static const char *const s[] = { "0",
+                                     "12x",
+                                     " +42",
+                                     "-1",
+                                     "0x1F",
+                                     "0xg",
+                                     "077",
+                                     "08",
+                                     "",
+                                     "-",
+                                     "zz",
+                                     "18446744073709551615",
+                                     "18446744073709551616",
+                                     "99999999999999999999z" };
     static const int bases[] = { 0, 8, 10, 16, 36 };
 
     (void)state;

@@ -15,7 +15,8 @@ static void assert_order(struct list *head, const int *want, int n)
 {
     int i = 0;
 
-    list_for_each(it, head) {
+    list_for_each(it, head)
+    {
         assert_true(i < n);
         assert_int_equal(list_entry(it, struct item, node)->value, want[i++]);
         assert_ptr_equal(it->next->prev, it);

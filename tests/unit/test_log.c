@@ -106,7 +106,7 @@ static void test_oldest_whole_lines_go_when_the_ring_is_full(void **state)
     assert_true(log_read(&pos, buf, 30) > 0); /* room for one line */
     assert_int_equal(sscanf(buf, "[ %*u.%*u] line %u\n", &first), 1);
     assert_in_range(first, 6000, 9000);
-    for (next = first + 1; ; next++) {
+    for (next = first + 1;; next++) {
         size_t n = log_read(&pos, buf, 30);
 
         if (n == 0)
@@ -160,15 +160,9 @@ static void test_sink_may_log(void **state)
 }
 
 static u32 flushes;
-static void flush(void)
-{
-    flushes++;
-}
+static void flush(void) { flushes++; }
 
-static void pass_time(void)
-{
-    host_clock_advance(1000000);
-}
+static void pass_time(void) { host_clock_advance(1000000); }
 
 static jmp_buf died;
 static void sink_that_dies(enum log_level level, const char *text, size_t len)

@@ -18,7 +18,9 @@ static char *arena;
 static char meta[65536];
 static struct page_table pt;
 static u32 calls;
-static struct { u64 addr, size, entry; } seen[8]; /* entry: what a walk for `watched` found meanwhile */
+static struct {
+    u64 addr, size, entry;
+} seen[8]; /* entry: what a walk for `watched` found meanwhile */
 static u64 watched;
 
 /* Raw entry where a walk for va ends. */
@@ -93,15 +95,9 @@ static void assert_mapped(u64 va, u64 pa, u64 size, u32 attr)
     assert_int_equal(got_attr, attr);
 }
 
-static void assert_hole(u64 va)
-{
-    assert_int_equal(ptw_lookup(&pt, va, NULL, NULL, NULL), K_NOENT);
-}
+static void assert_hole(u64 va) { assert_int_equal(ptw_lookup(&pt, va, NULL, NULL, NULL), K_NOENT); }
 
-static bool contig(u64 va)
-{
-    return pt.fmt->is_contig(entry_of(va));
-}
+static bool contig(u64 va) { return pt.fmt->is_contig(entry_of(va)); }
 
 static void test_largest_leaves_that_alignment_allows(void **state)
 {

@@ -11,10 +11,7 @@
 static u32 ran[8], ran_count;
 static struct timer a, b, c;
 
-static void note(void *arg)
-{
-    ran[ran_count++] = (u32)(uintptr_t)arg;
-}
+static void note(void *arg) { ran[ran_count++] = (u32)(uintptr_t)arg; }
 
 static int setup(void **state)
 {
@@ -150,7 +147,9 @@ static void test_cancelling_what_is_not_armed_is_harmless(void **state)
 static void test_conversions_are_exact_to_a_tick(void **state)
 {
     static const u64 rates[] = { 1, 1000, 19200000, 24000000, 62500000, 1000000000, 3999999999UL };
-    static const u64 values[] = { 0, 1, 15, 16, 999999999, 1000000000, 1000000001, 123456789012345UL, 1UL << 62, ~0UL };
+    static const u64 values[] = { 0,         1,          15,         16,
+                                  999999999, 1000000000, 1000000001, 123456789012345UL,
+                                  1UL << 62, ~0UL };
 
     (void)state;
     for (unsigned r = 0; r < sizeof(rates) / sizeof(rates[0]); r++) {

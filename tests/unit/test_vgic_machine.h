@@ -47,8 +47,8 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-static struct vcpu *vcpu(u32 id) { return &m.vcpu[id]; }
-static void on_cpu_of(u32 id) { host_gich_select(m.cpu[id]); }
+static inline struct vcpu *vcpu(u32 id) { return &m.vcpu[id]; }
+static inline void on_cpu_of(u32 id) { host_gich_select(m.cpu[id]); }
 
 /* Another vCPU's hold is granted at once: all vCPUs are on one thread. settle() loads it again. */
 void vcpu_request(struct vcpu *v, u32 work)
@@ -58,7 +58,7 @@ void vcpu_request(struct vcpu *v, u32 work)
     if (m.request) {
         m.request(v, work);
     } else if (work & WORK_HOLD) {
-        u32 here = (u32)(host_gich() - (host_gich_select(0), host_gich()));
+        u32 here = host_gich_selected();
 
         on_cpu_of(v->id);
         virq_save(v);
@@ -66,14 +66,14 @@ void vcpu_request(struct vcpu *v, u32 work)
     }
 }
 
-static void stop(u32 id)
+static inline void stop(u32 id)
 {
     on_cpu_of(id);
     virq_save(vcpu(id));
     m.cpu[id] = NOWHERE;
 }
 
-static void drop(u32 cpu)
+static inline void drop(u32 cpu)
 {
     u32 id = m.loaded_on[cpu];
 
@@ -85,7 +85,7 @@ static void drop(u32 cpu)
 }
 
 /* Puts the vCPU onto a CPU, which is free. */
-static void start(u32 id, u32 cpu)
+static inline void start(u32 id, u32 cpu)
 {
     if (m.loaded_on[cpu] != id) {
         for (u32 other = 0; other < VM_MAX_VCPUS; other++)
@@ -102,7 +102,7 @@ static void start(u32 id, u32 cpu)
 }
 
 /* The physical timer interrupt of a CPU whose registers a vCPU has, running or not. */
-static bool timer_fires(u32 cpu)
+static inline bool timer_fires(u32 cpu)
 {
     u32 id = m.loaded_on[cpu];
 
@@ -115,7 +115,7 @@ static bool timer_fires(u32 cpu)
 }
 
 /* What happens before the guests go on: physical interrupts, then work. Aborts where it does not end. */
-static void settle(void)
+static inline void settle(void)
 {
     bool busy = true;
 
@@ -150,7 +150,7 @@ static void settle(void)
     }
 }
 
-static void machine_make(u32 vcpus, u32 spis, u32 lrs)
+static inline void machine_make(u32 vcpus, u32 spis, u32 lrs)
 {
     memset(&m, 0, sizeof(m));
     host_gich_reset(lrs);
@@ -168,35 +168,35 @@ static void machine_make(u32 vcpus, u32 spis, u32 lrs)
         start(i, i);
 }
 
-static void machine_end(void) { vgic_destroy(&m.vm); }
+static inline void machine_end(void) { vgic_destroy(&m.vm); }
 
 /* Guest register accesses of vCPU id. */
-static void gicd_write(u32 id, u32 offset, unsigned size, u64 value)
+static inline void gicd_write(u32 id, u32 offset, unsigned size, u64 value)
 {
     on_cpu_of(id);
     reg_write(&gicd_regs, &m.vm, vcpu(id), offset, size, value);
 }
 
-static u64 gicd_read(u32 id, u32 offset, unsigned size)
+static inline u64 gicd_read(u32 id, u32 offset, unsigned size)
 {
     on_cpu_of(id);
     return reg_read(&gicd_regs, &m.vm, vcpu(id), offset, size);
 }
 
-static void gicr_write(u32 id, u32 bank, u32 offset, unsigned size, u64 value)
+static inline void gicr_write(u32 id, u32 bank, u32 offset, unsigned size, u64 value)
 {
     on_cpu_of(id);
     reg_write(&gicr_regs, vcpu(bank), vcpu(id), offset, size, value);
 }
 
-static u64 gicr_read(u32 id, u32 bank, u32 offset, unsigned size)
+static inline u64 gicr_read(u32 id, u32 bank, u32 offset, unsigned size)
 {
     on_cpu_of(id);
     return reg_read(&gicr_regs, vcpu(bank), vcpu(id), offset, size);
 }
 
 /* One interrupt's bit in a set of registers: GICR's for SGIs and PPIs of vCPU `bank`, else GICD's. */
-static void bit_write(u32 id, u32 bank, u32 base, u32 intid)
+static inline void bit_write(u32 id, u32 bank, u32 base, u32 intid)
 {
     if (intid < 32)
         gicr_write(id, bank, 0x10000 + base, 4, 1U << intid);
@@ -204,14 +204,14 @@ static void bit_write(u32 id, u32 bank, u32 base, u32 intid)
         gicd_write(id, base + intid / 32 * 4, 4, 1U << intid % 32);
 }
 
-static bool bit_read(u32 id, u32 bank, u32 base, u32 intid)
+static inline bool bit_read(u32 id, u32 bank, u32 base, u32 intid)
 {
     u64 word = intid < 32 ? gicr_read(id, bank, 0x10000 + base, 4) : gicd_read(id, base + intid / 32 * 4, 4);
 
     return word >> intid % 32 & 1;
 }
 
-static void priority_write(u32 id, u32 bank, u32 intid, u8 priority)
+static inline void priority_write(u32 id, u32 bank, u32 intid, u8 priority)
 {
     if (intid < 32)
         gicr_write(id, bank, 0x10400 + intid, 1, priority);
@@ -219,26 +219,26 @@ static void priority_write(u32 id, u32 bank, u32 intid, u8 priority)
         gicd_write(id, 0x400 + intid, 1, priority);
 }
 
-static u32 ack(u32 id, bool group1)
+static inline u32 ack(u32 id, bool group1)
 {
     on_cpu_of(id);
     return host_gich_ack(group1);
 }
 
-static void eoi(u32 id, bool group1, u32 intid)
+static inline void eoi(u32 id, bool group1, u32 intid)
 {
     on_cpu_of(id);
     host_gich_eoi(group1, intid);
 }
 
-static void dir(u32 id, u32 intid)
+static inline void dir(u32 id, u32 intid)
 {
     on_cpu_of(id);
     if (!host_gich_dir(intid))
         guest_icc_dir(vcpu(id), intid);
 }
 
-static void sgi(u32 id, u32 intid, u32 targets)
+static inline void sgi(u32 id, u32 intid, u32 targets)
 {
     on_cpu_of(id);
     guest_sgi(vcpu(id), SGI_REG_SGI1R, (u64)intid << 24 | targets);

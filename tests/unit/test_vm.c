@@ -13,10 +13,7 @@ static struct vcpu vcpu[2];
 static unsigned char ram_low[0x2000], ram_high[0x1000], rom[0x1000];
 static u32 ended;
 
-void vcpu_request(struct vcpu *v, u32 work)
-{
-    v->work |= work;
-}
+void vcpu_request(struct vcpu *v, u32 work) { v->work |= work; }
 
 void vm_ended(struct vm *which)
 {

@@ -32,7 +32,8 @@ struct arch_vcpu {
     u64 vmpidr;
     u64 hcr;
     struct el1_state el1;
-    u64 pc, pstate;       /* while parked; else in ELR_EL2 and SPSR_EL2, or with the task's stack */
+    bool fresh;           /* pc and pstate are a reset's, not yet in ELR_EL2 and SPSR_EL2 */
+    u64 pc, pstate;       /* while off or parked; else in those registers, or on the task's stack */
     struct timer vtimer;  /* wakes the vCPU while its own timer registers are not in a CPU */
     struct timer ptimer;  /* the emulated EL1 physical timer */
     u64 ptimer_ctl, ptimer_cval;

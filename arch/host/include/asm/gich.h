@@ -21,6 +21,7 @@ struct host_gich {
 
 struct host_gich *host_gich(void);
 void host_gich_select(u32 cpu); /* for the calling thread */
+u32 host_gich_selected(void);
 void host_gich_reset(u32 lr_count); /* all CPUs */
 
 /* The guest's side. ack: ICC_IAR0/1_EL1; eoi: ICC_EOIR0/1_EL1; dir: ICC_DIR_EL1, false where it traps. */

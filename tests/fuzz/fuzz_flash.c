@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bus cycles on both banks of the flash. It may take no more memory than it is allowed, must always read as
+ * ready, and give everything back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/frames.h"
+#include "core/heap.h"
+#include "vdev/flash/cfi_flash.h"
+
+static u64 objects, pages;
+
+void *heap_alloc(size_t size)
+{
+    objects++;
+    return calloc(1, size);
+}
+
+void heap_free(void *p, size_t size)
+{
+    (void)size;
+    objects -= p != NULL;
+    free(p);
+}
+
+void *page_alloc(void)
+{
+    if (++pages > CFI_FLASH_BACKING / PAGE_SIZE)
+        abort();
+    return calloc(1, PAGE_SIZE);
+}
+
+void page_free(void *page)
+{
+    pages--;
+    free(page);
+}
+
+struct record {
+    u8 op, size_shift;
+    u16 place;
+    u32 value;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const u8 commands[] = { 0x40, 0x20, 0xd0, 0xe8, 0x50, 0x60, 0x70, 0x90, 0x98, 0xff, 0x10, 0x00 };
+    static struct vm vm;
+    const struct cfg_device cfg = { .node = "flash", .irq = CFG_IRQ_DEFAULT };
+    void *dev;
+
+    memset(&vm, 0, sizeof(vm));
+    if (cfi_flash_model.create(&vm, &cfg, &dev) != K_OK)
+        abort();
+    for (; size >= sizeof(struct record); data += sizeof(struct record), size -= sizeof(struct record)) {
+        const struct bus_region *r;
+        struct record rec;
+        u64 addr;
+        unsigned bytes;
+
+        memcpy(&rec, data, sizeof(rec));
+        bytes = 1U << (rec.size_shift & 3);
+        /* Anywhere, but often in the same few pages. */
+        addr = (rec.op & 0x80 ? (u64)rec.place << 11 : rec.place & 0x1fffU) + (rec.op & 0x40 ? 0 : GUEST_FLASH_SIZE);
+        r = bus_find(&vm.mmio, addr, bytes);
+        if (!r)
+            continue;
+        addr -= r->base;
+        if (rec.op & 1)
+            (void)r->ops->read(r->ctx, NULL, addr, bytes);
+        else if (rec.op & 2)
+            r->ops->write(r->ctx, NULL, addr, bytes, commands[rec.value % sizeof(commands)]);
+        else
+            r->ops->write(r->ctx, NULL, addr, bytes, rec.value | (u64)rec.value << 32);
+        if (rec.op == 0x10)
+            cfi_flash_model.reset(dev);
+    }
+    cfi_flash_model.reset(dev);
+    for (u32 i = 0; i < 2; i++) {
+        const struct bus_region *r = &vm.mmio.region[i];
+
+        r->ops->write(r->ctx, NULL, 0, 4, 0x70);
+        if ((r->ops->read(r->ctx, NULL, 0, 4) & 0x00800080) != 0x00800080)
+            abort();
+    }
+    cfi_flash_model.destroy(dev);
+    if (objects != 0 || pages != 0)
+        abort();
+    return 0;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any bytes typed at the shell: line editor, completion, commands. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/frames.h"
+#include "core/heap.h"
+#include "core/log.h"
+#include "core/vcpu.h"
+#include "drivers/console.h"
+#include "shell/commands.h"
+#include "shell/lineedit.h"
+#include "vmm/vmm.h"
+
+static struct cfg_vm cfg[2] = {
+    { .name = "debian", .vcpu_count = 2 },
+    { .name = "a-name-that-is-as-long-as-it-ge", .vcpu_count = 1 },
+};
+static struct vcpu vcpu;
+static struct vm vm = { .vcpu_count = 1, .vcpu = { &vcpu } };
+static u32 held;
+
+u32 vmm_count(void)
+{
+    return 2;
+}
+
+bool vmm_find(const char *name, u32 *index)
+{
+    *index = 1;
+    return strcmp(name, cfg[1].name) == 0;
+}
+
+void vmm_get(u32 index, struct vmm_info *out)
+{
+    if (index >= 2)
+        abort();
+    held++;
+    *out = (struct vmm_info){ .cfg = &cfg[index], .state = VM_RUNNING, .vm = index ? NULL : &vm };
+}
+
+void vmm_put(u32 index)
+{
+    (void)index;
+    held--;
+}
+
+static enum kerr change(u32 index)
+{
+    if (index >= 2)
+        abort();
+    return index ? K_BUSY : K_OK;
+}
+
+enum kerr vmm_start(u32 index)
+{
+    return change(index);
+}
+
+enum kerr vmm_stop(u32 index)
+{
+    return change(index);
+}
+
+enum kerr vmm_reset(u32 index)
+{
+    return change(index);
+}
+
+enum kerr vmm_pause(u32 index)
+{
+    return change(index);
+}
+
+enum kerr vmm_resume(u32 index)
+{
+    return change(index);
+}
+
+bool vmm_any_crash(void)
+{
+    return false;
+}
+
+bool console_focus_guest(u32 guest)
+{
+    return guest == 1;
+}
+
+void console_flush(void)
+{
+}
+
+void frames_get_stats(struct frames_stats *s)
+{
+    memset(s, 0xff, sizeof(*s));
+}
+
+void heap_get_stats(struct heap_stats *s)
+{
+    memset(s, 0xff, sizeof(*s));
+}
+
+size_t log_read(u64 *pos, char *buf, size_t size)
+{
+    (void)pos, (void)buf, (void)size;
+    return 0;
+}
+
+void log_set_level(enum log_level level)
+{
+    if (level > LOG_DEBUG)
+        abort();
+}
+
+static void write_out(void *arg, const char *p, size_t n)
+{
+    (void)arg;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == '\0')
+            abort();
+    }
+}
+
+static void line_out(const char *line)
+{
+    if (strlen(line) > 300)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct shell_facts facts = { .version = "fuzz" };
+    static struct lineedit e;
+
+    memset(&e, 0, sizeof(e));
+    e.prompt = "> ";
+    e.out = write_out;
+    e.candidate = command_candidate;
+    commands_init(&facts, line_out);
+    for (size_t i = 0; i < size; i++) {
+        const char *line = lineedit_key(&e, (char)data[i]);
+
+        if (e.len > LINEEDIT_MAX || e.cursor > e.len || e.line[e.len] != '\0')
+            abort();
+        if (line && strncmp(line, "poweroff", 8) != 0 && !strstr(line, " poweroff"))
+            command_run(line);
+        if (held != 0)
+            abort();
+    }
+    return 0;
+}

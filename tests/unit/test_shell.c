@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/frames.h"
+#include "core/heap.h"
+#include "core/log.h"
+#include "core/vcpu.h"
+#include "drivers/console.h"
+#include "shell/commands.h"
+#include "shell/table.h"
+#include "vmm/vmm.h"
+
+/* --- two VMs, of which the first runs --- */
+
+static struct cfg_vm cfg[2];
+static struct vm vm;
+static struct vcpu vcpu[2];
+static enum kerr result;
+static int held;
+static char called[64];
+static enum log_level level;
+
+u32 vmm_count(void)
+{
+    return 2;
+}
+
+bool vmm_find(const char *name, u32 *index)
+{
+    for (u32 i = 0; i < 2; i++) {
+        if (strcmp(cfg[i].name, name) == 0) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void vmm_get(u32 index, struct vmm_info *out)
+{
+    held++;
+    memset(out, 0, sizeof(*out));
+    out->cfg = &cfg[index];
+    out->state = index == 0 ? VM_RUNNING : VM_STOPPED;
+    out->vm = index == 0 ? &vm : NULL;
+    out->starts = 3;
+    if (index == 1) {
+        out->last_end = VM_END_CRASH;
+        strcpy(out->last_reason, "fault loop");
+    }
+}
+
+void vmm_put(u32 index)
+{
+    (void)index;
+    held--;
+}
+
+static enum kerr call(const char *what, u32 index)
+{
+    strcat(called, what);
+    strcat(called, index == 0 ? "0" : "1");
+    return result;
+}
+
+enum kerr vmm_start(u32 index)
+{
+    return call("start", index);
+}
+
+enum kerr vmm_stop(u32 index)
+{
+    return call("stop", index);
+}
+
+enum kerr vmm_reset(u32 index)
+{
+    return call("reset", index);
+}
+
+enum kerr vmm_pause(u32 index)
+{
+    return call("pause", index);
+}
+
+enum kerr vmm_resume(u32 index)
+{
+    return call("resume", index);
+}
+
+bool vmm_any_crash(void)
+{
+    return false;
+}
+
+bool console_focus_guest(u32 guest)
+{
+    return guest == 1;
+}
+
+void console_flush(void)
+{
+    strcat(called, "flush");
+}
+
+void frames_get_stats(struct frames_stats *s)
+{
+    memset(s, 0, sizeof(*s));
+    s->total_pages = 1000;
+    s->free_pages = 900;
+    s->free_blocks[3] = 5;
+}
+
+void heap_get_stats(struct heap_stats *s)
+{
+    *s = (struct heap_stats){ .objects = 7, .bytes = 700, .pages = 2 };
+}
+
+size_t log_read(u64 *pos, char *buf, size_t size)
+{
+    static const char text[] = "[1] one\n[2] two\n";
+
+    if (*pos)
+        return 0;
+    *pos = 1;
+    assert_true(size >= sizeof(text));
+    memcpy(buf, text, sizeof(text) - 1);
+    return sizeof(text) - 1;
+}
+
+void log_set_level(enum log_level l)
+{
+    level = l;
+}
+
+/* --- help --- */
+
+static char said[16384];
+
+static void out(const char *text)
+{
+    assert_true(strlen(said) + strlen(text) + 2 < sizeof(said));
+    strcat(said, text);
+    strcat(said, "\n");
+}
+
+static void facts_cpu(void (*line)(const char *))
+{
+    line("neoverse-n1");
+}
+
+static const struct shell_facts facts = { .version = "Keel test", .cpu = facts_cpu };
+
+static int fresh(void **state)
+{
+    (void)state;
+    strcpy(cfg[0].name, "debian");
+    cfg[0].vcpu_count = 2;
+    cfg[0].mem_size = 512UL << 20;
+    strcpy(cfg[1].name, "rt");
+    cfg[1].vcpu_count = 1;
+    cfg[1].mem_size = 64UL << 20;
+    vm.vcpu_count = 2;
+    for (u32 i = 0; i < 2; i++) {
+        vm.vcpu[i] = &vcpu[i];
+        vcpu[i].power = i == 0 ? VCPU_ON : VCPU_OFF;
+        vcpu[i].exits[EXIT_MMIO] = 41 + i;
+    }
+    vm.mmio.count = 1;
+    vm.mmio.region[0] = (struct bus_region){ .base = 0x09000000, .size = 0x1000, .name = "pl011" };
+    held = 0;
+    called[0] = said[0] = '\0';
+    result = K_OK;
+    commands_init(&facts, out);
+    return 0;
+}
+
+static int done(void **state)
+{
+    (void)state;
+    assert_int_equal(held, 0);
+    return 0;
+}
+
+static void assert_says(const char *line, const char *expected)
+{
+    said[0] = '\0';
+    command_run(line);
+    if (!strstr(said, expected))
+        fail_msg("'%s' says:\n%s\nand not '%s'", line, said, expected);
+}
+
+/* --- tests --- */
+
+static void test_empty_lines_say_nothing(void **state)
+{
+    (void)state;
+    command_run("");
+    command_run("   \t ");
+    assert_string_equal(said, "");
+}
+
+static void test_wrong_lines_say_what_would_be_right(void **state)
+{
+    (void)state;
+    assert_says("foo", "unknown command 'foo'; 'help' lists what there is");
+    assert_says("vm", "vm what? One of: list, start, stop, reset, pause, resume, console, info");
+    assert_says("vm fly", "vm does not know 'fly'; it knows: list, start");
+    assert_says("vm start", "usage: vm start VM");
+    assert_says("vm start a b", "'b' is too much");
+    assert_says("mem now", "usage: mem");
+    assert_says("vm stop nope", "there is no VM 'nope'");
+    assert_says("vm stop nope", "1=debian 2=rt");
+    assert_says("vm stop 0", "there is no VM '0'");
+    assert_says("vm stop 3", "there is no VM '3'");
+    assert_says("log loud", "levels: error, warn, info, debug");
+    assert_says("a b c d e f g h i j k l m n", "unknown command 'a'");
+    assert_string_equal(called, "");
+}
+
+static void test_every_command_has_help_that_shows_its_usage(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < command_count; i++) {
+        char line[64] = "help ", usage[64] = "usage: ";
+
+        strcat(line, commands[i].name);
+        strcat(usage, commands[i].name);
+        if (commands[i].sub) {
+            strcat(strcat(line, " "), commands[i].sub);
+            strcat(strcat(usage, " "), commands[i].sub);
+        }
+        assert_says(line, usage);
+        assert_says("help", usage + strlen("usage: "));
+    }
+    assert_says("help vm", "usage: vm pause VM");
+    assert_says("help nope", "unknown command 'nope'");
+    assert_says("help vm nope", "vm does not know 'nope'");
+}
+
+static void test_commands_reach_the_vm_by_name_and_number(void **state)
+{
+    (void)state;
+    command_run("vm start debian");
+    command_run("  vm   stop  2 ");
+    command_run("vm reset rt");
+    command_run("vm pause 1");
+    command_run("vm resume 1");
+    assert_string_equal(called, "start0stop1reset1pause0resume0");
+    assert_string_equal(said, "");
+}
+
+static void test_failures_say_why(void **state)
+{
+    (void)state;
+    result = K_BUSY;
+    assert_says("vm start debian", "cannot start debian: it is running");
+    result = K_NOMEM;
+    assert_says("vm start rt", "cannot start rt: out of memory");
+    assert_says("vm console 2", "it has no serial port now");
+    command_run("vm console 1");
+}
+
+static void test_lists_are_aligned(void **state)
+{
+    (void)state;
+    command_run("vm list");
+    assert_string_equal(said, "#  name    state    vcpus  memory  starts  last end\n"
+                              "1  debian  running      2    512M       3  -\n"
+                              "2  rt      stopped      1     64M       3  crash\n");
+    assert_says("vcpu list", "debian     0    0     0  waiting");
+    assert_says("vcpu list", "debian     1    0     0  off");
+    assert_says("exits", "debian  mmio       83");
+    assert_says("exits debian", "mmio");
+    assert_says("exits rt", "rt is stopped");
+    assert_says("mem", "used      100   400");
+    assert_says("mem", "heap: 7 objects, 700 bytes");
+    assert_says("vm info debian", "0x9000000  0x1000  pl011");
+    assert_says("vm info rt", "last end: crash: fault loop");
+    assert_says("cpu", "neoverse-n1");
+    assert_says("version", "Keel test");
+    assert_says("log", "[1] one\n[2] two\n");
+    command_run("irq"); /* no facts: nothing */
+    command_run("log warn");
+    assert_int_equal(level, LOG_WARN);
+}
+
+static void test_words_are_completed_by_place(void **state)
+{
+    (void)state;
+    assert_string_equal(command_candidate(NULL, "", 0, 0), "help");
+    assert_string_equal(command_candidate(NULL, "", 0, 1), "vm");
+    assert_string_equal(command_candidate(NULL, "", 0, 2), "vcpu");
+    assert_string_equal(command_candidate(NULL, "vm ", 3, 1), "start");
+    assert_null(command_candidate(NULL, "vm ", 3, 8));
+    assert_string_equal(command_candidate(NULL, "vm start ", 9, 1), "rt");
+    assert_null(command_candidate(NULL, "vm start ", 9, 2));
+    assert_null(command_candidate(NULL, "vm start rt ", 12, 0));
+    assert_null(command_candidate(NULL, "vm list ", 8, 0));
+    assert_string_equal(command_candidate(NULL, "exits ", 6, 0), "debian");
+    assert_null(command_candidate(NULL, "nope ", 5, 0));
+    assert_string_equal(command_candidate(NULL, "help vm ", 8, 0), "list");
+}
+
+static void test_table_prints_more_than_it_can_hold_in_pieces(void **state)
+{
+    static struct table t;
+    u32 lines = 0;
+
+    (void)state;
+    table_begin(&t, out, "a|#b");
+    for (u32 i = 0; i < 300; i++) {
+        table_cell(&t, "row");
+        table_cell(&t, "%u", i);
+    }
+    table_end(&t);
+    for (const char *p = said; *p; p++)
+        lines += *p == '\n';
+    assert_int_equal(lines, 301);
+    assert_non_null(strstr(said, "row  299\n"));
+}
+
+#define T(t) cmocka_unit_test_setup_teardown(t, fresh, done)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_empty_lines_say_nothing),
+        T(test_wrong_lines_say_what_would_be_right),
+        T(test_every_command_has_help_that_shows_its_usage),
+        T(test_commands_reach_the_vm_by_name_and_number),
+        T(test_failures_say_why),
+        T(test_lists_are_aligned),
+        T(test_words_are_completed_by_place),
+        T(test_table_prints_more_than_it_can_hold_in_pieces),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
