@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Says when a kernel got its CPU: bench/run puts this into the unused bytes of a copy of an arm64 Image and lets the
- * header's branch lead here. Prints CNTPCT_EL0 and CNTVCT_EL0 as they were at the first instruction,
- * then goes where the header led. Keeps x0 to x3 (boot protocol). */
+/* Says when a kernel got its CPU: bench/run puts this behind a copy of an arm64 Image and lets the header's
+ * branch lead here. Prints CNTPCT_EL0 and CNTVCT_EL0 as they were at the first instruction, then goes
+ * where the header led. Keeps x0 to x3 (boot protocol). */
 
     .text
     .global _start

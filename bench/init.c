@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The /init of the Linux bench: says when it started, by the counter, and powers off. With `fdt` among its arguments
- * (kernel command line: -- fdt) it also prints the device tree it was given, as hexadecimal, so that the same
- * machine can be had without a hypervisor. No C library. */
+/* The /init of the Linux bench: says when it started, by the counter, and powers off. With `fdt` among its
+ * arguments (kernel command line: -- fdt) it also prints the device tree it was given, as hexadecimal, so that
+ * the same machine can be had without a hypervisor. No C library. */
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SYS_mount = 40, SYS_mkdirat = 34, SYS_openat = 56, SYS_read = 63, SYS_write = 64, SYS_sync = 81, SYS_reboot = 142 };
+enum {
+    SYS_mkdirat = 34,
+    SYS_mount = 40,
+    SYS_openat = 56,
+    SYS_read = 63,
+    SYS_write = 64,
+    SYS_reboot = 142,
+};
 #define AT_FDCWD (-100L)
 #define POWER_OFF 0x4321fedcL
 
@@ -78,7 +85,6 @@ __attribute__((used)) static void start(const long *stack)
         if (argv[i][0] == 'f' && argv[i][1] == 'd' && argv[i][2] == 't' && !argv[i][3])
             print_fdt();
     }
-    sys(SYS_sync, 0, 0, 0, 0, 0);
     sys(SYS_reboot, 0xfee1dead, 672274793, POWER_OFF, 0, 0);
     for (;;)
         ;

@@ -82,8 +82,12 @@ static void remove_block(u64 page, u32 order) REQUIRES(frames.lock)
 {
     u64 n = page >> order;
 
+    struct list *node = node_of(page);
+
     frames.bitmap[order][n / 64] &= ~BIT(n % 64);
-    list_remove(node_of(page));
+    list_remove(node);
+    *node = (struct list){ NULL, NULL }; /* whoever gets the page learns nothing, and finds no dirty line */
+    arch_dcache_clean(node, sizeof(*node));
     frames.stats.free_blocks[order]--;
     frames.stats.free_pages -= BIT(order);
 }
@@ -134,13 +138,16 @@ void frames_carve(u64 page, u64 end)
     }
 }
 
-static void poison(u64 page, u32 order)
+/* What comes back may go to another VM next, whose caches are off at first: nothing of it stays, not in
+ * a dirty line either. */
+static void scrub(u64 page, u32 order)
 {
     unsigned char *p = hpa_to_ptr(HPA((frames.base + page) << PAGE_SHIFT));
-    size_t each = order <= POISON_WHOLE_ORDER ? PAGE_SIZE : 64;
 
-    for (u64 i = 0; i < BIT(order); i++)
-        memset(p + i * PAGE_SIZE, POISON, each);
+    arch_zero_bulk(p, PAGE_SIZE << order);
+    for (u64 i = 0; DEBUG_BUILD && i < BIT(order); i++)
+        memset(p + i * PAGE_SIZE, POISON, order <= POISON_WHOLE_ORDER ? PAGE_SIZE : 64);
+    arch_dcache_clean(p, PAGE_SIZE << order);
 }
 
 /* No page of the block is free already. Enclosing blocks are cheap to look at; the many smaller ones
@@ -171,8 +178,8 @@ static void free_block_locked(u64 page, u32 order) REQUIRES(frames.lock)
     insert_block(page, order);
 }
 
-/* Splits any range into blocks. The lock is let go between them: a block's poisoning takes long. */
-static void free_range(hpa_t base, u64 pages, bool dirty)
+/* Splits any range into blocks. Scrubbing takes long and is done without the lock. */
+static void free_range(hpa_t base, u64 pages, bool used)
 {
     u64 page = (base.v >> PAGE_SHIFT) - frames.base, end = page + pages;
 
@@ -182,8 +189,8 @@ static void free_range(hpa_t base, u64 pages, bool dirty)
         u32 order = largest_order(page, end - page);
         unsigned long flags;
 
-        if (DEBUG_BUILD && dirty)
-            poison(page, order);
+        if (used)
+            scrub(page, order);
         flags = spin_lock_irq(&frames.lock);
         free_block_locked(page, order);
         spin_unlock_irq(&frames.lock, flags);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Host memory by page frames: a buddy allocator with 2^n-page blocks and contiguous runs.
- * State beside memory: two bits a page at most; free blocks hold their own list nodes. */
+ * State beside memory: two bits a page at most; free blocks hold their own list nodes.
+ * What is freed is scrubbed, and no free memory has a dirty cache line when it is handed out: a guest that
+ * runs with its caches off sees what it writes. (Memory fresh from boot is as firmware left it: clean in
+ * the caches, by the boot protocol.) */
 #ifndef CORE_FRAMES_H
 #define CORE_FRAMES_H
 
@@ -20,7 +23,7 @@ size_t frames_meta_size(hpa_t lowest, hpa_t highest);
 void frames_init(hpa_t lowest, hpa_t highest, void *meta);
 void frames_add(hpa_t base, u64 size);
 
-/* 2^order pages aligned to their size; contents undefined (debug builds: poisoned). Any context. */
+/* 2^order pages aligned to their size; contents undefined (debug builds: poisoned). Any context; freeing takes time with the size. */
 MUST_USE enum kerr frames_alloc(u32 order, hpa_t *out);
 void frames_free(hpa_t base, u32 order);
 

@@ -28,9 +28,9 @@ enum lock_rank {
     LOCK_RANK_VDEV,     /* one device model */
     LOCK_RANK_VGIC,     /* a VM's distributor */
     LOCK_RANK_VGIC_CPU, /* one vCPU's interrupt state; two at once never */
+    LOCK_RANK_MMU,      /* Keel's own tables, VMIDs */
     LOCK_RANK_HEAP,
     LOCK_RANK_FRAMES,
-    LOCK_RANK_MMU,      /* Keel's own tables, VMIDs */
     LOCK_RANK_CONSOLE,
     LOCK_RANK_LOG,
 };

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "core/vcpu.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
 
@@ -90,25 +89,4 @@ enum kerr vm_write(const struct vm *vm, gpa_t gpa, const void *buf, u64 size)
         memcpy(p, (const char *)buf + done, part);
     }
     return K_OK;
-}
-
-u64 vm_mmio_read(struct vcpu *v, gpa_t addr, unsigned size)
-{
-    const struct bus_region *r = bus_find(&v->vm->mmio, addr.v, size);
-
-    if (unlikely(!r)) {
-        arch_inject_external_abort(v, addr);
-        return 0;
-    }
-    return r->ops->read(r->ctx, v, addr.v - r->base, size);
-}
-
-void vm_mmio_write(struct vcpu *v, gpa_t addr, unsigned size, u64 value)
-{
-    const struct bus_region *r = bus_find(&v->vm->mmio, addr.v, size);
-
-    if (unlikely(!r))
-        arch_inject_external_abort(v, addr);
-    else
-        r->ops->write(r->ctx, v, addr.v - r->base, size, value);
 }

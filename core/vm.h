@@ -64,8 +64,4 @@ MUST_USE void *vm_mem(const struct vm *vm, gpa_t gpa, u64 size, bool write);
 MUST_USE enum kerr vm_read(const struct vm *vm, gpa_t gpa, void *buf, u64 size);
 MUST_USE enum kerr vm_write(const struct vm *vm, gpa_t gpa, const void *buf, u64 size);
 
-/* Stage-2 access that no RAM backs: calls the device, or injects an external abort. size 1..8. */
-u64 vm_mmio_read(struct vcpu *v, gpa_t addr, unsigned size);
-void vm_mmio_write(struct vcpu *v, gpa_t addr, unsigned size, u64 value);
-
 #endif

@@ -3,9 +3,8 @@
 #ifndef INIT_FACTS_H
 #define INIT_FACTS_H
 
+#include "lib/version.h"
 #include "shell/shell.h"
-
-#define KEEL_VERSION "0.1"
 
 extern const struct shell_facts shell_facts;
 

@@ -199,7 +199,8 @@ static void start_cpus(void)
 static void config_error(void *arg, const char *node, const char *property, const char *text)
 {
     (void)arg;
-    log_error("config: %s%s%s: %s", node, property != NULL ? " " : "", property != NULL ? property : "", text);
+    (void)property; /* the text names it */
+    log_error("config: %s: %s", node, text);
 }
 
 static void configure(void)

@@ -26,13 +26,12 @@ void lineedit_prompt(struct lineedit *e)
 {
     put(e, e->prompt);
     e->out(e->arg, e->line, e->len);
-    put(e, CLEAR_TO_END);
     cursor_left(e, e->len - e->cursor);
 }
 
-static void redraw(struct lineedit *e)
+void lineedit_redraw(struct lineedit *e)
 {
-    put(e, "\r");
+    put(e, "\r" CLEAR_TO_END);
     lineedit_prompt(e);
 }
 
@@ -59,7 +58,7 @@ static void insert(struct lineedit *e, const char *p, size_t n)
     if (e->cursor == e->len)
         e->out(e->arg, p, n);
     else
-        redraw(e);
+        lineedit_redraw(e);
 }
 
 /* Removes line[from..to). */
@@ -71,7 +70,7 @@ static void cut(struct lineedit *e, u32 from, u32 to)
     e->len -= to - from;
     e->cursor = from;
     e->line[e->len] = '\0';
-    redraw(e);
+    lineedit_redraw(e);
 }
 
 static u32 word_start(const struct lineedit *e)
@@ -104,7 +103,7 @@ static void show_history(struct lineedit *e, u32 back)
     e->back = back;
     e->len = e->cursor = (u32)strlen(text);
     memcpy(e->line, text, e->len + 1U);
-    redraw(e);
+    lineedit_redraw(e);
 }
 
 static void history_older(struct lineedit *e)
@@ -246,7 +245,7 @@ static void control_key(struct lineedit *e, char c)
         break;
     case CTRL('l'):
         put(e, CLEAR_SCREEN);
-        redraw(e);
+        lineedit_redraw(e);
         break;
     case CTRL('c'):
         put(e, "^C\n");

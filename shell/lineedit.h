@@ -30,7 +30,9 @@ struct lineedit {
 };
 
 /* prompt, out, candidate and arg are set by the caller; the rest is zero. */
-void lineedit_prompt(struct lineedit *e); /* draws prompt and line, from the start of a terminal line */
+void lineedit_prompt(
+    struct lineedit *e); /* draws prompt and line, from the start of an empty terminal line */
+void lineedit_redraw(struct lineedit *e); /* draws them over whatever the terminal line holds */
 /* One byte of input; returns the line when c ends it, else NULL. Valid until the next call. */
 const char *lineedit_key(struct lineedit *e, char c);
 

@@ -91,12 +91,10 @@ static void shell_thread(void *arg)
         const char *line;
 
         if (!next_key(&c)) {
-            if (__atomic_exchange_n(&redraw_wanted, 0, __ATOMIC_RELAXED)) {
-                write_all(NULL, "\r", 1);
-                lineedit_prompt(&editor);
-            } else {
+            if (__atomic_exchange_n(&redraw_wanted, 0, __ATOMIC_RELAXED))
+                lineedit_redraw(&editor);
+            else
                 task_block();
-            }
             continue;
         }
         line = lineedit_key(&editor, c);

@@ -3,25 +3,29 @@
 
 #include "lib/bits.h"
 
-static const struct reg *find(const struct reg_block *b, u64 offset, u32 *index)
+static inline const struct reg *bisect(const struct reg_block *b, u64 offset)
 {
     const struct reg *r = b->reg;
-    u32 n = b->count;
 
-    if (unlikely(n == 0))
-        return NULL;
-    while (n > 1) { /* bounded by log2(count); compiles to a conditional select, not a branch */
+    for (u32 n = b->count; n > 1; n -= n / 2) { /* bounded by log2(count); selects, does not branch */
         const struct reg *mid = r + n / 2;
 
         r = mid->offset <= offset ? mid : r;
-        n -= n / 2;
     }
-    u64 i = (offset - r->offset) >> ctz64(r->size); /* wraps to a huge number below the first */
-
-    if (i >= r->count)
-        return NULL;
-    *index = (u32)i;
     return r;
+}
+
+static inline const struct reg *check(const struct reg *r, u64 offset, u32 *index)
+{
+    u64 i = (offset - r->offset) >> ctz64(r->size); /* wraps to a huge number below the register */
+
+    *index = (u32)i;
+    return likely(i < r->count) ? r : NULL;
+}
+
+static inline const struct reg *find(const struct reg_block *b, u64 offset, u32 *index)
+{
+    return check(offset / 4 < b->slots ? &b->reg[b->slot[offset / 4]] : bisect(b, offset), offset, index);
 }
 
 const struct reg *reg_find(const struct reg_block *b, u32 offset, u32 *index)
@@ -29,20 +33,10 @@ const struct reg *reg_find(const struct reg_block *b, u32 offset, u32 *index)
     return find(b, offset, index);
 }
 
-/* The register an access means; NULL for holes, wrong widths and accesses across elements. */
-static inline const struct reg *access_find(const struct reg_block *b, u64 offset, unsigned size, u32 *index)
-{
-    const struct reg *r = find(b, offset, index);
-
-    if (unlikely(!r || !(r->widths & size) || (offset & (size - 1)) != 0))
-        return NULL;
-    return r;
-}
-
 /* Several vCPUs may hit one register at once; each access is atomic, their order is the guest's affair. */
 static inline u64 storage_load(const struct reg *r, const void *ctx, u32 index)
 {
-    const char *p = (const char *)ctx + r->storage + (size_t)index * r->size;
+    const char *p = (const char *)ctx + r->storage + ((size_t)index << ctz64(r->size));
 
     switch (r->size) {
     case 1: return __atomic_load_n((const u8 *)p, __ATOMIC_RELAXED);
@@ -64,29 +58,44 @@ static inline void storage_store(const struct reg *r, void *ctx, u32 index, u64 
     }
 }
 
+static inline u64 value_of(const struct reg *r, void *ctx, struct vcpu *v, u32 index)
+{
+    if (r->read)
+        return r->read(ctx, v, index);
+    return r->storage >= 0 ? storage_load(r, ctx, index) : r->reset;
+}
+
+/* Holes, widths that the register does not have, and accesses that are not aligned. */
+static inline bool refused(const struct reg *r, u64 offset, unsigned size)
+{
+    return !r || !(r->widths & size) || (offset & (size - 1)) != 0;
+}
+
+/* Out of line, so that the common case below needs no stack. */
+static __attribute__((noinline)) u64 read_part(const struct reg *r, void *ctx, struct vcpu *v, u32 index,
+                                               u64 offset, unsigned size)
+{
+    return (value_of(r, ctx, v, index) >> ((offset & (r->size - 1U)) * 8)) & width_mask(size);
+}
+
 u64 reg_read(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size)
 {
     u32 index;
-    const struct reg *r = access_find(b, offset, size, &index);
-    u64 value;
+    const struct reg *r = find(b, offset, &index);
 
-    if (unlikely(!r))
+    if (unlikely(refused(r, offset, size)))
         return 0;
-    if (r->read)
-        value = r->read(ctx, v, index);
-    else if (r->storage >= 0)
-        value = storage_load(r, ctx, index);
-    else
-        value = r->reset;
-    return (value >> ((offset & (r->size - 1U)) * 8)) & width_mask(size);
+    if (likely(size == r->size))
+        return value_of(r, ctx, v, index);
+    return read_part(r, ctx, v, index, offset, size);
 }
 
 void reg_write(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 value)
 {
     u32 index;
-    const struct reg *r = access_find(b, offset, size, &index);
+    const struct reg *r = find(b, offset, &index);
 
-    if (unlikely(!r))
+    if (unlikely(refused(r, offset, size)))
         return;
     u32 shift = (u32)(offset & (r->size - 1U)) * 8;
     u64 mask = width_mask(size) << shift;
@@ -144,6 +153,12 @@ bool reg_block_valid(const struct reg_block *b)
         if (!reg_valid(r, b->size) || r->offset < end)
             return false;
         end = r->offset + (u64)r->count * r->size;
+    }
+    for (u64 offset = 0; offset < 4UL * b->slots; offset++) {
+        u32 i;
+
+        if (b->slot[offset / 4] >= b->count || find(b, offset, &i) != check(bisect(b, offset), offset, &i))
+            return false;
     }
     return true;
 }

@@ -19,8 +19,8 @@ struct reg {
     u64 write_mask; /* bits a plain write changes */
     u64 w1c_mask;   /* bits that a one clears */
     s32 storage; /* offset in ctx of the element array (type by size), or -1: none */
-    /* NULL: plain storage. `index`: element; for an access narrower than the element, value is
-     * already shifted and `mask` says which bits the access covers. */
+    /* NULL: plain storage. `index`: element; for an access narrower than the element, value is already
+     * shifted and `mask` says which bits the access covers. read returns no bits beyond the element. */
     u64 (*read)(void *ctx, struct vcpu *v, u32 index);
     void (*write)(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);
 };
@@ -30,6 +30,10 @@ struct reg_block {
     u32 size; /* bytes of the window */
     u32 count;
     const struct reg *reg; /* sorted by offset */
+    /* Optional, for windows that guests poll: slot[offset / 4] is the place in reg[] of what lies there, for
+     * the first `slots` words (holes: any). The rest is found by bisection. */
+    const u8 *slot;
+    u32 slots;
 };
 
 /* The register that holds offset, or NULL; *index is its element. */

@@ -26,10 +26,6 @@ static enum kerr add_extent(struct vm *vm, gpa_t gpa, u64 want, u64 min, u64 ali
 
     *x = (struct vm_extent){ gpa, hpa, keep * PAGE_SIZE, read_only };
     vm->extent_count++;
-
-    /* The guest starts with its caches off and writes past them: no line of ours may be written back
-     * on top of that later. */
-    arch_dcache_clean(hpa_to_ptr(hpa), x->size);
     *got = keep;
     return ptw_map(&vm->stage2, gpa.v, hpa, x->size, attr);
 }
@@ -83,7 +79,6 @@ void vboard_undo_extents(struct vboard *b)
     while (vm->extent_count > 0) {
         const struct vm_extent *x = &vm->extent[--vm->extent_count];
 
-        arch_zero_bulk(hpa_to_ptr(x->hpa), x->size);
         frames_free_run(x->hpa, x->size / PAGE_SIZE);
     }
 }

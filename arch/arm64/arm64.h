@@ -27,6 +27,8 @@ extern char _boot_stack_guard[], _boot_stack_bottom[], _boot_stack_top[];
 
 /* vectors.S: called from there */
 void arm_guest_sync(struct vcpu *v, u64 esr);
+u64 arm_guest_load(struct vcpu *v, u64 esr);
+void arm_guest_store(struct vcpu *v, u64 esr, u64 value);
 void arm_guest_irq(struct vcpu *v);
 void arm_guest_serror(struct vcpu *v, u64 esr);
 void arm_host_irq(void);
@@ -42,6 +44,8 @@ bool cpu_has_pac(void);
 
 /* inject.c: fault into the running guest with this syndrome. */
 void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid);
+void inject_external_abort(void); /* for the abort that ESR_EL2 describes */
+u64 vector_address(u64 pstate);   /* where an exception from `pstate` goes */
 
 /* vtimer.c */
 void vtimer_init(struct vcpu *v);

@@ -21,17 +21,19 @@ static u64 handler_pstate(u64 old)
     return p;
 }
 
-static u64 vector_offset(u64 pstate)
+u64 vector_address(u64 pstate)
 {
+    u64 base = sysreg_read(vbar_el1);
+
     switch (pstate & PSR_MODE_MASK) {
     case PSR_EL1H:
-        return 0x200;
+        return base + 0x200;
     case PSR_EL1T:
-        return 0;
+        return base;
     case PSR_EL0T:
-        return 0x400;
+        return base + 0x400;
     default:
-        return 0x600; /* AArch32 at EL0 */
+        return base + 0x600; /* AArch32 at EL0 */
     }
 }
 
@@ -48,7 +50,7 @@ void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid)
         sysreg_write(far_el1, far);
     sysreg_write(elr_el1, sysreg_read(elr_el2));
     sysreg_write(spsr_el1, pstate);
-    sysreg_write(elr_el2, sysreg_read(vbar_el1) + vector_offset(pstate));
+    sysreg_write(elr_el2, vector_address(pstate));
     sysreg_write(spsr_el2, handler_pstate(pstate));
 }
 
@@ -58,18 +60,25 @@ void arch_inject_undefined(struct vcpu *v)
     inject_sync(EC_UNKNOWN, 0, 0, false);
 }
 
-void arch_inject_external_abort(struct vcpu *v, gpa_t addr)
+void inject_external_abort(void)
 {
     u64 esr = sysreg_read(esr_el2);
     u32 ec = ESR_EC(esr) == EC_IABT_LOW ? EC_IABT_LOW : EC_DABT_LOW;
     u32 iss = ESR_ISS(esr);
     u32 fsc = FSC_EXTERNAL;
 
-    (void)v;
-    (void)addr;
     if ((iss & ISS_S1PTW) != 0) /* on a table walk: say at which level (D19.2.40, 0b0101LL) */
         fsc = 0x14 | (iss & 3);
     inject_sync(ec, fsc | (ec == EC_DABT_LOW ? iss & (ISS_WNR | ISS_CM) : 0), sysreg_read(far_el2), true);
+}
+
+void arch_inject_external_abort(struct vcpu *v)
+{
+    u64 size = 2 + ((sysreg_read(esr_el2) >> 24) & 2);
+
+    (void)v;
+    sysreg_write(elr_el2, sysreg_read(elr_el2) - size); /* a device is called with the access stepped over */
+    inject_external_abort();
 }
 
 void arch_inject_serror(struct vcpu *v)

@@ -185,6 +185,7 @@ enum kerr mmu_init(const struct boot_ram *ram, u32 ranges)
     if (e != K_OK)
         return e;
     map.max_block = 2;
+    map.contig = false; /* breaking a group would take away what Keel stands on */
     map.invalidate = invalidate;
     e = map_image();
     for (u32 i = 0; i < ranges && e == K_OK; i++)

@@ -15,20 +15,24 @@
 
 #define SPURIOUS 1020U /* and above */
 
-/* ELR_EL2 past the trapped instruction. A conditional Thumb instruction of 32-bit code moves the IT
- * state on as well. */
-static void skip_instruction(u64 esr)
+/* A conditional Thumb instruction of 32-bit code moves the IT state on as well (DDI 0487 F1.3). */
+static COLD void advance_it(u64 pstate)
+{
+    u64 it = FIELD_GET(pstate, 15, 10) << 2 | FIELD_GET(pstate, 26, 25);
+
+    it = (it & 7) == 0 ? 0 : (it & 0xe0) | ((it << 1) & 0x1f);
+    pstate &= ~(GENMASK(15, 10) | GENMASK(26, 25));
+    sysreg_write(spsr_el2, pstate | FIELD_PREP(it >> 2, 15, 10) | FIELD_PREP(it, 26, 25));
+}
+
+/* ELR_EL2 past the trapped instruction. */
+static inline void skip_instruction(u64 esr)
 {
     u64 pstate = sysreg_read(spsr_el2);
 
-    sysreg_write(elr_el2, sysreg_read(elr_el2) + ((esr & ESR_IL) != 0 ? 4 : 2));
-    if (unlikely((pstate & PSR_MODE32) != 0)) {
-        u64 it = FIELD_GET(pstate, 15, 10) << 2 | FIELD_GET(pstate, 26, 25);
-
-        it = (it & 7) == 0 ? 0 : (it & 0xe0) | ((it << 1) & 0x1f);
-        pstate &= ~(GENMASK(15, 10) | GENMASK(26, 25));
-        sysreg_write(spsr_el2, pstate | FIELD_PREP(it >> 2, 15, 10) | FIELD_PREP(it, 26, 25));
-    }
+    sysreg_write(elr_el2, sysreg_read(elr_el2) + 2 + ((esr >> 24) & 2)); /* IL: 4 bytes, else 2 */
+    if (unlikely((pstate & PSR_MODE32) != 0))
+        advance_it(pstate);
 }
 
 /* The faulting guest-physical address. HPFAR_EL2 holds it for translation faults and for faults on
@@ -50,66 +54,137 @@ static bool fault_ipa(u64 esr, gpa_t *out)
     return (par & 1) == 0;
 }
 
-static u64 sign_extended(u64 value, unsigned size, bool to_64)
+/* No device and no RAM, or an access that the syndrome does not describe: as on a bus with nothing there.
+ * RAM that is not mapped just now, because its block is being split, is tried again. */
+static COLD void abort_unhandled(struct vcpu *v, u64 esr, gpa_t ipa)
 {
-    u32 shift = 64 - size * 8;
-    u64 r = (u64)((s64)(value << shift) >> shift);
-
-    return to_64 ? r : (u32)r;
-}
-
-/* No device and no RAM, or an access that the syndrome does not describe: as on a bus with nothing there. */
-static COLD void abort_unhandled(struct vcpu *v, gpa_t ipa)
-{
+    if (vm_mem(v->vm, ipa, 1, (esr & ISS_WNR) != 0) != NULL && ISS_FSC_TYPE(esr) == FSC_TRANSLATION)
+        return;
     v->exits[EXIT_ABORT]++;
-    arch_inject_external_abort(v, ipa);
+    inject_external_abort();
 }
 
-static COLD void cache_maintenance_abort(struct vcpu *v, u64 esr, gpa_t ipa)
+/* Pairs, write-back forms, exclusives: the syndrome does not say what to do. Cache maintenance of device
+ * memory does nothing. */
+static COLD void access_undescribed(struct vcpu *v, u64 esr, gpa_t ipa)
 {
-    if (bus_find(&v->vm->mmio, ipa.v, 1) != NULL)
-        skip_instruction(esr); /* device memory holds nothing in a cache */
+    if ((esr & ISS_CM) != 0 && bus_find(&v->vm->mmio, ipa.v, 1) != NULL)
+        skip_instruction(esr);
     else
-        abort_unhandled(v, ipa);
+        abort_unhandled(v, esr, ipa);
 }
 
-static void data_abort(struct vcpu *v, u64 esr)
+/* Any access, at leisure: the device that answers it, and the access is counted and stepped over, before
+ * the device is called, whose injected fault takes that back. NULL: the fault was dealt with. */
+static COLD const struct bus_region *device_access(struct vcpu *v, u64 esr, unsigned size, gpa_t *ipa)
 {
     const struct bus_region *r;
-    struct guest_frame *f = v->arch.frame;
-    unsigned size = 1U << ISS_SAS(esr), rt = ISS_SRT(esr);
-    u64 pc = sysreg_read(elr_el2);
-    gpa_t ipa;
 
-    if (unlikely(!fault_ipa(esr, &ipa))) /* the guest changed its tables meanwhile: it tries again */
-        return;
-    if (unlikely((esr & ISS_ISV) == 0)) {
-        if ((esr & ISS_CM) != 0)
-            cache_maintenance_abort(v, esr, ipa);
-        else
-            abort_unhandled(v, ipa);
-        return;
+    if (!fault_ipa(esr, ipa)) /* the guest changed its tables meanwhile: it tries again */
+        return NULL;
+    if ((esr & ISS_ISV) == 0) {
+        access_undescribed(v, esr, *ipa);
+        return NULL;
     }
-    r = bus_find(&v->vm->mmio, ipa.v, size);
-    if (unlikely(r == NULL)) {
-        abort_unhandled(v, ipa);
+    r = bus_find(&v->vm->mmio, ipa->v, size);
+    if (r == NULL) {
+        abort_unhandled(v, esr, *ipa);
+        return NULL;
+    }
+    v->arch.last_region = r;
+    v->exits[EXIT_MMIO]++;
+    skip_instruction(esr);
+    return r;
+}
+
+static COLD u64 load_slowly(struct vcpu *v, u64 esr)
+{
+    unsigned size = 1U << ISS_SAS(esr);
+    gpa_t ipa;
+    const struct bus_region *r = device_access(v, esr, size, &ipa);
+    u64 value;
+
+    if (r == NULL)
+        return v->arch.frame->x[ISS_SRT(esr)];
+    value = r->ops->read(r->ctx, v, ipa.v - r->base, size);
+    if ((esr & ISS_SSE) != 0) {
+        u32 shift = 64 - size * 8;
+
+        value = (u64)((s64)(value << shift) >> shift);
+        if ((esr & ISS_SF) == 0)
+            value = (u32)value;
+    }
+    return value;
+}
+
+static COLD void store_slowly(struct vcpu *v, u64 esr, u64 value)
+{
+    unsigned size = 1U << ISS_SAS(esr);
+    gpa_t ipa;
+    const struct bus_region *r = device_access(v, esr, size, &ipa);
+
+    if (r != NULL)
+        r->ops->write(r->ctx, v, ipa.v - r->base, size, value);
+}
+
+/* The usual access: by 64-bit code, with a plain register, where nothing is mapped, to the region that the
+ * last one went to (accesses come in runs). */
+#define ISS_USUAL_MASK (ISS_ISV | ISS_SSE | ISS_S1PTW | ISS_CM | 0x3cUL)
+#define ISS_USUAL (ISS_ISV | FSC_TRANSLATION)
+
+static inline bool usual_access(struct vcpu *v, u64 esr, unsigned size, u64 *offset)
+{
+    const struct bus_region *r = v->arch.last_region;
+    u64 ipa = (sysreg_read(hpfar_el2) >> 4) << 12 | (sysreg_read(far_el2) & 0xfff);
+
+    *offset = ipa - r->base;
+    return (esr & ISS_USUAL_MASK) == ISS_USUAL && *offset <= r->size - size &&
+           (sysreg_read(spsr_el2) & PSR_MODE32) == 0;
+}
+
+/* A load: what the register is to hold. Storing that is the caller's affair. */
+u64 arm_guest_load(struct vcpu *v, u64 esr)
+{
+    const struct bus_region *r = v->arch.last_region;
+    unsigned size = 1U << ISS_SAS(esr);
+    u64 offset;
+
+    if (unlikely(!usual_access(v, esr, size, &offset)))
+        return load_slowly(v, esr);
+    v->exits[EXIT_MMIO]++;
+    sysreg_write(elr_el2, sysreg_read(elr_el2) + 4);
+    return r->ops->read(r->ctx, v, offset, size);
+}
+
+void arm_guest_store(struct vcpu *v, u64 esr, u64 value)
+{
+    const struct bus_region *r = v->arch.last_region;
+    unsigned size = 1U << ISS_SAS(esr);
+    u64 offset;
+
+    value &= width_mask(size);
+    if (unlikely(!usual_access(v, esr, size, &offset))) {
+        store_slowly(v, esr, value);
         return;
     }
     v->exits[EXIT_MMIO]++;
+    sysreg_write(elr_el2, sysreg_read(elr_el2) + 4);
+    r->ops->write(r->ctx, v, offset, size, value);
+}
+
+/* With a register that the vectors keep no early copy of, the zero register included. */
+static void data_abort(struct vcpu *v, u64 esr)
+{
+    u32 rt = ISS_SRT(esr);
+    u64 *x = v->arch.frame->x;
+
     if ((esr & ISS_WNR) != 0) {
-        u64 value = rt == 31 ? 0 : f->x[rt] & width_mask(size);
-
-        r->ops->write(r->ctx, v, ipa.v - r->base, size, value);
+        arm_guest_store(v, esr, rt == 31 ? 0 : x[rt]);
+    } else if (rt == 31) {
+        (void)arm_guest_load(v, esr & ~(31UL << 16));
     } else {
-        u64 value = r->ops->read(r->ctx, v, ipa.v - r->base, size);
-
-        if (unlikely((esr & ISS_SSE) != 0))
-            value = sign_extended(value, size, (esr & ISS_SF) != 0);
-        if (rt != 31)
-            f->x[rt] = value;
+        x[rt] = arm_guest_load(v, esr);
     }
-    if (likely(sysreg_read(elr_el2) == pc)) /* else the device injected a fault: the handler comes first */
-        skip_instruction(esr);
 }
 
 static void system_register(struct vcpu *v, u64 esr)
@@ -150,14 +225,26 @@ static void hypercall(struct vcpu *v, u64 esr)
         f->x[i] = args[i];
 }
 
-static COLD void other_exit(struct vcpu *v, u64 esr)
+/* Fetching from what is no memory is a fault for the guest; where its vector lies there as well, it
+ * would fault for ever. */
+static COLD void fetch_abort(struct vcpu *v, u64 esr)
 {
+    u64 pc = sysreg_read(elr_el2);
     gpa_t ipa;
 
+    if (!fault_ipa(esr, &ipa))
+        return;
+    if (pc == vector_address(sysreg_read(spsr_el2)) && ESR_EC(sysreg_read(esr_el1)) == EC_IABT_SAME)
+        vcpu_crash(v, "exception vector at %#lx is not in memory (guest-physical %#lx)", pc, ipa.v);
+    else
+        abort_unhandled(v, esr, ipa);
+}
+
+static COLD void other_exit(struct vcpu *v, u64 esr)
+{
     switch (ESR_EC(esr)) {
     case EC_IABT_LOW:
-        if (fault_ipa(esr, &ipa))
-            abort_unhandled(v, ipa);
+        fetch_abort(v, esr);
         return;
     case EC_FP:
         fp_trap(v);

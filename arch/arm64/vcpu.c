@@ -7,6 +7,7 @@
 #include "arch/arm64/stage2.h"
 #include "arch/stack.h"
 #include "arch/vcpu.h"
+#include "core/bus.h"
 #include "core/log.h"
 #include "core/virq.h"
 #include "core/vm.h"
@@ -31,6 +32,9 @@
     X(0, S3_0_C2_C1_0) X(1, S3_0_C2_C1_1) X(2, S3_0_C2_C1_2) X(3, S3_0_C2_C1_3) X(4, S3_0_C2_C2_0)           \
     X(5, S3_0_C2_C2_1) X(6, S3_0_C2_C2_2) X(7, S3_0_C2_C2_3) X(8, S3_0_C2_C3_0) X(9, S3_0_C2_C3_1)
 
+/* Size 8 at the top of the address space, which no guest-physical address reaches: never matches. */
+static const struct bus_region no_region = { .base = ~7UL, .size = 8 };
+
 void arch_vcpu_init(struct vcpu *v)
 {
     v->arch.frame = (struct guest_frame *)(void *)((char *)v->task.stack + ARCH_STACK_SIZE) - 1;
@@ -48,6 +52,7 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     memset(&a->fp, 0, sizeof(a->fp));
     memset(a->debug, 0, sizeof(a->debug));
     a->os_lock = true;
+    a->last_region = &no_region;
     a->frame->x[0] = arg;
     a->el1.sctlr = SCTLR_EL1_RESET;
     a->ptimer_ctl = a->ptimer_cval = 0;

@@ -3,10 +3,11 @@
  * prediction; spectre.c picks the table a CPU needs.
  *
  * While a vCPU's guest runs, SP_EL2 is the address of its frame (struct guest_frame). ELR_EL2 and
- * SPSR_EL2 stay in the registers until the return or a task switch. An interrupt saves only what C
- * may change; everything else saves all registers, as a device model may want any of them. */
+ * SPSR_EL2 stay in the registers until the return or a task switch. An interrupt, and an access to a
+ * device by a register that is saved anyway, save only what C may change; all else saves everything. */
 #include <asm/offsets.h>
 
+#define EC_DABT_LOW 0x24
 #define ESR_HVC0 0x5a000000             /* EC = HVC64, IL, immediate 0 */
 #define PSCI_VERSION 0x84000000
 #define PSCI_1_1 0x10001
@@ -24,19 +25,15 @@
 .macro fast_hypercall full_exit
     stp     x0, x1, [sp]
     mrs     x1, esr_el2
-    mov     w0, #(ESR_HVC0 >> 16)
-    lsl     w0, w0, #16
+    mov     w0, #ESR_HVC0
     cmp     w0, w1
     b.ne    \full_exit
     ldr     w1, [sp]
     tbz     w1, #31, 1f
-    mov     w0, #(PSCI_VERSION >> 16)
-    lsl     w0, w0, #16
+    mov     w0, #PSCI_VERSION
     cmp     w0, w1
     b.ne    \full_exit
-    mov     x0, #(PSCI_1_1 >> 16)
-    lsl     x0, x0, #16
-    orr     x0, x0, #(PSCI_1_1 & 0xffff)
+    orr     w0, wzr, #PSCI_1_1
     b       2f
 1:  mov     x0, #-1                     // SMCCC NOT_SUPPORTED
 2:  str     x0, [sp]
@@ -48,26 +45,16 @@
     leave_guest_speculation
 .endm
 
-.macro save_all                         // x0, x1 are saved already
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
+.macro save_rest                        // after save_caller
     stp     x18, x19, [sp, #144]
     stp     x20, x21, [sp, #160]
     stp     x22, x23, [sp, #176]
     stp     x24, x25, [sp, #192]
     stp     x26, x27, [sp, #208]
     stp     x28, x29, [sp, #224]
-    str     x30, [sp, #240]
 .endm
 
 .macro save_caller                      // x18 is reserved in all of Keel, so C leaves it alone
-    stp     x0, x1, [sp]
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
@@ -77,6 +64,24 @@
     stp     x14, x15, [sp, #112]
     stp     x16, x17, [sp, #128]
     str     x30, [sp, #240]
+.endm
+
+/* Return where only save_caller was done. */
+.macro return_caller
+    ldr     x0, [sp, #FRAME_VCPU]
+    ldr     w1, [x0, #VCPU_WORK]
+    cbnz    w1, guest_return_caller_work
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    ldp     x6, x7, [sp, #48]
+    ldp     x8, x9, [sp, #64]
+    ldp     x10, x11, [sp, #80]
+    ldp     x12, x13, [sp, #96]
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldr     x30, [sp, #240]
+    ldp     x0, x1, [sp]
+    leave_guest_speculation
 .endm
 
 /* Branch-history mitigations. Scratch: x0-x3 after saving. */
@@ -95,30 +100,46 @@
     isb
 .endm
 .macro mitigate_firmware function       // SMCCC_ARCH_WORKAROUND_1 or 3: leaves x4-x30 alone
-    mov     w0, #0x8000
-    lsl     w0, w0, #16
-    orr     w0, w0, #\function
+    mov     w0, #\function
+    movk    w0, #0x8000, lsl #16
     smc     #0
 .endm
 
 .macro guest_entries name, mitigation:vararg
     .text
-\name\()_sync:
-    save_all
+\name\()_sync:                            // x0, x1 are saved
+    save_caller
     \mitigation
     ldr     x0, [sp, #FRAME_VCPU]
     mrs     x1, esr_el2
+    lsr     x2, x1, #26
+    ubfx    x3, x1, #16, #5             // SRT of a data abort
+    cmp     x2, #EC_DABT_LOW
+    ccmp    x3, #18, #0x2, eq           // else as if it were not below
+    b.hs    2f
+    tbnz    w1, #6, 1f                  // WnR
+    bl      arm_guest_load
+    mrs     x1, esr_el2
+    ubfx    x1, x1, #16, #5
+    str     x0, [sp, x1, lsl #3]
+    return_caller
+1:  ldr     x2, [sp, x3, lsl #3]
+    bl      arm_guest_store
+    return_caller
+2:  save_rest
     bl      arm_guest_sync
     b       guest_return
 \name\()_irq:
+    stp     x0, x1, [sp]
     save_caller
     \mitigation
     ldr     x0, [sp, #FRAME_VCPU]
     bl      arm_guest_irq
-    b       guest_return_irq
+    return_caller
 \name\()_serror:
     stp     x0, x1, [sp]
-    save_all
+    save_caller
+    save_rest
     \mitigation
     ldr     x0, [sp, #FRAME_VCPU]
     mrs     x1, esr_el2
@@ -192,27 +213,8 @@ guest_return:
 1:  bl      vcpu_do_work
     b       guest_return
 
-guest_return_irq:
-    ldr     x0, [sp, #FRAME_VCPU]
-    ldr     w1, [x0, #VCPU_WORK]
-    cbnz    w1, 1f
-    ldp     x0, x1, [sp]
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
-    ldr     x30, [sp, #240]
-    leave_guest_speculation
-1:  stp     x18, x19, [sp, #144]        // work may switch tasks, dump or reset: complete the frame
-    stp     x20, x21, [sp, #160]
-    stp     x22, x23, [sp, #176]
-    stp     x24, x25, [sp, #192]
-    stp     x26, x27, [sp, #208]
-    stp     x28, x29, [sp, #224]
+guest_return_caller_work:
+    save_rest                           // work may switch tasks, dump or reset
     bl      vcpu_do_work
     b       guest_return
 

@@ -30,11 +30,7 @@ void arch_vcpu_release(struct vcpu *v) { v->arch.releases++; }
 
 void arch_vcpu_resume(struct vcpu *v) { v->arch.resumes++; }
 
-void arch_inject_external_abort(struct vcpu *v, gpa_t addr)
-{
-    v->arch.external_aborts++;
-    v->arch.abort_addr = addr;
-}
+void arch_inject_external_abort(struct vcpu *v) { v->arch.external_aborts++; }
 
 void arch_inject_undefined(struct vcpu *v) { v->arch.undefineds++; }
 

@@ -171,6 +171,26 @@ void guest_ptimer_level(struct vcpu *v, bool level)
     vgic_ppi_level(v, PTIMER_INTID, level);
 }
 
+static inline void send(struct vgic_cpu *vc, u32 intid)
+{
+    __atomic_fetch_or(&vc->private.latch, BIT(intid), __ATOMIC_RELAXED);
+    post(vc, intid);
+}
+
+static COLD void send_each(struct vgic *g, u64 targets, u32 intid)
+{
+    for (; targets != 0; targets &= targets - 1)
+        send(&g->cpu[ctz64(targets)], intid);
+}
+
+static COLD u64 of_group_0(struct vgic *g, u64 targets, u32 intid)
+{
+    for (u32 i = 0; i < g->vcpu_count; i++)
+        if (vgic_load64(&g->cpu[i].private.group1) & BIT(intid))
+            targets &= ~BIT(i);
+    return targets;
+}
+
 /* IHI 0069 12.2.19 ff. With one security state, ICC_SGI1R_EL1 makes SGIs of either group, the other
  * two those of group 0. Affinities other than 0.0.0.x, and ranges above 15, name nobody. */
 void guest_sgi(struct vcpu *v, enum sgi_reg reg, u64 value)
@@ -188,12 +208,10 @@ void guest_sgi(struct vcpu *v, enum sgi_reg reg, u64 value)
     else
         targets = value & everyone;
 
-    for (; targets != 0; targets &= targets - 1) {
-        struct vgic_cpu *vc = &g->cpu[ctz64(targets)];
-
-        if (unlikely(reg != SGI_REG_SGI1R) && (vgic_load64(&vc->private.group1) & BIT(intid)))
-            continue;
-        __atomic_fetch_or(&vc->private.latch, BIT(intid), __ATOMIC_RELAXED);
-        post(vc, intid);
-    }
+    if (unlikely(reg != SGI_REG_SGI1R))
+        targets = of_group_0(g, targets, intid);
+    if (unlikely(targets & (targets - 1)))
+        send_each(g, targets, intid);
+    else if (likely(targets))
+        send(&g->cpu[ctz64(targets)], intid);
 }

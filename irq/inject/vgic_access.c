@@ -225,8 +225,12 @@ static u32 held_state(struct vcpu *v, struct vcpu *bank, enum vgic_field field, 
         folded = hold(self, vc);
         for (u32 left = vc->used; left != 0; left &= left - 1) {
             u32 i = ctz64(left);
+            u64 lr = vgic_lr_get(vc, i);
 
-            if (vc->lr_intid[i] - first < 32 && (vgic_lr_get(vc, i) & flag))
+            /* What is pending by its line shows by its line: it may have fallen since. */
+            if (field == VGIC_PENDING && !(lr & LR_HW) && !vgic_lr_latched(vc, i))
+                continue;
+            if (vc->lr_intid[i] - first < 32 && (lr & flag))
                 bits |= 1U << (vc->lr_intid[i] - first);
         }
         if (field == VGIC_ACTIVE)
@@ -350,9 +354,9 @@ u64 vgic_route_read(const struct vm *vm, u32 intid)
     return intid >= VGIC_PRIVATE && intid < vm->vgic->intid_end ? vgic_load64(&vm->vgic->irouter[intid]) : 0;
 }
 
-void vgic_route_write(struct vm *vm, u32 intid, u64 value, u64 mask)
+void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask)
 {
-    struct vgic *g = vm->vgic;
+    struct vgic *g = v->vgic->vgic;
     u64 old, now;
 
     if (intid < VGIC_PRIVATE || intid >= g->intid_end)
@@ -365,6 +369,8 @@ void vgic_route_write(struct vm *vm, u32 intid, u64 value, u64 mask)
         if (__atomic_compare_exchange_n(&g->irouter[intid], &old, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             break;
     }
+    /* Its holder may not run for long: what is pending there goes to where it is routed now. */
+    for_held(v, v, intid & ~31U, 1U << intid % 32, retract);
     vgic_post_spi(g, intid);
 }
 

@@ -27,7 +27,7 @@ void vgic_priority_write(struct vcpu *bank, u32 intid, u8 priority);
 
 /* GICD_IROUTER: affinities; Interrupt_Routing_Mode is RAZ/WI (GICD_TYPER.No1N). */
 u64 vgic_route_read(const struct vm *vm, u32 intid);
-void vgic_route_write(struct vm *vm, u32 intid, u64 value, u64 mask);
+void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask);
 
 /* EnableGrp0 and EnableGrp1, GICD_CTLR's bits 0 and 1. */
 u32 vgic_groups_read(const struct vm *vm);

@@ -33,6 +33,8 @@ static inline u32 lr_find(const struct vgic_cpu *vc, u32 intid)
 {
     u32 left = vc->used;
 
+    if (intid < VGIC_PRIVATE)
+        return vc->private_lr[intid];
     while ((left & (left - 1)) != 0 && vc->lr_intid[ctz64(left)] != intid)
         left &= left - 1;
     return ctz64(left);
@@ -81,6 +83,8 @@ static inline void lr_note(struct vgic_cpu *vc, u32 i, u32 intid, bool latched)
     vc->lr_latch = (vc->lr_latch & ~(1U << i)) | (u32)latched << i;
     vc->lr_intid[i] = (u16)intid;
     vc->in_lr[intid / 64] |= vgic_bit(intid);
+    if (intid < VGIC_PRIVATE)
+        vc->private_lr[intid] = (u8)i;
 }
 
 /* A free list register, or one that held this interrupt. False: it is not pending any more. */
@@ -102,7 +106,6 @@ static void lr_place_hw(struct vgic_cpu *vc, u32 i, u32 intid)
     latch_take(w, BIT(intid));
     lr_set(vc, i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
     lr_note(vc, i, intid, false);
-    vc->hw_lr = (u8)i;
 }
 
 /* --- who holds an SPI --- */
@@ -146,7 +149,7 @@ void vgic_lr_retract(struct vgic_cpu *vc, u32 i)
 
     if (!(lr & LR_PENDING))
         return;
-    if (vc->lr_latch >> i & 1)
+    if (vgic_lr_latched(vc, i))
         __atomic_fetch_or(&vgic_word(vc, intid)->latch, vgic_bit(intid), __ATOMIC_SEQ_CST);
     vc->lr_latch &= ~(1U << i);
     if (lr & LR_HW)
@@ -342,8 +345,8 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
     } else if (lr & LR_HW) {
         return;
     }
-    if ((now & LR_PENDING) && !(wanted && (level || (vc->lr_latch >> i & 1)))) {
-        if (vc->lr_latch >> i & 1)
+    if ((now & LR_PENDING) && !(wanted && (level || vgic_lr_latched(vc, i)))) {
+        if (vgic_lr_latched(vc, i))
             __atomic_fetch_or(&w->latch, bit, __ATOMIC_SEQ_CST);
         vc->lr_latch &= ~(1U << i);
         now &= ~LR_PENDING;
@@ -364,7 +367,7 @@ static void look_pending(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct v
 
     if (latch_take(w, bit))
         vc->lr_latch |= 1U << i;
-    if (!wanted_here(vc, w, intid, bit) || !(level || (lr & LR_HW) || (vc->lr_latch >> i & 1))) {
+    if (!wanted_here(vc, w, intid, bit) || !(level || (lr & LR_HW) || vgic_lr_latched(vc, i))) {
         vgic_lr_retract(vc, i);
         return;
     }
@@ -493,17 +496,69 @@ static COLD void flush_overflow(struct vgic_cpu *vc)
     arch_ich_hcr_write(vc->hcr);
 }
 
+/* The usual SGI: to a free list register, or the one that it had last and that is empty by now. False: it
+ * needs a longer look. What others take from private interrupts they take by a hold, so here no order of
+ * loads matters. */
+static inline bool sgi_place(struct vgic_cpu *vc, u32 intid)
+{
+    struct vgic_word *w = &vc->private;
+    u64 bit = BIT(intid), group = __atomic_load_n(&w->group1, __ATOMIC_RELAXED) >> intid & 1;
+    u32 i = vc->private_lr[intid];
+
+    if (unlikely(!(__atomic_load_n(&w->enabled, __ATOMIC_RELAXED) & bit) ||
+                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & 1) || vc->active_count))
+        return false;
+    if (vc->in_lr[0] & bit) {
+        if (unlikely(arch_lr_read(i) & LR_STATE))
+            return false;
+    } else {
+        u32 free = vc->lr_mask & ~vc->used;
+
+        if (unlikely(!free))
+            return false;
+        i = ctz64(free);
+        vc->used |= 1U << i;
+        vc->lr_intid[i] = (u16)intid;
+        vc->in_lr[0] |= bit;
+        vc->private_lr[intid] = (u8)i;
+    }
+    /* Empty if it turns out that somebody cleared the latch. */
+    if (likely(__atomic_fetch_and(&w->latch, ~bit, __ATOMIC_RELAXED) & bit))
+        arch_lr_write(i, LR_PENDING | LR_VINTID(intid) | group << 60 |
+                             LR_PRIORITY(__atomic_load_n(&vc->private_priority[intid], __ATOMIC_RELAXED)));
+    return true;
+}
+
+static COLD void look_each(struct vgic_cpu *vc, u32 w, u64 bits)
+{
+    for (; bits != 0; bits &= bits - 1)
+        look(vc, w * 64 + ctz64(bits));
+}
+
+static COLD void flush_words(struct vgic_cpu *vc, u32 words)
+{
+    for (; words != 0; words &= words - 1) {
+        u32 w = ctz64(words);
+
+        look_each(vc, w, __atomic_exchange_n(&vc->inbox[w], 0, __ATOMIC_SEQ_CST));
+    }
+}
+
 void virq_flush(struct vcpu *v)
 {
     struct vgic_cpu *vc = v->vgic;
+    u32 words;
 
     if (unlikely(!vgic_resident(vc)))
         return; /* virq_load asks again */
-    for (u32 words = __atomic_exchange_n(&vc->summary, 0, __ATOMIC_ACQUIRE); words != 0; words &= words - 1) {
-        u32 w = ctz64(words);
+    words = __atomic_exchange_n(&vc->summary, 0, __ATOMIC_ACQUIRE);
+    if (likely(words == 1)) {
+        u64 bits = __atomic_exchange_n(&vc->inbox[0], 0, __ATOMIC_SEQ_CST);
 
-        for (u64 left = __atomic_exchange_n(&vc->inbox[w], 0, __ATOMIC_SEQ_CST); left != 0; left &= left - 1)
-            look(vc, w * 64 + ctz64(left));
+        if (!(bits - 1 < BIT(VGIC_SGIS - 1) && is_pow2(bits) && sgi_place(vc, ctz64(bits))))
+            look_each(vc, 0, bits);
+    } else if (words != 0) {
+        flush_words(vc, words);
     }
     if (unlikely(vc->waiting_count | vc->active_count) || unlikely(vc->hcr != vc->vgic->hcr_base))
         flush_overflow(vc);
@@ -555,21 +610,29 @@ static COLD void ppi_hw_slow(struct vgic_cpu *vc, u32 intid)
         vc->hw_stale |= bit;
 }
 
-void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
+/* The list register of last time is still this interrupt's, and empty since the guest ran: the usual case. */
+static inline bool ppi_hw_again(struct vgic_cpu *vc, u32 intid, u32 phys_intid)
 {
-    struct vgic_cpu *vc = v->vgic;
     const struct vgic_word *w = &vc->private;
-    bool resident = vgic_resident(vc);
-    u32 i = vc->hw_lr;
+    u64 group = __atomic_load_n(&w->group1, __ATOMIC_RELAXED) >> intid & 1;
+    u32 i = vc->private_lr[intid];
 
-    /* The list register of last time is still this interrupt's, and empty since the guest ran: the usual case. */
-    if (likely(resident && vc->lr_intid[i] == intid && (vc->used & arch_lr_empty()) >> i & 1 &&
-               wanted_here(vc, w, intid, BIT(intid)))) {
-        arch_lr_write(i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(phys_intid));
-        vc->lr_latch &= ~(1U << i);
-        vc->hw_held |= 1U << intid;
-        return;
-    }
+    if (unlikely(!vgic_resident(vc) || !(vc->in_lr[0] >> intid & 1) || !(arch_lr_empty() >> i & 1) ||
+                 !(__atomic_load_n(&w->enabled, __ATOMIC_RELAXED) >> intid & 1) ||
+                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & 1) ||
+                 (vc->active_count | vc->waiting_count)))
+        return false;
+    vc->lr_latch &= ~(1U << i);
+    vc->hw_held |= 1U << intid;
+    arch_lr_write(i, LR_PENDING | LR_HW | LR_VINTID(intid) | LR_PINTID(phys_intid) | group << 60 |
+                         LR_PRIORITY(__atomic_load_n(&vc->private_priority[intid], __ATOMIC_RELAXED)));
+    return true;
+}
+
+static COLD void ppi_hw_first(struct vgic_cpu *vc, u32 intid, u32 phys_intid)
+{
+    bool resident = vgic_resident(vc);
+
     if (!resident)
         spin_lock(&vc->lock);
     vc->hw |= 1U << intid;
@@ -578,7 +641,13 @@ void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
     if (!resident)
         spin_unlock(&vc->lock);
     if (!resident || (vc->waiting_count | vc->active_count))
-        vcpu_request(v, WORK_IRQ);
+        vcpu_request(vc->vcpu, WORK_IRQ);
+}
+
+void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
+{
+    if (!ppi_hw_again(v->vgic, intid, phys_intid))
+        ppi_hw_first(v->vgic, intid, phys_intid);
 }
 
 void guest_vtimer_irq(struct vcpu *v)

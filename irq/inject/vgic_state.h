@@ -13,6 +13,7 @@
 #include "lib/bits.h"
 
 #define VGIC_WORDS 16U /* of 64 interrupts: all INTIDs that are not special */
+#define VGIC_SGIS 16U
 #define VGIC_PRIVATE 32U
 #define VGIC_NO_VCPU 0xffU
 #define VTIMER_INTID 27U /* BSA's assignment; the same in the host and in the guest */
@@ -49,8 +50,9 @@ struct vgic_cpu {
 
     u32 lr_mask;   /* list registers that exist */
     u32 used;      /* that hold an interrupt, or held one and were not looked at since */
-    u32 lr_latch;  /* whose pending bit stands for a latch: it survives the line's fall */
+    u32 lr_latch;  /* whose pending bit stands for a latch, see vgic_lr_latched() */
     u16 lr_intid[GICH_MAX_LRS];
+    u8 private_lr[VGIC_PRIVATE]; /* where it is, or was last */
     u64 in_lr[VGIC_WORDS];
     u64 active[VGIC_WORDS];  /* active, but not in a list register */
     u64 waiting[VGIC_WORDS]; /* may want a list register when one is free */
@@ -63,7 +65,6 @@ struct vgic_cpu {
     u32 hw_held;    /* the physical one is active on this vCPU's behalf */
     u32 hw_stale;   /* its line may have fallen unseen: ask again before it is delivered */
     u32 hw_drop;    /* atomic: to be deactivated by the CPU that has the system registers */
-    u8 hw_lr;       /* where the last one went */
     u8 hw_phys[VGIC_PRIVATE];
 
     /* CPU interface; in the hardware while sys_loaded, unless sys_stale says that this is newer. */
@@ -119,6 +120,13 @@ static inline u32 vgic_target(const struct vgic *g, u32 intid)
 static inline bool vgic_resident(const struct vgic_cpu *vc)
 {
     return __atomic_load_n(&vc->resident, __ATOMIC_RELAXED) != 0;
+}
+
+/* Whether list register i's pending bit stands for a latch, and survives the line's fall. An SGI's does
+ * always, so that its bit is not kept. */
+static inline bool vgic_lr_latched(const struct vgic_cpu *vc, u32 i)
+{
+    return vc->lr_intid[i] < VGIC_SGIS || (vc->lr_latch >> i & 1);
 }
 
 /* On the vCPU's CPU. */

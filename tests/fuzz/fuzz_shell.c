@@ -128,10 +128,23 @@ static void line_out(const char *line)
         abort();
 }
 
+static struct lineedit e;
+
+static void key(char c)
+{
+    const char *line = lineedit_key(&e, c);
+
+    if (e.len > LINEEDIT_MAX || e.cursor > e.len || e.line[e.len] != '\0')
+        abort();
+    if (line && !strstr(line, "poweroff"))
+        command_run(line);
+    if (held != 0)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct shell_facts facts = { .version = "fuzz" };
-    static struct lineedit e;
 
     memset(&e, 0, sizeof(e));
     e.prompt = "> ";
@@ -139,14 +152,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     e.candidate = command_candidate;
     commands_init(&facts, line_out);
     for (size_t i = 0; i < size; i++) {
-        const char *line = lineedit_key(&e, (char)data[i]);
+        const struct command *c = &commands[data[i] % command_count];
 
-        if (e.len > LINEEDIT_MAX || e.cursor > e.len || e.line[e.len] != '\0')
-            abort();
-        if (line && strncmp(line, "poweroff", 8) != 0 && !strstr(line, " poweroff"))
-            command_run(line);
-        if (held != 0)
-            abort();
+        if (data[i] < 0xc0) {
+            key((char)data[i]);
+            continue;
+        }
+        /* Words of the table come often, so that lines make sense now and then. */
+        for (const char *p = data[i] < 0xe0 ? c->name : c->sub; p && *p; p++)
+            key(*p);
+        key(' ');
     }
     return 0;
 }

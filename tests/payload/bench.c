@@ -65,7 +65,8 @@ static void set_peer(bool spins, bool answers)
     peer_answers = false;
     received = false;
     send_sgi(1); /* out of its WFI */
-    wait_received();
+    while (!received)
+        relax_long();
     peer_answers = answers;
 }
 
@@ -191,7 +192,7 @@ void payload_main(void)
         if (!rt_cpu_start(1, peer))
             rt_printf("BENCH-ERROR CPU_ON failed\n");
         while (!peer_ready)
-            relax();
+            relax_long();
     }
     for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].prep && rt_boot.cpus < 2)

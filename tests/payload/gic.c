@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is the interrupt controller a GICv3, seen from EL1? Bare QEMU is the reference. Most checks keep interrupts masked and
- * read ICC_IAR1_EL1; some need the second CPU.
+/* Is the interrupt controller a GICv3, seen from EL1? Bare QEMU is the reference. Most checks keep interrupts
+ * masked and read ICC_IAR1_EL1; some need the second CPU.
  *
  * GIC name ok | GIC name FAIL line N: got X
  * GIC done N ok M failed */
@@ -509,7 +509,7 @@ void payload_main(void)
     gicr[0] = rt_gicr_base() + GICR_SGI_BASE;
     cpus = rt_boot.cpus > 1 && rt_cpu_start(1, peer) ? rt_boot.cpus : 1;
     while (cpus > 1 && !peer_ready)
-        relax();
+        relax_long();
 
     for (u32 i = 0; i < ARRAY_SIZE(checks); i++) {
         const struct check *c = &checks[i];

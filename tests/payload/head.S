@@ -84,7 +84,7 @@ cpu_setup:                  /* x0: index */
     .balign 0x800
     .global vectors
 vectors:
-    .rept 4                 /* the payloads run with SP_EL1, and some at EL1 on SP_EL0 by mistake: serve all */
+    .rept 4                 /* SP_EL0, SP_EL1, and lower levels that are not used: one way for all */
     vector  0
     vector  1
     vector  2

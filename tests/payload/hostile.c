@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A guest that does everything it should not: accesses to nothing, to holes and to every emulated block with every kind of
- * instruction, every system register, random hypercalls; alone, then from all CPUs at once. Survives every
- * fault by skipping the instruction. Takes no interrupts. Deterministic: seed=N in the boot arguments.
+/* A guest that does everything it should not: accesses to nothing, to holes and to every emulated block with
+ * every kind of instruction, every system register, random hypercalls; alone, then from all CPUs at once.
+ * Survives every fault by skipping the instruction. Takes no interrupts. Deterministic: seed=N in the boot arguments.
  *
  * HOSTILE done N accesses, M faults */
 #include "tests/payload/rt.h"
@@ -34,9 +34,11 @@ asm(".pushsection .rodata\n"
     "ldxr x1, [x0]\n ldaxrb w1, [x0]\n stxr w2, x1, [x0]\n stlxr w2, w1, [x0]\n"
     "ldxp x1, x2, [x0]\n stxp w3, x1, x2, [x0]\n clrex\n"
     "ldar w1, [x0]\n stlr x1, [x0]\n ldaprh w1, [x0]\n"
-    "ldadd x1, x2, [x0]\n swpal w1, w2, [x0]\n cas x1, x2, [x0]\n casp x0, x1, x2, x3, [x4]\n ldsetb w1, w2, [x0]\n"
+    "ldadd x1, x2, [x0]\n swpal w1, w2, [x0]\n cas x1, x2, [x0]\n casp x0, x1, x2, x3, [x4]\n"
+    "ldsetb w1, w2, [x0]\n"
     "ldr b0, [x0]\n ldr d0, [x0]\n ldr q0, [x0]\n str s0, [x0]\n str q0, [x0]\n"
-    "ldp q0, q1, [x0]\n stp d0, d1, [x0]\n ld1 {v0.16b, v1.16b}, [x0]\n st4 {v0.8b-v3.8b}, [x0]\n ld1r {v0.4s}, [x0]\n"
+    "ldp q0, q1, [x0]\n stp d0, d1, [x0]\n ld1 {v0.16b, v1.16b}, [x0]\n st4 {v0.8b-v3.8b}, [x0]\n"
+    "ld1r {v0.4s}, [x0]\n"
     "prfm pldl1keep, [x0]\n prfm pstl1strm, [x0]\n"
     "dc zva, x0\n dc civac, x0\n dc cvac, x0\n dc cvau, x0\n dc ivac, x0\n ic ivau, x0\n"
     "at s1e1r, x0\n at s1e0w, x0\n tlbi vae1is, x0\n"
@@ -170,7 +172,7 @@ static void list_regions(void)
     add_region(0x0a000000, 0x4000); /* virtio-mmio */
     add_region(0x09050000, 0x00fb0000); /* between the small devices and virtio */
     add_region(0x0e000000, 0x02000000); /* below the PCIe window */
-    add_region(rt_boot.ram_base - SZ_4K, SZ_4K); /* last page below RAM: PCIe I/O or configuration on the board */
+    add_region(rt_boot.ram_base - SZ_4K, SZ_4K); /* last page below RAM */
     add_region(ram_end, SZ_4K);
     add_region(ram_end, SZ_1G);
     add_region(ram_end - 8, 16); /* across the end */
@@ -228,7 +230,7 @@ static void bang_memory(u32 cpu, u64 *state)
 
 #define SYSREG(op0, op1, crn, crm, op2) ((u32)(op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
 
-/* Those that a random value in would end this program rather than test the hypervisor: written back as read. */
+/* A random value in these would end this program rather than test the hypervisor: written back as read. */
 static bool is_own(u32 r)
 {
     switch (r) {
@@ -303,19 +305,21 @@ static bool ends_us(u64 function)
 {
     u32 f = (u32)function & ~0x40000000U;
 
-    /* CPU_SUSPEND, CPU_OFF, CPU_ON, SYSTEM_OFF, SYSTEM_RESET, CPU_FREEZE, CPU_DEFAULT_SUSPEND, SYSTEM_SUSPEND, SYSTEM_RESET2, SYSTEM_OFF2 */
+    /* CPU_SUSPEND, CPU_OFF, CPU_ON; SYSTEM_OFF to SYSTEM_OFF2 except PSCI_FEATURES */
     return f >= 0x84000001 && f <= 0x84000015 && (f <= 0x84000003 || (f >= 0x84000008 && f != 0x8400000a));
 }
 
 static void bang_calls(u32 cpu, u64 *state)
 {
-    static const u32 owners[] = { 0x80000000, 0xc0000000, 0x84000000, 0xc4000000, 0x86000000, 0xc6000000, 0x85000000,
-                                  0x82000000, 0xbf000000, 0x00000000, 0x20000000 };
+    static const u32 owners[] = { 0x80000000, 0xc0000000, 0x84000000, 0xc4000000, 0x86000000, 0xc6000000,
+                                  0x85000000, 0x82000000, 0xbf000000, 0x00000000, 0x20000000 };
 
     for (u32 i = 0; i < OPS_PER_PHASE; i++) {
         u64 v = next_random(state), a = next_random(state), b = next_random(state), c = next_random(state);
-        u64 function = owners[v % ARRAY_SIZE(owners)] + (v >> 8 & (v & 16 ? 0x1f : 0xffff)) + (v & 0x80 ? v << 32 : 0);
+        u64 function = owners[v % ARRAY_SIZE(owners)] + (v >> 8 & (v & 16 ? 0x1f : 0xffff));
 
+        if (v & 0x80)
+            function |= v << 32;
         if (v >> 60 == 0)
             function = v;
         if (v & 32)
@@ -384,7 +388,7 @@ void payload_main(void)
     }
     attack(0);
     while (__atomic_load_n(&finished, __ATOMIC_ACQUIRE) < cpus + 1)
-        relax();
+        relax_long();
 
     for (u32 i = 0; i < cpus; i++) {
         total += accesses[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does the state of a CPU survive what a hypervisor does with it? Every vCPU fills its registers with
- * patterns of its own, gives the CPU away (WFI, yield, hypercall, device read, a long loop), and looks. Interrupts stay masked: a
- * WFI ends by a pending one. For two VMs on the same CPUs use id=N. Boot arguments: rounds=N id=N.
+ * patterns of its own, gives the CPU away (WFI, yield, hypercall, device read, a long loop), and looks.
+ * Interrupts stay masked: a WFI ends by a pending one. For two VMs on the same CPUs use id=N. Boot arguments: rounds=N id=N.
  *
  * REGS ok N rounds, N CPUs, N system registers | REGS FAIL N */
 #include "tests/payload/rt.h"
@@ -21,8 +21,8 @@ struct bank {
     u64 fpcr, fpsr, nzcv, pad;
 };
 
-/* Loads *in, causes the event, stores into *out (which is the stack meanwhile). hvc expects in->x[0] to be the function,
- * mmio in->x[0] the address, spin in->x[0] the count. */
+/* Loads *in, causes the event, stores into *out (which is the stack meanwhile). in->x[0] is the function
+ * for hvc, the address for mmio, the count for spin. */
 void hold_yield(const struct bank *in, struct bank *out);
 void hold_wfi(const struct bank *in, struct bank *out);
 void hold_hvc(const struct bank *in, struct bank *out);
@@ -168,8 +168,8 @@ static void differ(u32 cpu, u64 round, enum event event, const char *name, u64 n
     while (__atomic_exchange_n(&report_lock, 1, __ATOMIC_ACQUIRE))
         relax();
     if (reports++ < MAX_REPORTS)
-        rt_printf("REGS cpu %u round %u %s: %s%u is %x, not %x\n", (u64)cpu, round, event_names[event], name, number,
-                  got, want);
+        rt_printf("REGS cpu %u round %u %s: %s%u is %x, not %x\n", (u64)cpu, round, event_names[event], name,
+                  number, got, want);
     __atomic_store_n(&report_lock, 0, __ATOMIC_RELEASE);
 }
 
@@ -352,7 +352,7 @@ void payload_main(void)
     }
     run(0);
     while (__atomic_load_n(&finished, __ATOMIC_ACQUIRE) < cpus)
-        relax();
+        relax_long();
     if (reports)
         rt_printf("REGS FAIL %u\n", reports);
     else

@@ -163,8 +163,8 @@ static u64 be64(const u8 *p)
 
 #define FDT_MAX_DEPTH 8
 
-/* A property of the node called `node`, whose compatible came before reg or after: the generators put either first,
- * so both are remembered until the node ends. All cells counts are 2, as on the board. */
+/* Either of compatible and reg may come first, so both are remembered until the node ends. All cell counts
+ * are 2, as on the board. */
 struct fdt_node {
     const char *name, *compatible;
     const u8 *reg;
@@ -228,8 +228,8 @@ static void fdt_scan(const u8 *fdt)
 
 static void fatal(struct rt_frame *f)
 {
-    rt_printf("PAYLOAD fatal exception on cpu %u: esr %x elr %x far %x\n", (u64)cpu_index(), rd_sys(esr_el1), f->elr,
-              rd_sys(far_el1));
+    rt_printf("PAYLOAD fatal exception on cpu %u: esr %x elr %x far %x\n", (u64)cpu_index(), rd_sys(esr_el1),
+              f->elr, rd_sys(far_el1));
     rt_power_off();
 }
 

@@ -13,7 +13,7 @@
 /* One image: no indirection through a GOT, for symbols that assembler or the linker script define too. */
 #pragma GCC visibility push(hidden)
 
-/* What the device tree and the first two instructions said. */
+/* What the device tree said, and the counters. */
 struct rt_boot {
     u64 entry_pct, entry_vct; /* CNTPCT_EL0 and CNTVCT_EL0 at the first instruction */
     u64 ram_base, ram_size;
@@ -53,8 +53,8 @@ void rt_uart_init(void);
 bool rt_arg(const char *key, char *out, size_t size);
 bool rt_list_has(const char *list, const char *word); /* comma-separated */
 
-/* GICv3, Non-secure view with one security state (GICD_CTLR.DS = 1). Distributor once, redistributor and CPU interface on
- * each CPU. All SGIs and PPIs: group 1, priority 0xa0, disabled. */
+/* GICv3 with one security state (GICD_CTLR.DS = 1). Distributor once, redistributor and CPU interface on
+ * each CPU. All interrupts: group 1, priority 0xa0, disabled. */
 void rt_gicd_init(void);
 void rt_gicr_init(void);
 u64 rt_gicr_base(void); /* RD_base of this CPU; SGI_base is 64 KiB on */
@@ -110,13 +110,32 @@ static inline void dsb(void) { asm volatile("dsb sy" ::: "memory"); }
 static inline void wfi(void) { asm volatile("wfi" ::: "memory"); }
 /* Ends this CPU's turn on QEMU's -icount, where CPUs run one after the other. */
 static inline void relax(void) { asm volatile("yield" ::: "memory"); }
+/* For long waits. A yield ends a turn but no time slice of a hypervisor, and costs QEMU more than a thousand instructions. */
+static inline void relax_long(void)
+{
+    for (u32 i = 0; i < 1000; i++)
+        asm volatile("nop");
+    relax();
+}
 static inline void irq_unmask(void) { asm volatile("msr daifclr, #3" ::: "memory"); }
 static inline void irq_mask(void) { asm volatile("msr daifset, #3" ::: "memory"); }
 static inline u32 cpu_index(void) { return (u32)rd_sys(mpidr_el1) & 0xff; }
 
 /* asm, so that each access is the one plain instruction whose syndrome a hypervisor can decode */
-static inline u32 rd32(u64 a) { u32 v; asm volatile("ldr %w0, [%1]" : "=r"(v) : "r"(a) : "memory"); return v; }
-static inline u64 rd64(u64 a) { u64 v; asm volatile("ldr %0, [%1]" : "=r"(v) : "r"(a) : "memory"); return v; }
+static inline u32 rd32(u64 a)
+{
+    u32 v;
+
+    asm volatile("ldr %w0, [%1]" : "=r"(v) : "r"(a) : "memory");
+    return v;
+}
+static inline u64 rd64(u64 a)
+{
+    u64 v;
+
+    asm volatile("ldr %0, [%1]" : "=r"(v) : "r"(a) : "memory");
+    return v;
+}
 static inline void wr8(u64 a, u32 v) { asm volatile("strb %w0, [%1]" : : "r"(v), "r"(a) : "memory"); }
 static inline void wr32(u64 a, u32 v) { asm volatile("str %w0, [%1]" : : "r"(v), "r"(a) : "memory"); }
 static inline void wr64(u64 a, u64 v) { asm volatile("str %0, [%1]" : : "r"(v), "r"(a) : "memory"); }

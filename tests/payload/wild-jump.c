@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Executes from where there is no memory, MMU off: each fetch must come back as an instruction abort taken at the address. The
- * reported address in FAR must be right. WILD-JUMP ok, or what differed. */
+/* Executes from where there is no memory: each fetch must come back as an external abort on the instruction
+ * at that address, with the address in FAR. WILD-JUMP ok, or what differed. */
 #include "tests/payload/rt.h"
 
 #define EC_IABT_SAME_EL 0x21U
@@ -31,7 +31,8 @@ void payload_main(void)
     for (u32 i = 0; i < ARRAY_SIZE(targets); i++) {
         esr = 0;
         asm volatile("blr %0" : : "r"(targets[i]) : "x30", "memory");
-        if (esr >> 26 != EC_IABT_SAME_EL || (esr & IFSC_MASK) != IFSC_EXTERNAL || far != targets[i] || elr != targets[i]) {
+        if (esr >> 26 != EC_IABT_SAME_EL || (esr & IFSC_MASK) != IFSC_EXTERNAL || far != targets[i] ||
+            elr != targets[i]) {
             rt_printf("WILD-JUMP FAIL target %x: esr %x far %x elr %x\n", targets[i], esr, far, elr);
             failed++;
         }

@@ -184,7 +184,10 @@ static void test_redraw_shows_prompt_line_and_cursor(void **state)
     type("abc" LEFT LEFT);
     shown_len = 0;
     lineedit_prompt(&e);
-    assert_string_equal(shown, "> abc\x1b[K\x1b[2D");
+    assert_string_equal(shown, "> abc\x1b[2D");
+    shown_len = 0;
+    lineedit_redraw(&e);
+    assert_string_equal(shown, "\r\x1b[K> abc\x1b[2D");
 }
 
 #define T(t) cmocka_unit_test_setup(t, fresh)

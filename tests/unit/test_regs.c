@@ -43,7 +43,7 @@ static const struct reg table[] = {
     { "CONST", 0x20, 2, 4, ALL32, 0xcafe, 0, 0, -1, NULL, NULL },
     { "HOOK", 0x30, 4, 4, ALL32, 0, 0, 0, -1, hook_read, hook_write },
 };
-static const struct reg_block block = { "test", 0x40, ARRAY_SIZE(table), table };
+static const struct reg_block block = { .name = "test", .size = 0x40, .count = ARRAY_SIZE(table), .reg = table };
 
 static int fresh(void **state)
 {
@@ -158,7 +158,7 @@ static void test_hook_gets_shifted_value_mask_and_index(void **state)
 static void test_bad_tables_are_found(void **state)
 {
     struct reg bad[2] = { table[0], table[1] };
-    struct reg_block b = { "bad", 0x40, 2, bad };
+    struct reg_block b = { .name = "bad", .size = 0x40, .count = 2, .reg = bad };
 
     (void)state;
     assert_true(reg_block_valid(&block));
@@ -183,6 +183,27 @@ static void test_bad_tables_are_found(void **state)
     assert_false(reg_block_valid(&b));
 }
 
+static void test_slots_find_what_bisection_finds(void **state)
+{
+    static const u8 right[] = { 0, 0, 1, 0, 2, 0, 3, 3 }, wrong[] = { 0, 0, 1, 1, 1 };
+    struct reg_block b = block;
+
+    b.slot = right;
+    b.slots = ARRAY_SIZE(right);
+    assert_true(reg_block_valid(&b));
+    for (u32 offset = 0; offset < 0x48; offset++) {
+        u32 i = 0, j = 0;
+        const struct reg *r = reg_find(&block, offset, &i);
+
+        assert_ptr_equal(reg_find(&b, offset, &j), r);
+        assert_true(!r || i == j);
+    }
+    assert_int_equal(reg_read(&b, *state, NULL, 0x10, 4), 0xffff);
+    b.slot = wrong;
+    b.slots = ARRAY_SIZE(wrong);
+    assert_false(reg_block_valid(&b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup(test_wrong_width_or_alignment_reads_zero_and_is_ignored, fresh),
         cmocka_unit_test_setup(test_holes_read_zero, fresh),
         cmocka_unit_test_setup(test_hook_gets_shifted_value_mask_and_index, fresh),
+        cmocka_unit_test_setup(test_slots_find_what_bisection_finds, fresh),
         cmocka_unit_test(test_bad_tables_are_found),
     };
 

@@ -111,44 +111,6 @@ static void test_failed_copy_copies_nothing(void **state)
     assert_int_equal(vm_read(&vm, GPA(0x10000), buf, 0), K_OK);
 }
 
-static u64 dev_read(void *ctx, struct vcpu *v, u64 offset, unsigned size)
-{
-    assert_ptr_equal(v, &vcpu[0]);
-    return (uintptr_t)ctx + offset * 256 + size;
-}
-
-static u64 last_offset, last_value;
-static void dev_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 value)
-{
-    (void)ctx, (void)v, (void)size;
-    last_offset = offset;
-    last_value = value;
-}
-
-static void test_mmio_reaches_the_device_with_its_offset(void **state)
-{
-    static const struct bus_ops ops = { dev_read, dev_write };
-    const struct bus_region r = { 0x9000000, 0x1000, &ops, (void *)0x10000, "dev" };
-
-    (void)state;
-    assert_int_equal(bus_add(&vm.mmio, &r, NULL), K_OK);
-    assert_int_equal(vm_mmio_read(&vcpu[0], GPA(0x9000018), 4), 0x11804);
-    vm_mmio_write(&vcpu[0], GPA(0x9000ffc), 4, 77);
-    assert_int_equal(last_offset, 0xffc);
-    assert_int_equal(last_value, 77);
-    assert_int_equal(vcpu[0].arch.external_aborts, 0);
-}
-
-static void test_mmio_to_nothing_is_an_external_abort(void **state)
-{
-    (void)state;
-    assert_int_equal(vm_mmio_read(&vcpu[0], GPA(0xa000000), 4), 0);
-    assert_int_equal(vcpu[0].arch.external_aborts, 1);
-    vm_mmio_write(&vcpu[0], GPA(0xb000000), 4, 1);
-    assert_int_equal(vcpu[0].arch.external_aborts, 2);
-    assert_int_equal(vcpu[0].arch.abort_addr.v, 0xb000000);
-}
-
 static void test_first_end_wins_and_every_vcpu_is_told(void **state)
 {
     (void)state;
@@ -180,8 +142,6 @@ int main(void)
         cmocka_unit_test_setup(test_firmware_is_not_written, setup),
         cmocka_unit_test_setup(test_copies_cross_extents, setup),
         cmocka_unit_test_setup(test_failed_copy_copies_nothing, setup),
-        cmocka_unit_test_setup(test_mmio_reaches_the_device_with_its_offset, setup),
-        cmocka_unit_test_setup(test_mmio_to_nothing_is_an_external_abort, setup),
         cmocka_unit_test_setup(test_first_end_wins_and_every_vcpu_is_told, setup),
         cmocka_unit_test_setup(test_long_reason_is_cut, setup),
     };

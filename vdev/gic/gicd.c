@@ -134,8 +134,8 @@ static u64 irouter_read(void *ctx, struct vcpu *v, u32 index)
 
 static void irouter_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
-    (void)v;
-    vgic_route_write(ctx, 32 + index, value, mask);
+    (void)ctx;
+    vgic_route_write(v, 32 + index, value, mask);
 }
 
 #define ID(n, at, value) { .name = n, .offset = at, .count = 1, .size = 4, .widths = REG_W32, .reset = value, .storage = -1 }
@@ -177,4 +177,9 @@ static const struct reg regs[] = {
     ID("CIDR3", 0xfffc, 0xb1),
 };
 
-const struct reg_block gicd_regs = { .name = "GICD", .size = 0x10000, .count = ARRAY_SIZE(regs), .reg = regs };
+/* Guests poll CTLR.RWP. */
+static const u8 slots[] = { 0, 1, 2 };
+
+const struct reg_block gicd_regs = {
+    .name = "GICD", .size = 0x10000, .count = ARRAY_SIZE(regs), .reg = regs, .slot = slots, .slots = ARRAY_SIZE(slots),
+};

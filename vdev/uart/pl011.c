@@ -340,8 +340,20 @@ static const struct reg regs[] = {
       .read = id_read },
 };
 
+/* Places in the table above, for FR is polled with every byte. */
+static const u8 slot[] = {
+    [0x04 / 4] = 1,  [0x18 / 4] = 2,  [0x20 / 4] = 3,  [0x24 / 4] = 4, [0x28 / 4] = 5,
+    [0x2c / 4] = 6,  [0x30 / 4] = 7,  [0x34 / 4] = 8,  [0x38 / 4] = 9, [0x3c / 4] = 10,
+    [0x40 / 4] = 11, [0x44 / 4] = 12, [0x48 / 4] = 13,
+};
+
 const struct reg_block pl011_regs = {
-    .name = "pl011", .size = PL011_SIZE, .count = ARRAY_SIZE(regs), .reg = regs
+    .name = "pl011",
+    .size = PL011_SIZE,
+    .count = ARRAY_SIZE(regs),
+    .reg = regs,
+    .slot = slot,
+    .slots = ARRAY_SIZE(slot),
 };
 
 static u64 bus_read(void *ctx, struct vcpu *v, u64 offset, unsigned size)

@@ -39,7 +39,7 @@ void arch_vcpu_resume(struct vcpu *v);
 NORETURN void arch_vcpu_enter(struct vcpu *v);
 
 /* Faults that the guest's own handler takes on the next entry. The vCPU is current. */
-void arch_inject_external_abort(struct vcpu *v, gpa_t addr);
+void arch_inject_external_abort(struct vcpu *v); /* from a device model, for the access it was called for */
 void arch_inject_undefined(struct vcpu *v);
 void arch_inject_serror(struct vcpu *v);
 

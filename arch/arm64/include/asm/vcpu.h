@@ -5,6 +5,7 @@
 #include "core/timer.h"
 #include "lib/types.h"
 
+struct bus_region;
 struct vcpu;
 
 /* The guest's general registers at the top of its task's stack; the vectors fill it. */
@@ -29,6 +30,7 @@ struct el1_state {
 
 struct arch_vcpu {
     struct guest_frame *frame;
+    const struct bus_region *last_region; /* of the last device access */
     u64 vmpidr;
     u64 hcr;
     struct el1_state el1;

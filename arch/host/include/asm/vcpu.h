@@ -10,7 +10,6 @@ struct arch_vcpu {
     u64 arg;
     u32 inits, resets, loads, unloads, releases, resumes, dumps;
     u32 external_aborts, undefineds, serrors;
-    gpa_t abort_addr; /* of the last external abort */
 };
 
 struct arch_vm {
