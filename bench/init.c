@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The /init of the Linux bench: says when it started, by the counter, and powers off. With `fdt` among its
- * arguments (kernel command line: -- fdt) it also prints the device tree it was given, as hexadecimal, so that
- * the same machine can be had without a hypervisor. No C library. */
+ * arguments (kernel command line: -- fdt) it also prints the device tree it was given, as hexadecimal, so
+ * that the same machine can be had without a hypervisor. No C library. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -35,7 +35,7 @@ struct console_port {
 
 #define CONSOLE_RING 4096U
 
-/* Boot: after the first task exists. raw: no prefixes, no log, no shell output. Creates the console thread. */
+/* Boot, after the first task exists; creates the console's thread. raw: no prefixes, no log, no shell. */
 MUST_USE enum kerr console_init(const struct uart *uart, bool raw);
 /* The UART's interrupt. */
 void console_irq(void);

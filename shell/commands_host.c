@@ -50,25 +50,33 @@ void command_mem(u32 argc, const char *const *argv)
     table_end(t);
 }
 
+/* Since boot, in percent; the task's own count is of what it ran until it was last switched out. */
+static u64 idle_percent(const struct percpu *p, u64 now)
+{
+    u64 idle = __atomic_load_n(&p->idle->run_ticks, __ATOMIC_RELAXED);
+    u64 since = __atomic_load_n(&p->idle->run_since, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&p->current, __ATOMIC_RELAXED) == p->idle && now > since)
+        idle += now - since;
+    return now >= 100 ? min_u64(idle / (now / 100), 100) : 0;
+}
+
 void command_cpu(u32 argc, const char *const *argv)
 {
-    struct table *t = command_table("#cpu|state|#idle %|#interrupts|#kicks|#switches|runs");
+    struct table *t = command_table("#cpu|state|#idle %|#interrupts|#kicks|#switches");
     u64 now = arch_ticks();
 
     (void)argc, (void)argv;
     for (u32 i = 0; i < cpu_count; i++) {
         const struct percpu *p = &percpu[i];
-        const struct task *current = __atomic_load_n(&p->current, __ATOMIC_RELAXED);
+        bool online = __atomic_load_n(&p->online, __ATOMIC_RELAXED) && p->idle;
 
         table_cell(t, "%u", i);
-        table_cell(t, "%s", __atomic_load_n(&p->online, __ATOMIC_RELAXED) ? "online" : "offline");
-        table_cell(t, "%llu",
-                   (unsigned long long)(now >= 100 ? min_u64(p->idle_ticks / (now / 100), 100) : 0));
+        table_cell(t, "%s", online ? "online" : "offline");
+        table_cell(t, "%llu", (unsigned long long)(online ? idle_percent(p, now) : 0));
         table_cell(t, "%llu", (unsigned long long)p->irqs);
         table_cell(t, "%llu", (unsigned long long)p->kicks);
         table_cell(t, "%llu", (unsigned long long)p->switches);
-        /* Only tasks that stay may be looked into from another CPU. */
-        table_cell(t, "%s", current == p->idle ? "idle" : i == this_cpu()->id ? current->name : "a task");
     }
     table_end(t);
     if (command_facts()->cpu)

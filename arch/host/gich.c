@@ -9,10 +9,7 @@
 static struct host_gich cpus[HOST_GICH_CPUS] = { [0 ... HOST_GICH_CPUS - 1] = { .lr_count = 4 } };
 static _Thread_local u32 selected;
 
-struct host_gich *host_gich(void)
-{
-    return &cpus[selected];
-}
+struct host_gich *host_gich(void) { return &cpus[selected]; }
 
 void host_gich_select(u32 cpu)
 {
@@ -21,10 +18,7 @@ void host_gich_select(u32 cpu)
     selected = cpu;
 }
 
-u32 host_gich_selected(void)
-{
-    return selected;
-}
+u32 host_gich_selected(void) { return selected; }
 
 void host_gich_reset(u32 lr_count)
 {
@@ -34,7 +28,7 @@ void host_gich_reset(u32 lr_count)
         cpus[i] = (struct host_gich){ .lr_count = lr_count };
 }
 
-/* What Keel must not do: two list registers with one INTID, LR_HW with both states, INTIDs that are special. */
+/* What Keel must not do: two list registers with one INTID, LR_HW with both states, special INTIDs. */
 static void check(const struct host_gich *h, u32 i)
 {
     u64 lr = h->lr[i];
@@ -144,7 +138,8 @@ static int best(const struct host_gich *h)
         found = (int)i;
         found_priority = LR_GET_PRIORITY(lr);
     }
-    if (found < 0 || found_priority >= VMCR_VPMR(h->vmcr) || found_priority >> PRIORITY_SHIFT >= running_bit(h))
+    if (found < 0 || found_priority >= VMCR_VPMR(h->vmcr) ||
+        found_priority >> PRIORITY_SHIFT >= running_bit(h))
         return -1;
     return found;
 }
@@ -220,7 +215,4 @@ void arch_ppi_set_active(u32 intid, bool active)
         h->ppi_active &= ~(1U << intid);
 }
 
-void arch_irq_deactivate(u32 intid)
-{
-    arch_ppi_set_active(intid, false);
-}
+void arch_irq_deactivate(u32 intid) { arch_ppi_set_active(intid, false); }

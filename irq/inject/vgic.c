@@ -7,10 +7,7 @@
 #include "core/heap.h"
 #include "irq/inject/vgic_state.h"
 
-static size_t vgic_size(u32 vcpu_count)
-{
-    return sizeof(struct vgic) + vcpu_count * sizeof(struct vgic_cpu);
-}
+static size_t vgic_size(u32 vcpu_count) { return sizeof(struct vgic) + vcpu_count * sizeof(struct vgic_cpu); }
 
 enum kerr vgic_create(struct vm *vm, u32 nr_spis)
 {
@@ -100,10 +97,7 @@ static inline void post(struct vgic_cpu *vc, u32 intid)
     vcpu_request(vc->vcpu, WORK_IRQ);
 }
 
-void vgic_post(struct vgic_cpu *vc, u32 intid)
-{
-    post(vc, intid);
-}
+void vgic_post(struct vgic_cpu *vc, u32 intid) { post(vc, intid); }
 
 /* Pairs with vgic_claim(): the change came first, then the look at the holder; the owner claims first,
  * then looks at the state. One of the two sees the other. */
@@ -122,10 +116,7 @@ void vgic_post_spi(struct vgic *g, u32 intid)
     }
 }
 
-static bool is_spi(const struct vgic *g, u32 intid)
-{
-    return intid >= VGIC_PRIVATE && intid < g->intid_end;
-}
+static bool is_spi(const struct vgic *g, u32 intid) { return intid >= VGIC_PRIVATE && intid < g->intid_end; }
 
 /* A line's new level; true where it changed. A rising edge is latched where edges count. */
 static bool move_line(struct vgic_word *w, u64 bit, bool level)
@@ -166,10 +157,7 @@ void vgic_ppi_level(struct vcpu *v, u32 intid, bool level)
         post(vc, intid);
 }
 
-void guest_ptimer_level(struct vcpu *v, bool level)
-{
-    vgic_ppi_level(v, PTIMER_INTID, level);
-}
+void guest_ptimer_level(struct vcpu *v, bool level) { vgic_ppi_level(v, PTIMER_INTID, level); }
 
 static inline void send(struct vgic_cpu *vc, u32 intid)
 {

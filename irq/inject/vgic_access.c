@@ -135,7 +135,8 @@ static u32 held_by(const struct vgic_cpu *vc, u32 first, u32 bits)
 }
 
 /* fn for each interrupt in `bits` that a vCPU holds, with exclusive use of that vCPU. */
-static void for_held(struct vcpu *v, struct vcpu *bank, u32 first, u32 bits, void (*fn)(struct vgic_cpu *, u32))
+static void for_held(struct vcpu *v, struct vcpu *bank, u32 first, u32 bits,
+                     void (*fn)(struct vgic_cpu *, u32))
 {
     struct vgic_cpu *self = v->vgic;
     u32 from = first < VGIC_PRIVATE ? bank->id : 0;
@@ -235,7 +236,7 @@ static u32 held_state(struct vcpu *v, struct vcpu *bank, enum vgic_field field, 
         }
         if (field == VGIC_ACTIVE)
             bits |= (u32)(vc->active[first / 64] >> first % 64);
-        else if (first < VGIC_PRIVATE) /* a physical PPI that is in no list register is pending, or active here */
+        else if (first < VGIC_PRIVATE) /* a physical PPI in no list register is pending, or active here */
             bits |= vc->hw_held & ~(u32)vc->in_lr[0] & ~(u32)vc->active[0];
         release(self, vc, folded);
     }
@@ -251,21 +252,13 @@ u32 vgic_bits(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 firs
         return 0;
     w = word(bank, first);
     switch (field) {
-    case VGIC_ENABLED:
-        bits = vgic_load64(&w->enabled);
-        break;
-    case VGIC_GROUP1:
-        bits = vgic_load64(&w->group1);
-        break;
-    case VGIC_EDGE:
-        bits = vgic_load64(&w->edge);
-        break;
+    case VGIC_ENABLED: bits = vgic_load64(&w->enabled); break;
+    case VGIC_GROUP1: bits = vgic_load64(&w->group1); break;
+    case VGIC_EDGE: bits = vgic_load64(&w->edge); break;
     case VGIC_PENDING:
         bits = (u64)held_state(v, bank, field, first) << first % 64 | vgic_pending_bits(w);
         break;
-    case VGIC_ACTIVE:
-        bits = (u64)held_state(v, bank, field, first) << first % 64;
-        break;
+    case VGIC_ACTIVE: bits = (u64)held_state(v, bank, field, first) << first % 64; break;
     }
     return existing(v->vgic->vgic, first, (u32)(bits >> first % 64));
 }
@@ -366,7 +359,8 @@ void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask)
     /* Two vCPUs may write the halves of one register; each of them gets through once at least. */
     for (u32 attempt = 0; attempt < 2 * VM_MAX_VCPUS; attempt++) {
         now = (old & ~mask) | (value & mask);
-        if (__atomic_compare_exchange_n(&g->irouter[intid], &old, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        if (__atomic_compare_exchange_n(&g->irouter[intid], &old, now, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST))
             break;
     }
     /* Its holder may not run for long: what is pending there goes to where it is routed now. */
@@ -374,10 +368,7 @@ void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask)
     vgic_post_spi(g, intid);
 }
 
-u32 vgic_groups_read(const struct vm *vm)
-{
-    return __atomic_load_n(&vm->vgic->ctlr, __ATOMIC_RELAXED);
-}
+u32 vgic_groups_read(const struct vm *vm) { return __atomic_load_n(&vm->vgic->ctlr, __ATOMIC_RELAXED); }
 
 static void retract_groups(struct vgic_cpu *self, struct vgic_cpu *vc, u32 off)
 {
@@ -426,10 +417,7 @@ void vgic_set_asleep(struct vcpu *bank, bool asleep)
     __atomic_store_n(&bank->vgic->asleep, asleep, __ATOMIC_RELAXED);
 }
 
-u32 vgic_intid_end(const struct vm *vm)
-{
-    return vm->vgic->intid_end;
-}
+u32 vgic_intid_end(const struct vm *vm) { return vm->vgic->intid_end; }
 
 /* Where EOImode is 0 the effect is UNPREDICTABLE (IHI 0069 12.2.6): none. */
 void guest_icc_dir(struct vcpu *v, u64 value)

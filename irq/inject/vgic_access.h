@@ -20,7 +20,8 @@ u32 vgic_bits(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 firs
 void vgic_bits_set(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 first, u32 bits);
 void vgic_bits_clear(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 first, u32 bits);
 /* Of VGIC_GROUP1 and VGIC_EDGE: bits under the mask become as in value. SGIs stay edges. */
-void vgic_bits_write(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 first, u32 value, u32 mask);
+void vgic_bits_write(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 first, u32 value,
+                     u32 mask);
 
 u8 vgic_priority_read(struct vcpu *bank, u32 intid);
 void vgic_priority_write(struct vcpu *bank, u32 intid, u8 priority);

@@ -6,45 +6,6 @@
 
 #define LR_PINTID_FIELD LR_PINTID(~0UL)
 
-static inline u64 lr_get(const struct vgic_cpu *vc, u32 i)
-{
-    return likely(vgic_resident(vc)) ? arch_lr_read(i) : vc->lr[i];
-}
-
-static inline void lr_set(struct vgic_cpu *vc, u32 i, u64 lr)
-{
-    if (likely(vgic_resident(vc)))
-        arch_lr_write(i, lr);
-    else
-        vc->lr[i] = lr;
-}
-
-u64 vgic_lr_get(const struct vgic_cpu *vc, u32 i)
-{
-    return lr_get(vc, i);
-}
-
-void vgic_lr_set(struct vgic_cpu *vc, u32 i, u64 lr)
-{
-    lr_set(vc, i, lr);
-}
-
-static inline u32 lr_find(const struct vgic_cpu *vc, u32 intid)
-{
-    u32 left = vc->used;
-
-    if (intid < VGIC_PRIVATE)
-        return vc->private_lr[intid];
-    while ((left & (left - 1)) != 0 && vc->lr_intid[ctz64(left)] != intid)
-        left &= left - 1;
-    return ctz64(left);
-}
-
-u32 vgic_lr_find(const struct vgic_cpu *vc, u32 intid)
-{
-    return lr_find(vc, intid);
-}
-
 /* Enabled, its group too, and for an SPI: routed here. */
 static inline bool wanted_here(const struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
 {
@@ -94,7 +55,7 @@ static inline bool lr_place(struct vgic_cpu *vc, u32 i, u32 intid, struct vgic_w
 
     if (unlikely(!(level | latched)))
         return false;
-    lr_set(vc, i, pending_lr(vc, w, intid, bit) | (level ? LR_EOI : 0));
+    vgic_lr_set(vc, i, pending_lr(vc, w, intid, bit) | (level ? LR_EOI : 0));
     lr_note(vc, i, intid, latched != 0);
     return true;
 }
@@ -104,98 +65,8 @@ static void lr_place_hw(struct vgic_cpu *vc, u32 i, u32 intid)
     struct vgic_word *w = &vc->private;
 
     latch_take(w, BIT(intid));
-    lr_set(vc, i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
+    vgic_lr_set(vc, i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
     lr_note(vc, i, intid, false);
-}
-
-/* --- who holds an SPI --- */
-
-/* Whoever takes a state away (disables, clears, reroutes) changes it first and looks at the holder
- * then; whoever claims looks at the state afterwards. Both sequentially consistent, so that one of the
- * two sees what the other did. */
-bool vgic_claim(struct vgic_cpu *vc, u32 intid)
-{
-    u8 nobody = 0;
-
-    return __atomic_compare_exchange_n(&vc->vgic->holder[intid], &nobody, (u8)(vc->id + 1), false,
-                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-/* What became pending while it was held is looked at again, by whom it is routed to. */
-static void let_go(struct vgic_cpu *vc, u32 intid)
-{
-    if (intid >= VGIC_PRIVATE) {
-        __atomic_store_n(&vc->vgic->holder[intid], 0, __ATOMIC_SEQ_CST);
-        vgic_post_spi(vc->vgic, intid);
-    } else if ((vgic_pending_bits(&vc->private) | vc->hw_held) & vgic_load64(&vc->private.enabled) & BIT(intid)) {
-        vgic_post(vc, intid);
-    }
-}
-
-void vgic_lr_free(struct vgic_cpu *vc, u32 i)
-{
-    u32 intid = vc->lr_intid[i];
-
-    lr_set(vc, i, 0);
-    vc->used &= ~(1U << i);
-    vc->in_lr[intid / 64] &= ~vgic_bit(intid);
-    let_go(vc, intid);
-}
-
-void vgic_lr_retract(struct vgic_cpu *vc, u32 i)
-{
-    u32 intid = vc->lr_intid[i];
-    u64 lr = lr_get(vc, i);
-
-    if (!(lr & LR_PENDING))
-        return;
-    if (vgic_lr_latched(vc, i))
-        __atomic_fetch_or(&vgic_word(vc, intid)->latch, vgic_bit(intid), __ATOMIC_SEQ_CST);
-    vc->lr_latch &= ~(1U << i);
-    if (lr & LR_HW)
-        vc->hw_stale |= 1U << intid;
-    if (lr & LR_ACTIVE)
-        lr_set(vc, i, lr & ~LR_PENDING);
-    else
-        vgic_lr_free(vc, i);
-}
-
-void vgic_active_set(struct vgic_cpu *vc, u32 intid)
-{
-    vc->active[intid / 64] |= vgic_bit(intid);
-    vc->active_count++;
-}
-
-void vgic_active_clear(struct vgic_cpu *vc, u32 intid)
-{
-    vc->active[intid / 64] &= ~vgic_bit(intid);
-    vc->active_count--;
-    vgic_hw_release(vc, intid);
-    let_go(vc, intid);
-}
-
-void vgic_hw_release(struct vgic_cpu *vc, u32 intid)
-{
-    if (intid >= VGIC_PRIVATE || !(vc->hw_held >> intid & 1))
-        return;
-    vc->hw_held &= ~(1U << intid);
-    vc->hw_stale &= ~(1U << intid);
-    if (vgic_resident(vc))
-        arch_ppi_set_active(vc->hw_phys[intid], false);
-    else
-        __atomic_fetch_or(&vc->hw_drop, 1U << intid, __ATOMIC_RELEASE);
-}
-
-/* List register i was found with neither pending nor active: the guest deactivated the interrupt, and
- * hardware the physical one, if LR_HW. */
-static void hw_done(struct vgic_cpu *vc, u32 i, u32 intid)
-{
-    if (intid >= VGIC_PRIVATE || !(vc->hw_held >> intid & 1))
-        return;
-    if (lr_get(vc, i) & LR_HW)
-        vc->hw_held &= ~(1U << intid);
-    else
-        vgic_hw_release(vc, intid);
 }
 
 /* --- more interrupts than list registers --- */
@@ -212,53 +83,6 @@ static u32 intid_rank(struct vgic_cpu *vc, const struct vgic_word *w, u32 intid,
                    (vgic_load64(&w->group1) & bit) != 0);
 }
 
-/* EOIs that found no list register, EOImode 0: the guest ends interrupts in the reverse order of their
- * priorities, so they meant the most urgent ones of those it has active outside of list registers. With
- * EOImode 1 the write that deactivates is ICC_DIR_EL1, which is trapped. */
-static COLD void count_eois(struct vgic_cpu *vc)
-{
-    u32 n = ICH_HCR_EOICOUNT(arch_ich_hcr_read());
-
-    if (n == 0)
-        return;
-    arch_ich_hcr_write(vc->hcr);
-    if (vgic_vmcr(vc) & VMCR_VEOIM)
-        return;
-    for (; n > 0 && vc->active_count > 0; n--) {
-        u32 best = 0, best_priority = 256;
-
-        for (u32 w = 0; w < VGIC_WORDS; w++) {
-            for (u64 left = vc->active[w]; left != 0; left &= left - 1) {
-                u32 intid = w * 64 + ctz64(left);
-                u32 priority = __atomic_load_n(vgic_priority(vc, intid), __ATOMIC_RELAXED);
-
-                if (priority < best_priority) {
-                    best_priority = priority;
-                    best = intid;
-                }
-            }
-        }
-        vgic_active_clear(vc, best);
-    }
-}
-
-void vgic_sync(struct vgic_cpu *vc)
-{
-    if (!vgic_resident(vc))
-        return;
-    /* Reads the registers themselves: ICH_ELRSR and ICH_EISR need not show yet what was written just now. */
-    for (u32 left = vc->used; left != 0; left &= left - 1) {
-        u32 i = ctz64(left);
-
-        if (!(lr_get(vc, i) & LR_STATE)) {
-            hw_done(vc, i, vc->lr_intid[i]);
-            vgic_lr_free(vc, i);
-        }
-    }
-    if (unlikely(vc->hcr & ICH_HCR_LRENPIE))
-        count_eois(vc);
-}
-
 #define NO_ROOM GICH_MAX_LRS
 
 /* Whom an interrupt of that rank displaces: the least urgent pending one, if less urgent. When all are
@@ -271,7 +95,7 @@ static COLD u32 find_victim(struct vgic_cpu *vc, u32 rank)
 
     for (u32 left = vc->used; left != 0; left &= left - 1) {
         u32 i = ctz64(left);
-        u64 lr = lr_get(vc, i);
+        u64 lr = vgic_lr_get(vc, i);
 
         if ((lr & LR_STATE) == LR_PENDING) {
             u32 r = rank_of(vmcr, LR_GET_PRIORITY(lr), (lr & LR_GROUP1) != 0);
@@ -301,7 +125,7 @@ static COLD void evict(struct vgic_cpu *vc, u32 i)
     vgic_lr_retract(vc, i); /* frees it where it was pending only */
     if (!(vc->used >> i & 1))
         return;
-    lr_set(vc, i, 0);
+    vgic_lr_set(vc, i, 0);
     vc->used &= ~(1U << i);
     vc->in_lr[intid / 64] &= ~vgic_bit(intid);
     vgic_active_set(vc, intid); /* an SPI stays held */
@@ -338,14 +162,14 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
     if (wanted && (vgic_load64(&w->latch) & bit)) {
         /* Active and pending excludes LR_HW: from here on we deactivate the physical interrupt. */
         now &= ~(lr & LR_HW ? LR_HW | LR_PINTID_FIELD : 0);
-        if (latch_take(w, bit)) {
+        if (!vc->waiting_count && latch_take(w, bit)) {
             now |= LR_PENDING;
             vc->lr_latch |= 1U << i;
         }
     } else if (lr & LR_HW) {
         return;
     }
-    if ((now & LR_PENDING) && !(wanted && (level || vgic_lr_latched(vc, i)))) {
+    if ((now & LR_PENDING) && !(wanted && !vc->waiting_count && (level || vgic_lr_latched(vc, i)))) {
         if (vgic_lr_latched(vc, i))
             __atomic_fetch_or(&w->latch, bit, __ATOMIC_SEQ_CST);
         vc->lr_latch &= ~(1U << i);
@@ -358,7 +182,7 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
     else
         now &= ~LR_EOI;
     if (now != lr)
-        lr_set(vc, i, now);
+        vgic_lr_set(vc, i, now);
 }
 
 static void look_pending(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vgic_word *w, u64 bit)
@@ -377,17 +201,17 @@ static void look_pending(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct v
     else if (level)
         now |= LR_EOI;
     if (now != lr)
-        lr_set(vc, i, now);
+        vgic_lr_set(vc, i, now);
 }
 
 static void look_in_lr(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u64 bit)
 {
-    u32 i = lr_find(vc, intid);
-    u64 lr = lr_get(vc, i);
+    u32 i = vgic_lr_find(vc, intid);
+    u64 lr = vgic_lr_get(vc, i);
 
     if (likely(!(lr & LR_STATE))) {
         if (unlikely(vc->hw_held))
-            hw_done(vc, i, intid);
+            vgic_hw_done(vc, i, intid);
         if (!(wanted_here(vc, w, intid, bit) && lr_place(vc, i, intid, w, bit)))
             vgic_lr_free(vc, i);
     } else if ((lr & LR_STATE) == LR_PENDING) {
@@ -427,7 +251,7 @@ static bool look_outside(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u6
     if (unlikely(hw))
         lr_place_hw(vc, i, intid);
     else if (!(wanted_here(vc, w, intid, bit) && lr_place(vc, i, intid, w, bit)))
-        let_go(vc, intid);
+        vgic_let_go(vc, intid);
     return true;
 }
 
@@ -492,6 +316,13 @@ static COLD void flush_overflow(struct vgic_cpu *vc)
     vgic_sync(vc);
     if (vc->waiting_count > 0)
         refill(vc);
+    /* An active and pending one would turn into a pending one by itself, and keep out who is more urgent. */
+    for (u32 left = vc->waiting_count > 0 ? vc->used : 0; left != 0; left &= left - 1) {
+        u32 i = ctz64(left);
+
+        if ((vgic_lr_get(vc, i) & LR_STATE) == LR_STATE)
+            look(vc, vc->lr_intid[i]);
+    }
     vc->hcr = hcr_wanted(vc);
     arch_ich_hcr_write(vc->hcr);
 }
@@ -586,12 +417,12 @@ static COLD void ppi_hw_slow(struct vgic_cpu *vc, u32 intid)
     if (vc->in_lr[0] & bit) {
         u64 lr;
 
-        i = lr_find(vc, intid);
-        lr = lr_get(vc, i);
+        i = vgic_lr_find(vc, intid);
+        lr = vgic_lr_get(vc, i);
         if ((lr & LR_STATE) == LR_PENDING)
-            lr_set(vc, i, (lr & ~LR_PINTID_FIELD) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
+            vgic_lr_set(vc, i, (lr & ~LR_PINTID_FIELD) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
         else if (lr & LR_STATE)
-            lr_set(vc, i, (lr & ~(LR_HW | LR_PINTID_FIELD)) | LR_EOI);
+            vgic_lr_set(vc, i, (lr & ~(LR_HW | LR_PINTID_FIELD)) | LR_EOI);
         else if (wanted_here(vc, &vc->private, intid, bit))
             lr_place_hw(vc, i, intid);
         else
@@ -650,7 +481,4 @@ void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
         ppi_hw_first(v->vgic, intid, phys_intid);
 }
 
-void guest_vtimer_irq(struct vcpu *v)
-{
-    vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTID);
-}
+void guest_vtimer_irq(struct vcpu *v) { vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTID); }

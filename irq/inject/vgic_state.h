@@ -20,7 +20,7 @@
 #define PTIMER_INTID 30U
 
 /* Shared state of 64 interrupts: atomics, changed by anyone. Readers that decide whether an interrupt
- * may be in a list register use sequential consistency: see claim() in vgic_owner.c. */
+ * may be in a list register use sequential consistency: see vgic_claim(). */
 struct vgic_word {
     u64 enabled;
     u64 group1;
@@ -35,9 +35,9 @@ struct vgic_cpu {
     struct vgic *vgic;
     u32 id;
 
-    u32 summary; /* atomic: words of the inbox that are not empty */
-    u64 inbox[VGIC_WORDS]; /* atomic: interrupts to look at */
-    struct vgic_word private; /* SGIs and PPIs: word 0, the low half */
+    u32 summary;                       /* atomic: words of the inbox that are not empty */
+    u64 inbox[VGIC_WORDS];             /* atomic: interrupts to look at */
+    struct vgic_word private;          /* SGIs and PPIs: word 0, the low half */
     u8 private_priority[VGIC_PRIVATE]; /* atomic */
 
     u32 asleep; /* atomic: GICR_WAKER.ProcessorSleep */
@@ -48,23 +48,23 @@ struct vgic_cpu {
     u32 resident; /* atomic */
     struct spinlock lock;
 
-    u32 lr_mask;   /* list registers that exist */
-    u32 used;      /* that hold an interrupt, or held one and were not looked at since */
-    u32 lr_latch;  /* whose pending bit stands for a latch, see vgic_lr_latched() */
+    u32 lr_mask;  /* list registers that exist */
+    u32 used;     /* that hold an interrupt, or held one and were not looked at since */
+    u32 lr_latch; /* whose pending bit stands for a latch, see vgic_lr_latched() */
     u16 lr_intid[GICH_MAX_LRS];
     u8 private_lr[VGIC_PRIVATE]; /* where it is, or was last */
     u64 in_lr[VGIC_WORDS];
-    u64 active[VGIC_WORDS];  /* active, but not in a list register */
-    u64 waiting[VGIC_WORDS]; /* may want a list register when one is free */
+    u64 active[VGIC_WORDS];          /* active, but not in a list register */
+    u64 waiting[VGIC_WORDS];         /* may want a list register when one is free */
     u32 active_count, waiting_count; /* bits in the two above */
-    u64 hcr;                 /* ICH_HCR_EL2 as it was written last */
+    u64 hcr;                         /* ICH_HCR_EL2 as it was written last */
     u64 lr[GICH_MAX_LRS];
 
     /* PPIs with a physical interrupt behind them (low 32 bits by INTID). */
-    u32 hw;         /* such PPIs */
-    u32 hw_held;    /* the physical one is active on this vCPU's behalf */
-    u32 hw_stale;   /* its line may have fallen unseen: ask again before it is delivered */
-    u32 hw_drop;    /* atomic: to be deactivated by the CPU that has the system registers */
+    u32 hw;       /* such PPIs */
+    u32 hw_held;  /* the physical one is active on this vCPU's behalf */
+    u32 hw_stale; /* its line may have fallen unseen: ask again before it is delivered */
+    u32 hw_drop;  /* atomic: to be deactivated by the CPU that has the system registers */
     u8 hw_phys[VGIC_PRIVATE];
 
     /* CPU interface; in the hardware while sys_loaded, unless sys_stale says that this is newer. */
@@ -76,14 +76,14 @@ struct vgic_cpu {
 
 struct vgic {
     struct vm *vm;
-    u32 intid_end;  /* first INTID that does not exist */
+    u32 intid_end; /* first INTID that does not exist */
     u32 vcpu_count;
-    u32 ctlr;       /* atomic: GICD_CTLR's group enables */
+    u32 ctlr; /* atomic: GICD_CTLR's group enables */
     u8 priority_mask;
     u64 hcr_base;
     struct vgic_word spi[VGIC_WORDS];
     u8 priority[VGIC_MAX_INTID]; /* atomic */
-    u8 holder[VGIC_MAX_INTID];   /* atomic: 0, or 1 + the vCPU that has the SPI in a list register or active */
+    u8 holder[VGIC_MAX_INTID];   /* atomic: 0, or 1 + the vCPU that has it in a list register or active */
     u64 irouter[VGIC_MAX_INTID]; /* atomic */
     struct vgic_cpu cpu[];
 };
@@ -132,7 +132,8 @@ static inline bool vgic_lr_latched(const struct vgic_cpu *vc, u32 i)
 /* On the vCPU's CPU. */
 static inline u64 vgic_vmcr(const struct vgic_cpu *vc)
 {
-    return vc->sys_loaded && !__atomic_load_n(&vc->sys_stale, __ATOMIC_ACQUIRE) ? arch_ich_vmcr_read() : vc->vmcr;
+    return vc->sys_loaded && !__atomic_load_n(&vc->sys_stale, __ATOMIC_ACQUIRE) ? arch_ich_vmcr_read()
+                                                                                : vc->vmcr;
 }
 
 /* vgic.c: puts the interrupt into vc's inbox and has it looked at. Any context. */
@@ -140,24 +141,55 @@ void vgic_post(struct vgic_cpu *vc, u32 intid);
 /* An SPI's state changed: tells who holds it; else, where it could be delivered, who it is routed to. */
 void vgic_post_spi(struct vgic *g, u32 intid);
 
-/* vgic_owner.c and vgic_fold.c, for who has exclusive use of vc: its CPU while resident, else the
- * lock's holder. */
-u64 vgic_lr_get(const struct vgic_cpu *vc, u32 i);
-void vgic_lr_set(struct vgic_cpu *vc, u32 i, u64 lr);
-u32 vgic_lr_find(const struct vgic_cpu *vc, u32 intid); /* intid is in a list register */
-/* The interrupt is neither pending nor active here any more: empties list register i. */
+/* The rest is for who has exclusive use of vc: its CPU while resident, else the lock's holder. */
+static inline u64 vgic_lr_get(const struct vgic_cpu *vc, u32 i)
+{
+    return likely(vgic_resident(vc)) ? arch_lr_read(i) : vc->lr[i];
+}
+
+static inline void vgic_lr_set(struct vgic_cpu *vc, u32 i, u64 lr)
+{
+    if (likely(vgic_resident(vc)))
+        arch_lr_write(i, lr);
+    else
+        vc->lr[i] = lr;
+}
+
+/* Where an interrupt is that is in a list register. */
+static inline u32 vgic_lr_find(const struct vgic_cpu *vc, u32 intid)
+{
+    u32 left = vc->used;
+
+    if (intid < VGIC_PRIVATE)
+        return vc->private_lr[intid];
+    while ((left & (left - 1)) != 0 && vc->lr_intid[ctz64(left)] != intid)
+        left &= left - 1;
+    return ctz64(left);
+}
+
+/* vgic_lr.c. */
+
+/* For a vCPU that does not hold the SPI yet. False: another one does. */
+bool vgic_claim(struct vgic_cpu *vc, u32 intid);
+/* The interrupt is neither in a list register nor active here any more. What became pending while it was is
+ * looked at again, by whom it is routed to. */
+void vgic_let_go(struct vgic_cpu *vc, u32 intid);
+/* The interrupt in list register i is neither pending nor active any more: empties it. */
 void vgic_lr_free(struct vgic_cpu *vc, u32 i);
 /* Takes pending from list register i back into the shared state. */
 void vgic_lr_retract(struct vgic_cpu *vc, u32 i);
-/* For an interrupt in vc->active. */
-void vgic_active_clear(struct vgic_cpu *vc, u32 intid);
+/* For active interrupts outside of list registers. */
 void vgic_active_set(struct vgic_cpu *vc, u32 intid);
+void vgic_active_clear(struct vgic_cpu *vc, u32 intid);
 /* Deactivates the physical interrupt behind a PPI, where one is held. */
 void vgic_hw_release(struct vgic_cpu *vc, u32 intid);
-/* A vCPU that does not hold the SPI yet. False: another one does. */
-bool vgic_claim(struct vgic_cpu *vc, u32 intid);
+/* List register i was found with neither pending nor active: the guest deactivated its interrupt, and
+ * hardware the physical one, if LR_HW. */
+void vgic_hw_done(struct vgic_cpu *vc, u32 i, u32 intid);
 /* Finds out what hardware did since: emptied list registers, EOIs that found none. */
 void vgic_sync(struct vgic_cpu *vc);
+
+/* vgic_fold.c. */
 
 /* The two sides of a hold. Own CPU: list registers into memory; back into the hardware. */
 void vgic_fold(struct vgic_cpu *vc);

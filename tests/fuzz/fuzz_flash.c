@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bus cycles on both banks of the flash. It may take no more memory than it is allowed, must always read as
- * ready, and give everything back. */
+/* Any bus cycles on both banks of the flash. It may take no more memory than it is allowed, must always
+ * read as ready, and give everything back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(&rec, data, sizeof(rec));
         bytes = 1U << (rec.size_shift & 3);
         /* Anywhere, but often in the same few pages. */
-        addr = (rec.op & 0x80 ? (u64)rec.place << 11 : rec.place & 0x1fffU) + (rec.op & 0x40 ? 0 : GUEST_FLASH_SIZE);
+        addr = (rec.op & 0x80 ? (u64)rec.place << 11 : rec.place & 0x1fffU) +
+               (rec.op & 0x40 ? 0 : GUEST_FLASH_SIZE);
         r = bus_find(&vm.mmio, addr, bytes);
         if (!r)
             continue;

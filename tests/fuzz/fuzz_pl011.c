@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accesses of any width to a PL011, mixed with input, room and resets. The interrupt line must always be what MIS
- * says, FR what the FIFOs hold, and no byte may appear from nowhere. */
+/* Accesses of any width to a PL011, mixed with input, room and resets. The interrupt line must always be
+ * what MIS says, and FR must not contradict itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +13,7 @@ static struct console_port *port;
 static u32 console_room;
 static bool line;
 
-void *heap_alloc(size_t size)
-{
-    return calloc(1, size);
-}
+void *heap_alloc(size_t size) { return calloc(1, size); }
 
 void heap_free(void *p, size_t size)
 {
@@ -30,10 +27,7 @@ enum kerr console_port_add(struct console_port *p)
     return K_OK;
 }
 
-void console_port_remove(struct console_port *p)
-{
-    (void)p;
-}
+void console_port_remove(struct console_port *p) { (void)p; }
 
 size_t console_write(struct console_port *p, const char *s, size_t n)
 {
@@ -49,10 +43,7 @@ size_t console_write(struct console_port *p, const char *s, size_t n)
     return n;
 }
 
-void console_input_ready(struct console_port *p)
-{
-    (void)p;
-}
+void console_input_ready(struct console_port *p) { (void)p; }
 
 void vgic_spi_level(struct vm *vm, u32 intid, bool level)
 {
@@ -68,10 +59,7 @@ struct record {
     u32 value;
 };
 
-static u64 rd(const struct bus_region *r, u64 offset)
-{
-    return r->ops->read(r->ctx, NULL, offset, 4);
-}
+static u64 rd(const struct bus_region *r, u64 offset) { return r->ops->read(r->ctx, NULL, offset, 4); }
 
 static void check(const struct bus_region *r)
 {

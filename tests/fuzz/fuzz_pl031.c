@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accesses of any width to a PL031 while time goes by. The interrupt line must always be what MIS says, and an
- * alarm that is met must not stay. */
+/* Accesses of any width to a PL031 while time goes by. The interrupt line must always be what MIS says,
+ * and a device that is gone must leave no alarm. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +13,7 @@
 
 static bool line;
 
-void *heap_alloc(size_t size)
-{
-    return calloc(1, size);
-}
+void *heap_alloc(size_t size) { return calloc(1, size); }
 
 void heap_free(void *p, size_t size)
 {
@@ -24,7 +21,8 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg, struct task **out)
+enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
+                        struct task **out)
 {
     static struct task task;
 
@@ -33,15 +31,9 @@ enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg
     return K_OK;
 }
 
-void task_wake(struct task *t)
-{
-    (void)t;
-}
+void task_wake(struct task *t) { (void)t; }
 
-void task_block(void)
-{
-    abort();
-}
+void task_block(void) { abort(); }
 
 bool task_block_until(u64 deadline)
 {
@@ -49,10 +41,7 @@ bool task_block_until(u64 deadline)
     abort();
 }
 
-u64 rtc_seconds(void)
-{
-    return 0xfffffff0U;
-}
+u64 rtc_seconds(void) { return 0xfffffff0U; }
 
 void vgic_spi_level(struct vm *vm, u32 intid, bool level)
 {
@@ -88,12 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         offset = rec.op & 0x80 ? rec.offset & 0xfff : rec.offset & 0x1f;
         r = bus_find(&vm.mmio, PL031_BASE + offset, 1U << (rec.size_shift & 3));
         switch (rec.op & 7) {
-        case 0:
-            host_clock_advance((u64)rec.value << (rec.size_shift & 15));
-            break;
-        case 1:
-            (void)pl031_check_alarms();
-            break;
+        case 0: host_clock_advance((u64)rec.value << (rec.size_shift & 15)); break;
+        case 1: (void)pl031_check_alarms(); break;
         case 2:
             if ((rec.value & 0xff) == 0)
                 pl031_model.reset(dev);

@@ -20,10 +20,7 @@ static struct vcpu vcpu;
 static struct vm vm = { .vcpu_count = 1, .vcpu = { &vcpu } };
 static u32 held;
 
-u32 vmm_count(void)
-{
-    return 2;
-}
+u32 vmm_count(void) { return 2; }
 
 bool vmm_find(const char *name, u32 *index)
 {
@@ -52,54 +49,25 @@ static enum kerr change(u32 index)
     return index ? K_BUSY : K_OK;
 }
 
-enum kerr vmm_start(u32 index)
-{
-    return change(index);
-}
+enum kerr vmm_start(u32 index) { return change(index); }
 
-enum kerr vmm_stop(u32 index)
-{
-    return change(index);
-}
+enum kerr vmm_stop(u32 index) { return change(index); }
 
-enum kerr vmm_reset(u32 index)
-{
-    return change(index);
-}
+enum kerr vmm_reset(u32 index) { return change(index); }
 
-enum kerr vmm_pause(u32 index)
-{
-    return change(index);
-}
+enum kerr vmm_pause(u32 index) { return change(index); }
 
-enum kerr vmm_resume(u32 index)
-{
-    return change(index);
-}
+enum kerr vmm_resume(u32 index) { return change(index); }
 
-bool vmm_any_crash(void)
-{
-    return false;
-}
+bool vmm_any_crash(void) { return false; }
 
-bool console_focus_guest(u32 guest)
-{
-    return guest == 1;
-}
+bool console_focus_guest(u32 guest) { return guest == 1; }
 
-void console_flush(void)
-{
-}
+void console_flush(void) {}
 
-void frames_get_stats(struct frames_stats *s)
-{
-    memset(s, 0xff, sizeof(*s));
-}
+void frames_get_stats(struct frames_stats *s) { memset(s, 0xff, sizeof(*s)); }
 
-void heap_get_stats(struct heap_stats *s)
-{
-    memset(s, 0xff, sizeof(*s));
-}
+void heap_get_stats(struct heap_stats *s) { memset(s, 0xff, sizeof(*s)); }
 
 size_t log_read(u64 *pos, char *buf, size_t size)
 {

@@ -70,7 +70,8 @@ static u32 offset(struct input *in, u32 window)
 {
     u32 kind = byte(in), value = (u32)number(in, 2);
 
-    return kind & 1 ? value % 0x1000 % window : (kind & 2 ? 0x10000 + value % 0x1000 : value | kind << 14) % window;
+    return kind & 1 ? value % 0x1000 % window
+                    : (kind & 2 ? 0x10000 + value % 0x1000 : value | kind << 14) % window;
 }
 
 static void access_register(struct input *in, u32 id)
@@ -119,39 +120,17 @@ static void step(struct input *in)
     }
     on_cpu_of(id);
     switch (op % 16) {
-    case 1 ... 4:
-        access_register(in, id);
-        break;
-    case 5:
-        guest_sgi(vcpu(id), (enum sgi_reg)(byte(in) % 3), number(in, 7));
-        break;
-    case 6:
-        vgic_spi_level(&m.vm, (u32)number(in, 2), op & 16);
-        break;
-    case 7:
-        vgic_spi_pulse(&m.vm, (u32)number(in, 2));
-        break;
-    case 8:
-        vgic_ppi_level(vcpu(byte(in) % m.vm.vcpu_count), byte(in), op & 16);
-        break;
-    case 9:
-        m.timer_line[id] = op & 16;
-        break;
-    case 10 ... 11:
-        host_gich_ack(op & 16);
-        break;
-    case 12:
-        host_gich_eoi(op & 16, (u32)number(in, 2));
-        break;
-    case 13:
-        dir(id, (u32)number(in, 3));
-        break;
-    case 14:
-        host_gich()->vmcr = number(in, 4);
-        break;
-    default:
-        (void)virq_pending(vcpu(id));
-        break;
+    case 1 ... 4: access_register(in, id); break;
+    case 5: guest_sgi(vcpu(id), (enum sgi_reg)(byte(in) % 3), number(in, 7)); break;
+    case 6: vgic_spi_level(&m.vm, (u32)number(in, 2), op & 16); break;
+    case 7: vgic_spi_pulse(&m.vm, (u32)number(in, 2)); break;
+    case 8: vgic_ppi_level(vcpu(byte(in) % m.vm.vcpu_count), byte(in), op & 16); break;
+    case 9: m.timer_line[id] = op & 16; break;
+    case 10 ... 11: host_gich_ack(op & 16); break;
+    case 12: host_gich_eoi(op & 16, (u32)number(in, 2)); break;
+    case 13: dir(id, (u32)number(in, 3)); break;
+    case 14: host_gich()->vmcr = number(in, 4); break;
+    default: (void)virq_pending(vcpu(id)); break;
     }
 }
 

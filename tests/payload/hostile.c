@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A guest that does everything it should not: accesses to nothing, to holes and to every emulated block with
  * every kind of instruction, every system register, random hypercalls; alone, then from all CPUs at once.
- * Survives every fault by skipping the instruction. Takes no interrupts. Deterministic: seed=N in the boot arguments.
+ * Survives every fault by skipping the instruction. Takes no interrupts. Deterministic; boot argument seed=N.
  *
  * HOSTILE done N accesses, M faults */
 #include "tests/payload/rt.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does the state of a CPU survive what a hypervisor does with it? Every vCPU fills its registers with
  * patterns of its own, gives the CPU away (WFI, yield, hypercall, device read, a long loop), and looks.
- * Interrupts stay masked: a WFI ends by a pending one. For two VMs on the same CPUs use id=N. Boot arguments: rounds=N id=N.
+ * Interrupts stay masked: a WFI ends by a pending one. Boot arguments: rounds=N, and id=N to tell VMs apart.
  *
  * REGS ok N rounds, N CPUs, N system registers | REGS FAIL N */
 #include "tests/payload/rt.h"

@@ -110,7 +110,8 @@ static inline void dsb(void) { asm volatile("dsb sy" ::: "memory"); }
 static inline void wfi(void) { asm volatile("wfi" ::: "memory"); }
 /* Ends this CPU's turn on QEMU's -icount, where CPUs run one after the other. */
 static inline void relax(void) { asm volatile("yield" ::: "memory"); }
-/* For long waits. A yield ends a turn but no time slice of a hypervisor, and costs QEMU more than a thousand instructions. */
+/* For long waits, that may have to last a hypervisor's time slice: a yield does not end that one, and costs
+ * QEMU more than a thousand instructions. */
 static inline void relax_long(void)
 {
     for (u32 i = 0; i < 1000; i++)

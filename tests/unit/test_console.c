@@ -47,13 +47,13 @@ static void uart_irq_enable(uintptr_t base, bool rx, bool tx)
     tx_irq = tx;
 }
 
-static void uart_irq_ack(uintptr_t base)
-{
-    (void)base;
-}
+static void uart_irq_ack(uintptr_t base) { (void)base; }
 
 static const struct uart_driver driver = {
-    .put = uart_put, .get = uart_get, .irq_enable = uart_irq_enable, .irq_ack = uart_irq_ack,
+    .put = uart_put,
+    .get = uart_get,
+    .irq_enable = uart_irq_enable,
+    .irq_ack = uart_irq_ack,
 };
 static const struct uart uart = { .drv = &driver };
 
@@ -65,7 +65,8 @@ static u64 sleeps_until;
 static jmp_buf blocked;
 static void (*sink)(enum log_level level, const char *text, size_t len);
 
-enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg, struct task **out)
+enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
+                        struct task **out)
 {
     static struct task task;
 
@@ -125,25 +126,13 @@ static void pass_ms(u64 ms)
     host_clock_set(end);
 }
 
-void log_set_sink(void (*s)(enum log_level level, const char *text, size_t len))
-{
-    sink = s;
-}
+void log_set_sink(void (*s)(enum log_level level, const char *text, size_t len)) { sink = s; }
 
-void log_set_flush(void (*flush)(void))
-{
-    (void)flush;
-}
+void log_set_flush(void (*flush)(void)) { (void)flush; }
 
-void *page_alloc(void)
-{
-    return calloc(1, PAGE_SIZE);
-}
+void *page_alloc(void) { return calloc(1, PAGE_SIZE); }
 
-void page_free(void *page)
-{
-    free(page);
-}
+void page_free(void *page) { free(page); }
 
 /* --- ports --- */
 
@@ -166,15 +155,9 @@ static size_t port_input(struct console_port *port, const char *p, size_t n)
     return n;
 }
 
-static void port_room(struct console_port *port)
-{
-    container_of(port, struct test_port, port)->rooms++;
-}
+static void port_room(struct console_port *port) { container_of(port, struct test_port, port)->rooms++; }
 
-static void port_redraw(struct console_port *port)
-{
-    container_of(port, struct test_port, port)->redraws++;
-}
+static void port_redraw(struct console_port *port) { container_of(port, struct test_port, port)->redraws++; }
 
 static struct test_port keel, a, b;
 
@@ -438,7 +421,8 @@ static void test_escape_keys_switch(void **state)
     assert_memory_equal(a.got, "1z\x1d", 3);
     assert_memory_equal(keel.got, "x", 1);
     assert_memory_equal(b.got, "y", 1);
-    keys("\x1d" "7q");
+    keys("\x1d"
+         "7q");
     assert_true(wire_has("[that guest has no console now]"));
     assert_int_equal(a.len, 4);
     keys("\x1d?");
@@ -495,7 +479,8 @@ static void test_restarted_guest_has_its_input_again(void **state)
     (void)state;
     add(&a, "a", 1);
     add(&b, "b", 2);
-    keys("\x1d" "2");
+    keys("\x1d"
+         "2");
     end(&b);
     assert_ptr_equal(console_focused(), &keel.port);
     add(&b, "b", 2);

@@ -80,10 +80,7 @@ static u64 rd_size(u64 addr, unsigned size)
     return r->ops->read(r->ctx, NULL, addr - r->base, size);
 }
 
-static u32 rd(u64 addr)
-{
-    return (u32)rd_size(addr, 4);
-}
+static u32 rd(u64 addr) { return (u32)rd_size(addr, 4); }
 
 static void wr(u64 addr, u64 value)
 {
@@ -110,10 +107,7 @@ static u32 status(void)
     return rd(BANK1);
 }
 
-static void read_array(void)
-{
-    wr(BANK1, 0x00ff00ff);
-}
+static void read_array(void) { wr(BANK1, 0x00ff00ff); }
 
 static void test_erased_flash_reads_ones(void **state)
 {

@@ -23,7 +23,8 @@ static void out(void *arg, const char *p, size_t n)
 
 static const char *candidate(void *arg, const char *line, size_t word, u32 n)
 {
-    static const char *const first[] = { "help", "version", "vm" }, *const second[] = { "start", "stop", "list" };
+    static const char *const first[] = { "help", "version", "vm" }, *const second[] = { "start", "stop",
+                                                                                        "list" };
 
     (void)arg;
     if (word == 0)
@@ -175,7 +176,9 @@ static void test_control_c_drops_the_line(void **state)
 static void test_unknown_sequences_and_bytes_are_ignored(void **state)
 {
     (void)state;
-    assert_string_equal(type("a\x1b[15~\x1bxb\x1b[1;5C\xc3\xa4\x02\x06\x1c" "c\r"), "abc");
+    assert_string_equal(type("a\x1b[15~\x1bxb\x1b[1;5C\xc3\xa4\x02\x06\x1c"
+                             "c\r"),
+                        "abc");
 }
 
 static void test_redraw_shows_prompt_line_and_cursor(void **state)

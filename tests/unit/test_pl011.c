@@ -46,10 +46,7 @@ static u32 input_ready;
 static bool line;
 static u32 line_changes, line_intid;
 
-void *heap_alloc(size_t size)
-{
-    return calloc(1, size);
-}
+void *heap_alloc(size_t size) { return calloc(1, size); }
 
 void heap_free(void *p, size_t size)
 {
@@ -140,10 +137,7 @@ static void wr(u64 offset, u32 value)
     r->ops->write(r->ctx, NULL, offset, 4, value);
 }
 
-static size_t type(const char *s)
-{
-    return ports[0]->input(ports[0], s, strlen(s));
-}
+static size_t type(const char *s) { return ports[0]->input(ports[0], s, strlen(s)); }
 
 /* --- tests --- */
 

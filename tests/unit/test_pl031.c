@@ -30,10 +30,7 @@
 static bool line;
 static u32 line_intid, wakes;
 
-void *heap_alloc(size_t size)
-{
-    return calloc(1, size);
-}
+void *heap_alloc(size_t size) { return calloc(1, size); }
 
 void heap_free(void *p, size_t size)
 {
@@ -41,7 +38,8 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg, struct task **out)
+enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
+                        struct task **out)
 {
     static struct task task;
 
@@ -56,10 +54,7 @@ void task_wake(struct task *t)
     wakes++;
 }
 
-void task_block(void)
-{
-    fail();
-}
+void task_block(void) { fail(); }
 
 bool task_block_until(u64 deadline)
 {
@@ -68,10 +63,7 @@ bool task_block_until(u64 deadline)
     return false;
 }
 
-u64 rtc_seconds(void)
-{
-    return NOW;
-}
+u64 rtc_seconds(void) { return NOW; }
 
 void vgic_spi_level(struct vm *vm, u32 intid, bool level)
 {

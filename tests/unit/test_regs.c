@@ -32,7 +32,7 @@ static void hook_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask
     d->hook_mask = mask;
 }
 
-#define AT(f) (s32)offsetof(struct device, f)
+#define AT(f) (s32) offsetof(struct device, f)
 #define ALL32 (REG_W8 | REG_W16 | REG_W32)
 
 static const struct reg table[] = {
@@ -43,7 +43,9 @@ static const struct reg table[] = {
     { "CONST", 0x20, 2, 4, ALL32, 0xcafe, 0, 0, -1, NULL, NULL },
     { "HOOK", 0x30, 4, 4, ALL32, 0, 0, 0, -1, hook_read, hook_write },
 };
-static const struct reg_block block = { .name = "test", .size = 0x40, .count = ARRAY_SIZE(table), .reg = table };
+static const struct reg_block block = {
+    .name = "test", .size = 0x40, .count = ARRAY_SIZE(table), .reg = table
+};
 
 static int fresh(void **state)
 {

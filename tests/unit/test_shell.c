@@ -25,10 +25,7 @@ static int held;
 static char called[64];
 static enum log_level level;
 
-u32 vmm_count(void)
-{
-    return 2;
-}
+u32 vmm_count(void) { return 2; }
 
 bool vmm_find(const char *name, u32 *index)
 {
@@ -68,45 +65,21 @@ static enum kerr call(const char *what, u32 index)
     return result;
 }
 
-enum kerr vmm_start(u32 index)
-{
-    return call("start", index);
-}
+enum kerr vmm_start(u32 index) { return call("start", index); }
 
-enum kerr vmm_stop(u32 index)
-{
-    return call("stop", index);
-}
+enum kerr vmm_stop(u32 index) { return call("stop", index); }
 
-enum kerr vmm_reset(u32 index)
-{
-    return call("reset", index);
-}
+enum kerr vmm_reset(u32 index) { return call("reset", index); }
 
-enum kerr vmm_pause(u32 index)
-{
-    return call("pause", index);
-}
+enum kerr vmm_pause(u32 index) { return call("pause", index); }
 
-enum kerr vmm_resume(u32 index)
-{
-    return call("resume", index);
-}
+enum kerr vmm_resume(u32 index) { return call("resume", index); }
 
-bool vmm_any_crash(void)
-{
-    return false;
-}
+bool vmm_any_crash(void) { return false; }
 
-bool console_focus_guest(u32 guest)
-{
-    return guest == 1;
-}
+bool console_focus_guest(u32 guest) { return guest == 1; }
 
-void console_flush(void)
-{
-    strcat(called, "flush");
-}
+void console_flush(void) { strcat(called, "flush"); }
 
 void frames_get_stats(struct frames_stats *s)
 {
@@ -133,10 +106,7 @@ size_t log_read(u64 *pos, char *buf, size_t size)
     return sizeof(text) - 1;
 }
 
-void log_set_level(enum log_level l)
-{
-    level = l;
-}
+void log_set_level(enum log_level l) { level = l; }
 
 /* --- help --- */
 
@@ -149,10 +119,7 @@ static void out(const char *text)
     strcat(said, "\n");
 }
 
-static void facts_cpu(void (*line)(const char *))
-{
-    line("neoverse-n1");
-}
+static void facts_cpu(void (*line)(const char *)) { line("neoverse-n1"); }
 
 static const struct shell_facts facts = { .version = "Keel test", .cpu = facts_cpu };
 

@@ -42,10 +42,30 @@ static void make_ready(u32 vcpus, u32 lrs)
     settle();
 }
 
-static int one(void **state) { (void)state; make_ready(1, 4); return 0; }
-static int two(void **state) { (void)state; make_ready(2, 4); return 0; }
-static int four(void **state) { (void)state; make_ready(4, 4); return 0; }
-static int two_with_one_lr(void **state) { (void)state; make_ready(2, 1); return 0; }
+static int one(void **state)
+{
+    (void)state;
+    make_ready(1, 4);
+    return 0;
+}
+static int two(void **state)
+{
+    (void)state;
+    make_ready(2, 4);
+    return 0;
+}
+static int four(void **state)
+{
+    (void)state;
+    make_ready(4, 4);
+    return 0;
+}
+static int two_with_one_lr(void **state)
+{
+    (void)state;
+    make_ready(2, 1);
+    return 0;
+}
 
 static void assert_nothing(u32 id)
 {

@@ -23,9 +23,9 @@
 static struct {
     struct vm vm;
     struct vcpu vcpu[VM_MAX_VCPUS];
-    u8 cpu[VM_MAX_VCPUS];           /* where its task runs, or NOWHERE */
-    u8 loaded_on[VM_MAX_VCPUS];     /* whose system registers a CPU has */
-    bool timer_line[VM_MAX_VCPUS];  /* the virtual timer's condition */
+    u8 cpu[VM_MAX_VCPUS];          /* where its task runs, or NOWHERE */
+    u8 loaded_on[VM_MAX_VCPUS];    /* whose system registers a CPU has */
+    bool timer_line[VM_MAX_VCPUS]; /* the virtual timer's condition */
     u32 requests[VM_MAX_VCPUS];
     u32 maintenance;
     void (*request)(struct vcpu *v, u32 work); /* instead of the default */
@@ -244,8 +244,15 @@ static inline void sgi(u32 id, u32 intid, u32 targets)
     guest_sgi(vcpu(id), SGI_REG_SGI1R, (u64)intid << 24 | targets);
 }
 
-enum { IGROUPR = 0x80, ISENABLER = 0x100, ICENABLER = 0x180, ISPENDR = 0x200, ICPENDR = 0x280, ISACTIVER = 0x300,
-       ICACTIVER = 0x380 };
+enum {
+    IGROUPR = 0x80,
+    ISENABLER = 0x100,
+    ICENABLER = 0x180,
+    ISPENDR = 0x200,
+    ICPENDR = 0x280,
+    ISACTIVER = 0x300,
+    ICACTIVER = 0x380
+};
 #define VMCR_ALL (VMCR_VENG0 | VMCR_VENG1 | 0xf8UL << 24)
 
 #endif

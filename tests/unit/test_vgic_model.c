@@ -27,7 +27,8 @@ static struct {
     struct model_irq private[VM_MAX_VCPUS][32];
     struct model_irq spi[INTIDS];
     u64 vmcr[VM_MAX_VCPUS];
-    u32 stack[VM_MAX_VCPUS][64]; /* acknowledged, priority not dropped: INTID | group << 16 | priority << 24 */
+    /* Acknowledged, priority not dropped: INTID | group << 16 | priority << 24. */
+    u32 stack[VM_MAX_VCPUS][64];
     u32 depth[VM_MAX_VCPUS];
 } model;
 
@@ -229,7 +230,8 @@ static void do_register(u32 id, bool exact)
         if (intid < 32)
             gicr_write(id, bank, 0x10080, 4, gicr_read(id, bank, 0x10080, 4) ^ 1U << intid);
         else
-            gicd_write(id, IGROUPR + intid / 32 * 4, 4, gicd_read(id, IGROUPR + intid / 32 * 4, 4) ^ 1U << intid % 32);
+            gicd_write(id, IGROUPR + intid / 32 * 4, 4,
+                       gicd_read(id, IGROUPR + intid / 32 * 4, 4) ^ 1U << intid % 32);
         break;
     }
 }
@@ -257,18 +259,10 @@ static void do_interface(u32 id)
     u64 change = 0;
 
     switch (rnd(6)) {
-    case 0:
-        change = VMCR_VENG0;
-        break;
-    case 1:
-        change = VMCR_VENG1;
-        break;
-    case 2:
-        change = (model.vmcr[id] ^ (u64)(rnd(3) ? 31 : rnd(9)) << 27) & 0xf8000000;
-        break;
-    default: /* mostly both groups on */
-        change = ~model.vmcr[id] & (VMCR_VENG0 | VMCR_VENG1);
-        break;
+    case 0: change = VMCR_VENG0; break;
+    case 1: change = VMCR_VENG1; break;
+    case 2: change = (model.vmcr[id] ^ (u64)(rnd(3) ? 31 : rnd(9)) << 27) & 0xf8000000; break;
+    default: /* mostly both groups on */ change = ~model.vmcr[id] & (VMCR_VENG0 | VMCR_VENG1); break;
     }
     model.vmcr[id] ^= change;
     on_cpu_of(id);
@@ -346,35 +340,21 @@ static void run(u32 vcpus, u32 lrs, bool eoi_mode1, u32 steps)
             continue;
         }
         switch (rnd(24)) {
-        case 0 ... 5:
-            do_ack(id);
-            break;
-        case 6 ... 10:
-            do_eoi(id);
-            break;
-        case 11 ... 12:
-            do_register(id, eoi_mode1);
-            break;
+        case 0 ... 5: do_ack(id); break;
+        case 6 ... 10: do_eoi(id); break;
+        case 11 ... 12: do_register(id, eoi_mode1); break;
         case 13 ... 15:
             if (rnd(4) <= busy)
                 do_device();
             break;
-        case 16:
-            do_interface(id);
-            break;
+        case 16: do_interface(id); break;
         case 17:
             if (rnd(8) == 0)
                 do_groups(id);
             break;
-        case 18 ... 19:
-            do_sgi(id);
-            break;
-        case 20 ... 22:
-            do_dir(id);
-            break;
-        default:
-            do_schedule();
-            break;
+        case 18 ... 19: do_sgi(id); break;
+        case 20 ... 22: do_dir(id); break;
+        default: do_schedule(); break;
         }
         settle();
         for (u32 other = 0; other < vcpus; other++)

@@ -36,20 +36,21 @@ static const struct bus_ops gicr_ops = { gicr_read, gicr_write };
  * with the VM, so there is nothing to take back. */
 static enum kerr create(struct vm *vm, const struct cfg_device *cfg, void **dev)
 {
-    const struct bus_region d = { .base = GUEST_GICD_BASE, .size = GUEST_GICD_SIZE, .ops = &gicd_ops, .ctx = vm,
+    const struct bus_region d = {
+        .base = GUEST_GICD_BASE, .size = GUEST_GICD_SIZE, .ops = &gicd_ops, .ctx = vm, .name = cfg->node
+    };
+    const struct bus_region r = { .base = GUEST_GICR_BASE,
+                                  .size = vm->vcpu_count * GUEST_GICR_SIZE,
+                                  .ops = &gicr_ops,
+                                  .ctx = vm,
                                   .name = cfg->node };
-    const struct bus_region r = { .base = GUEST_GICR_BASE, .size = vm->vcpu_count * GUEST_GICR_SIZE,
-                                  .ops = &gicr_ops, .ctx = vm, .name = cfg->node };
     enum kerr err = bus_add(&vm->mmio, &d, NULL);
 
     *dev = vm;
     return err ? err : bus_add(&vm->mmio, &r, NULL);
 }
 
-static void destroy(void *dev)
-{
-    (void)dev;
-}
+static void destroy(void *dev) { (void)dev; }
 
 static void fdt(void *dev, struct gfdt *f)
 {

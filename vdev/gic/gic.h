@@ -18,6 +18,18 @@ extern const struct reg_block gicr_regs;
 #define GIC_IIDR 0x4b00043bU
 #define GIC_PIDR2 0x3bU /* GICv3 */
 
+/* Entries of the register tables: without storage; constant; one bit each of 32 interrupts. */
+#define GIC_REG(title, at, elements, bytes, access, get, set)                                                \
+    {                                                                                                        \
+        .name = title, .offset = at, .count = elements, .size = bytes, .widths = access, .storage = -1,      \
+        .read = get, .write = set                                                                            \
+    }
+#define GIC_CONST(title, at, value)                                                                          \
+    {                                                                                                        \
+        .name = title, .offset = at, .count = 1, .size = 4, .widths = REG_W32, .reset = value, .storage = -1 \
+    }
+#define GIC_WORDS(title, at, elements, get, set) GIC_REG(title, at, elements, 4, REG_W32, get, set)
+
 /* GICx_ICFGR: two bits an interrupt, the upper one says edge. Sixteen bits to and from that form. */
 static inline u32 gic_cfgr_spread(u32 edges)
 {

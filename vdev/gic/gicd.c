@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GICD registers, IHI 0069 12.9, with one security state and affinity routing always on. What these make
- * RAZ/WI is a hole: ITARGETSR, SGIR, CPENDSGIR, SPENDSGIR, IGRPMODR, NSACR, the _SR registers, TYPER2, STATUSR,
- * and the banked registers of INTIDs 0..31. */
+ * RAZ/WI is a hole: ITARGETSR, SGIR, CPENDSGIR, SPENDSGIR, IGRPMODR, NSACR, the _SR registers, TYPER2,
+ * STATUSR, and the banked registers of INTIDs 0..31. */
+#include "core/vcpu.h"
 #include "irq/inject/vgic.h"
 #include "irq/inject/vgic_access.h"
 #include "lib/bits.h"
 #include "vdev/gic/gic.h"
-
-#include "core/vcpu.h"
 
 #define CTLR_ARE BIT(4)
 #define CTLR_DS BIT(6)
@@ -66,18 +65,18 @@ static void clrspi_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 ma
 /* The tables' arrays begin with the first SPI. */
 static u32 spis(u32 index) { return 32 * (index + 1); }
 
-#define BITS_READ(name, field)                                      \
-    static u64 name##_read(void *ctx, struct vcpu *v, u32 index)    \
-    {                                                               \
-        (void)ctx;                                                  \
-        return vgic_bits(v, v, field, spis(index));                 \
+#define BITS_READ(name, field)                                                                               \
+    static u64 name##_read(void *ctx, struct vcpu *v, u32 index)                                             \
+    {                                                                                                        \
+        (void)ctx;                                                                                           \
+        return vgic_bits(v, v, field, spis(index));                                                          \
     }
-#define BITS_WRITE(name, call, field)                                                      \
-    static void name##_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)    \
-    {                                                                                      \
-        (void)ctx;                                                                         \
-        (void)mask;                                                                        \
-        call(v, v, field, spis(index), (u32)value);                                        \
+#define BITS_WRITE(name, call, field)                                                                        \
+    static void name##_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)                      \
+    {                                                                                                        \
+        (void)ctx;                                                                                           \
+        (void)mask;                                                                                          \
+        call(v, v, field, spis(index), (u32)value);                                                          \
     }
 
 BITS_READ(enabled, VGIC_ENABLED)
@@ -138,48 +137,40 @@ static void irouter_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 m
     vgic_route_write(v, 32 + index, value, mask);
 }
 
-#define ID(n, at, value) { .name = n, .offset = at, .count = 1, .size = 4, .widths = REG_W32, .reset = value, .storage = -1 }
-#define BITMAP(n, at, rd, wr)                                                                                  \
-    {                                                                                                          \
-        .name = n, .offset = (at) + 4, .count = 31, .size = 4, .widths = REG_W32, .storage = -1, .read = rd, \
-        .write = wr                                                                                            \
-    }
-
 static const struct reg regs[] = {
-    { .name = "CTLR", .offset = 0x0, .count = 1, .size = 4, .widths = REG_W32, .storage = -1, .read = ctlr_read,
-      .write = ctlr_write },
-    { .name = "TYPER", .offset = 0x4, .count = 1, .size = 4, .widths = REG_W32, .storage = -1, .read = typer_read },
-    ID("IIDR", 0x8, GIC_IIDR),
-    { .name = "SETSPI_NSR", .offset = 0x40, .count = 1, .size = 4, .widths = REG_W16 | REG_W32, .storage = -1,
-      .write = setspi_write },
-    { .name = "CLRSPI_NSR", .offset = 0x48, .count = 1, .size = 4, .widths = REG_W16 | REG_W32, .storage = -1,
-      .write = clrspi_write },
-    BITMAP("IGROUPR", 0x80, group_read, group_write),
-    BITMAP("ISENABLER", 0x100, enabled_read, isenabler_write),
-    BITMAP("ICENABLER", 0x180, enabled_read, icenabler_write),
-    BITMAP("ISPENDR", 0x200, pending_read, ispendr_write),
-    BITMAP("ICPENDR", 0x280, pending_read, icpendr_write),
-    BITMAP("ISACTIVER", 0x300, active_read, isactiver_write),
-    BITMAP("ICACTIVER", 0x380, active_read, icactiver_write),
-    { .name = "IPRIORITYR", .offset = 0x420, .count = 247, .size = 4, .widths = REG_W8 | REG_W32, .storage = -1,
-      .read = priority_read, .write = priority_write },
-    { .name = "ICFGR", .offset = 0xc08, .count = 62, .size = 4, .widths = REG_W32, .storage = -1,
-      .read = icfgr_read, .write = icfgr_write },
-    { .name = "IROUTER", .offset = 0x6100, .count = VGIC_MAX_SPIS, .size = 8, .widths = REG_W32 | REG_W64,
-      .storage = -1, .read = irouter_read, .write = irouter_write },
-    ID("PIDR4", 0xffd0, 0x44),
-    ID("PIDR0", 0xffe0, 0x92),
-    ID("PIDR1", 0xffe4, 0xb4),
-    ID("PIDR2", 0xffe8, GIC_PIDR2),
-    ID("CIDR0", 0xfff0, 0x0d),
-    ID("CIDR1", 0xfff4, 0xf0),
-    ID("CIDR2", 0xfff8, 0x05),
-    ID("CIDR3", 0xfffc, 0xb1),
+    GIC_WORDS("CTLR", 0x0, 1, ctlr_read, ctlr_write),
+    GIC_WORDS("TYPER", 0x4, 1, typer_read, NULL),
+    GIC_CONST("IIDR", 0x8, GIC_IIDR),
+    GIC_REG("SETSPI_NSR", 0x40, 1, 4, REG_W16 | REG_W32, NULL, setspi_write),
+    GIC_REG("CLRSPI_NSR", 0x48, 1, 4, REG_W16 | REG_W32, NULL, clrspi_write),
+    GIC_WORDS("IGROUPR", 0x84, 31, group_read, group_write),
+    GIC_WORDS("ISENABLER", 0x104, 31, enabled_read, isenabler_write),
+    GIC_WORDS("ICENABLER", 0x184, 31, enabled_read, icenabler_write),
+    GIC_WORDS("ISPENDR", 0x204, 31, pending_read, ispendr_write),
+    GIC_WORDS("ICPENDR", 0x284, 31, pending_read, icpendr_write),
+    GIC_WORDS("ISACTIVER", 0x304, 31, active_read, isactiver_write),
+    GIC_WORDS("ICACTIVER", 0x384, 31, active_read, icactiver_write),
+    GIC_REG("IPRIORITYR", 0x420, 247, 4, REG_W8 | REG_W32, priority_read, priority_write),
+    GIC_WORDS("ICFGR", 0xc08, 62, icfgr_read, icfgr_write),
+    GIC_REG("IROUTER", 0x6100, VGIC_MAX_SPIS, 8, REG_W32 | REG_W64, irouter_read, irouter_write),
+    GIC_CONST("PIDR4", 0xffd0, 0x44),
+    GIC_CONST("PIDR0", 0xffe0, 0x92),
+    GIC_CONST("PIDR1", 0xffe4, 0xb4),
+    GIC_CONST("PIDR2", 0xffe8, GIC_PIDR2),
+    GIC_CONST("CIDR0", 0xfff0, 0x0d),
+    GIC_CONST("CIDR1", 0xfff4, 0xf0),
+    GIC_CONST("CIDR2", 0xfff8, 0x05),
+    GIC_CONST("CIDR3", 0xfffc, 0xb1),
 };
 
 /* Guests poll CTLR.RWP. */
 static const u8 slots[] = { 0, 1, 2 };
 
 const struct reg_block gicd_regs = {
-    .name = "GICD", .size = 0x10000, .count = ARRAY_SIZE(regs), .reg = regs, .slot = slots, .slots = ARRAY_SIZE(slots),
+    .name = "GICD",
+    .size = 0x10000,
+    .count = ARRAY_SIZE(regs),
+    .reg = regs,
+    .slot = slots,
+    .slots = ARRAY_SIZE(slots),
 };

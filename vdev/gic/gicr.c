@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GICR registers, IHI 0069 12.11: RD_base and SGI_base of one vCPU, without LPIs. Holes are what that and
- * the single security state make RAZ/WI: SETLPIR, CLRLPIR, PROPBASER, PENDBASER, INVLPIR, INVALLR, SYNCR, STATUSR,
- * IGRPMODR0, NSACR. */
+ * the single security state make RAZ/WI: SETLPIR, CLRLPIR, PROPBASER, PENDBASER, INVLPIR, INVALLR, SYNCR,
+ * STATUSR, IGRPMODR0, NSACR. */
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irq/inject/vgic_access.h"
@@ -39,18 +39,18 @@ static void waker_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mas
     vgic_set_asleep(ctx, (value & WAKER_PROCESSOR_SLEEP) != 0);
 }
 
-#define BITS_READ(name, field)                                      \
-    static u64 name##_read(void *ctx, struct vcpu *v, u32 index)    \
-    {                                                               \
-        (void)index;                                                \
-        return vgic_bits(v, ctx, field, 0);                         \
+#define BITS_READ(name, field)                                                                               \
+    static u64 name##_read(void *ctx, struct vcpu *v, u32 index)                                             \
+    {                                                                                                        \
+        (void)index;                                                                                         \
+        return vgic_bits(v, ctx, field, 0);                                                                  \
     }
-#define BITS_WRITE(name, call, field)                                                      \
-    static void name##_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)    \
-    {                                                                                      \
-        (void)index;                                                                       \
-        (void)mask;                                                                        \
-        call(v, ctx, field, 0, (u32)value);                                                \
+#define BITS_WRITE(name, call, field)                                                                        \
+    static void name##_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)                      \
+    {                                                                                                        \
+        (void)index;                                                                                         \
+        (void)mask;                                                                                          \
+        call(v, ctx, field, 0, (u32)value);                                                                  \
     }
 
 BITS_READ(enabled, VGIC_ENABLED)
@@ -77,7 +77,8 @@ static u64 icfgr_read(void *ctx, struct vcpu *v, u32 index)
 
 static void icfgr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
-    vgic_bits_write(v, ctx, VGIC_EDGE, 0, gic_cfgr_gather(value) << 16 * index, gic_cfgr_gather(mask) << 16 * index);
+    vgic_bits_write(v, ctx, VGIC_EDGE, 0, gic_cfgr_gather(value) << 16 * index,
+                    gic_cfgr_gather(mask) << 16 * index);
 }
 
 u64 gic_priorities_read(struct vcpu *bank, u32 first)
@@ -108,39 +109,30 @@ static void priority_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 
     gic_priorities_write(ctx, 4 * index, value, mask);
 }
 
-#define ID(n, at, value) { .name = n, .offset = at, .count = 1, .size = 4, .widths = REG_W32, .reset = value, .storage = -1 }
-#define WORD(n, at, rd, wr)                                                                                      \
-    {                                                                                                            \
-        .name = n, .offset = SGI_BASE + (at), .count = 1, .size = 4, .widths = REG_W32, .storage = -1, .read = rd, \
-        .write = wr                                                                                              \
-    }
-
 static const struct reg regs[] = {
-    ID("CTLR", 0x0, 0), /* no LPIs, RWP 0 */
-    ID("IIDR", 0x4, GIC_IIDR),
-    { .name = "TYPER", .offset = 0x8, .count = 1, .size = 8, .widths = REG_W32 | REG_W64, .storage = -1,
-      .read = typer_read },
-    { .name = "WAKER", .offset = 0x14, .count = 1, .size = 4, .widths = REG_W32, .storage = -1, .read = waker_read,
-      .write = waker_write },
-    ID("PIDR4", 0xffd0, 0x44),
-    ID("PIDR0", 0xffe0, 0x93),
-    ID("PIDR1", 0xffe4, 0xb4),
-    ID("PIDR2", 0xffe8, GIC_PIDR2),
-    ID("CIDR0", 0xfff0, 0x0d),
-    ID("CIDR1", 0xfff4, 0xf0),
-    ID("CIDR2", 0xfff8, 0x05),
-    ID("CIDR3", 0xfffc, 0xb1),
-    WORD("IGROUPR0", 0x80, group_read, group_write),
-    WORD("ISENABLER0", 0x100, enabled_read, isenabler_write),
-    WORD("ICENABLER0", 0x180, enabled_read, icenabler_write),
-    WORD("ISPENDR0", 0x200, pending_read, ispendr_write),
-    WORD("ICPENDR0", 0x280, pending_read, icpendr_write),
-    WORD("ISACTIVER0", 0x300, active_read, isactiver_write),
-    WORD("ICACTIVER0", 0x380, active_read, icactiver_write),
-    { .name = "IPRIORITYR", .offset = SGI_BASE + 0x400, .count = 8, .size = 4, .widths = REG_W8 | REG_W32,
-      .storage = -1, .read = priority_read, .write = priority_write },
-    { .name = "ICFGR", .offset = SGI_BASE + 0xc00, .count = 2, .size = 4, .widths = REG_W32, .storage = -1,
-      .read = icfgr_read, .write = icfgr_write },
+    GIC_CONST("CTLR", 0x0, 0), /* no LPIs, RWP 0 */
+    GIC_CONST("IIDR", 0x4, GIC_IIDR),
+    GIC_REG("TYPER", 0x8, 1, 8, REG_W32 | REG_W64, typer_read, NULL),
+    GIC_WORDS("WAKER", 0x14, 1, waker_read, waker_write),
+    GIC_CONST("PIDR4", 0xffd0, 0x44),
+    GIC_CONST("PIDR0", 0xffe0, 0x93),
+    GIC_CONST("PIDR1", 0xffe4, 0xb4),
+    GIC_CONST("PIDR2", 0xffe8, GIC_PIDR2),
+    GIC_CONST("CIDR0", 0xfff0, 0x0d),
+    GIC_CONST("CIDR1", 0xfff4, 0xf0),
+    GIC_CONST("CIDR2", 0xfff8, 0x05),
+    GIC_CONST("CIDR3", 0xfffc, 0xb1),
+    GIC_WORDS("IGROUPR0", SGI_BASE + 0x80, 1, group_read, group_write),
+    GIC_WORDS("ISENABLER0", SGI_BASE + 0x100, 1, enabled_read, isenabler_write),
+    GIC_WORDS("ICENABLER0", SGI_BASE + 0x180, 1, enabled_read, icenabler_write),
+    GIC_WORDS("ISPENDR0", SGI_BASE + 0x200, 1, pending_read, ispendr_write),
+    GIC_WORDS("ICPENDR0", SGI_BASE + 0x280, 1, pending_read, icpendr_write),
+    GIC_WORDS("ISACTIVER0", SGI_BASE + 0x300, 1, active_read, isactiver_write),
+    GIC_WORDS("ICACTIVER0", SGI_BASE + 0x380, 1, active_read, icactiver_write),
+    GIC_REG("IPRIORITYR", SGI_BASE + 0x400, 8, 4, REG_W8 | REG_W32, priority_read, priority_write),
+    GIC_WORDS("ICFGR", SGI_BASE + 0xc00, 2, icfgr_read, icfgr_write),
 };
 
-const struct reg_block gicr_regs = { .name = "GICR", .size = 0x20000, .count = ARRAY_SIZE(regs), .reg = regs };
+const struct reg_block gicr_regs = {
+    .name = "GICR", .size = 0x20000, .count = ARRAY_SIZE(regs), .reg = regs
+};

@@ -8,7 +8,7 @@
 #include "lib/types.h"
 
 struct host_gich {
-    u32 lr_count;  /* 1..16 */
+    u32 lr_count; /* 1..16 */
     u64 lr[16];
     u64 hcr, vmcr;
     u64 ap0r, ap1r; /* five priority bits: one register each */
@@ -43,10 +43,26 @@ void arch_ich_hcr_write(u64 hcr);
 static inline u64 arch_ich_vmcr_read(void) { return host_gich()->vmcr; }
 static inline void arch_ich_vmcr_write(u64 vmcr) { host_gich()->vmcr = vmcr; }
 static inline u32 arch_ich_misr_read(void) { return host_gich_misr(); }
-static inline u64 arch_ap0r_read(u32 i) { (void)i; return host_gich()->ap0r; }
-static inline u64 arch_ap1r_read(u32 i) { (void)i; return host_gich()->ap1r; }
-static inline void arch_ap0r_write(u32 i, u64 v) { (void)i; host_gich()->ap0r = v; }
-static inline void arch_ap1r_write(u32 i, u64 v) { (void)i; host_gich()->ap1r = v; }
+static inline u64 arch_ap0r_read(u32 i)
+{
+    (void)i;
+    return host_gich()->ap0r;
+}
+static inline u64 arch_ap1r_read(u32 i)
+{
+    (void)i;
+    return host_gich()->ap1r;
+}
+static inline void arch_ap0r_write(u32 i, u64 v)
+{
+    (void)i;
+    host_gich()->ap0r = v;
+}
+static inline void arch_ap1r_write(u32 i, u64 v)
+{
+    (void)i;
+    host_gich()->ap1r = v;
+}
 void arch_ppi_set_active(u32 intid, bool active);
 void arch_irq_deactivate(u32 intid);
 
