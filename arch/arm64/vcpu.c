@@ -108,8 +108,8 @@ void arch_vcpu_unload(struct vcpu *v)
         PAC_REGISTERS(X)
 #undef X
     }
-    virq_unload_sys(v);
     vtimer_save(v);
+    virq_unload_sys(v);
 }
 
 void arch_vcpu_release(struct vcpu *v)

@@ -42,23 +42,37 @@ void vtimer_init(struct vcpu *v)
     timer_init(&v->arch.ptimer, ptimer_fired, v);
 }
 
+#define CNT_CTL_ALL (CNT_CTL_ENABLE | CNT_CTL_IMASK | CNT_CTL_ISTATUS)
+
+static bool vtimer_due(void)
+{
+    return (sysreg_read(cntv_ctl_el0) & CNT_CTL_ALL) == (CNT_CTL_ENABLE | CNT_CTL_ISTATUS);
+}
+
 void vtimer_save(struct vcpu *v)
 {
     struct el1_state *s = &v->arch.el1;
 
+    if (vtimer_due()) /* while interrupts were masked here */
+        guest_vtimer_due(v);
     s->cntv_ctl = sysreg_read(cntv_ctl_el0);
     s->cntv_cval = sysreg_read(cntv_cval_el0);
     sysreg_write(cntv_ctl_el0, 0);
     isb();
-    if ((s->cntv_ctl & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) == CNT_CTL_ENABLE)
+    if ((s->cntv_ctl & CNT_CTL_ALL) == CNT_CTL_ENABLE)
         timer_arm(&v->arch.vtimer, s->cntv_cval);
 }
 
+/* A deadline that passed meanwhile is an interrupt at once: the vCPU may be asking what there is to wake
+ * for. */
 void vtimer_restore(struct vcpu *v)
 {
     timer_cancel(&v->arch.vtimer);
     sysreg_write(cntv_cval_el0, v->arch.el1.cntv_cval);
     sysreg_write(cntv_ctl_el0, v->arch.el1.cntv_ctl);
+    isb();
+    if (vtimer_due())
+        guest_vtimer_due(v);
 }
 
 void vtimer_release(struct vcpu *v)

@@ -168,11 +168,14 @@ u32 host_gich_ack(bool group1)
     return LR_GET_VINTID(h->lr[i]);
 }
 
-static void deactivate(struct host_gich *h, u32 intid)
+/* An EOI that finds no list register counts, here in EOImode 1 too: QEMU does that, and it must not hurt. */
+static void deactivate(struct host_gich *h, u32 intid, bool drop_only)
 {
     for (u32 i = 0; i < h->lr_count; i++) {
         if (!(h->lr[i] & LR_ACTIVE) || LR_GET_VINTID(h->lr[i]) != intid)
             continue;
+        if (drop_only)
+            return;
         h->lr[i] &= ~LR_ACTIVE;
         if (h->lr[i] & LR_HW)
             h->ppi_active &= ~(1U << LR_GET_PINTID(h->lr[i]));
@@ -190,8 +193,7 @@ void host_gich_eoi(bool group1, u32 intid)
     if (intid >= 1020 || !*apr || ctz64(*apr) != running_bit(h))
         return;
     *apr &= *apr - 1;
-    if (!(h->vmcr & VMCR_VEOIM))
-        deactivate(h, intid);
+    deactivate(h, intid, (h->vmcr & VMCR_VEOIM) != 0);
 }
 
 bool host_gich_dir(u32 intid)
@@ -201,7 +203,7 @@ bool host_gich_dir(u32 intid)
     if (h->hcr & ICH_HCR_TDIR)
         return false;
     if ((h->vmcr & VMCR_VEOIM) && intid < 1020)
-        deactivate(h, intid);
+        deactivate(h, intid, false);
     return true;
 }
 

@@ -482,3 +482,11 @@ void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
 }
 
 void guest_vtimer_irq(struct vcpu *v) { vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTID); }
+
+void guest_vtimer_due(struct vcpu *v)
+{
+    if ((v->vgic->hw_held >> VTIMER_INTID & 1) != 0)
+        return; /* delivered already, or waiting for the guest to want it */
+    arch_ppi_set_active(VTIMER_INTID, true); /* as if it had been acknowledged */
+    guest_vtimer_irq(v);
+}

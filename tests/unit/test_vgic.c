@@ -284,6 +284,67 @@ static void test_more_interrupts_than_list_registers_come_by_priority(void **sta
     assert_int_equal(host_gich()->hcr & (ICH_HCR_NPIE | ICH_HCR_LRENPIE), 0);
 }
 
+static void test_interrupt_pending_again_keeps_no_urgent_one_out(void **state)
+{
+    (void)state;
+    priority_write(0, 0, 50, 0xa0);
+    vgic_spi_pulse(&m.vm, 50);
+    settle();
+    assert_int_equal(ack(0, true), 50);
+    vgic_spi_pulse(&m.vm, 50); /* active and pending */
+    settle();
+    for (u32 i = 60; i < 66; i++) {
+        priority_write(0, 0, i, (u8)(0x40 + 8 * (i - 60)));
+        vgic_spi_pulse(&m.vm, i);
+    }
+    settle();
+    eoi(0, true, 50); /* before the others are taken */
+    for (u32 i = 60; i < 66; i++) {
+        settle();
+        assert_int_equal(ack(0, true), i);
+        eoi(0, true, i);
+    }
+    settle();
+    assert_int_equal(ack(0, true), 50);
+    eoi(0, true, 50);
+    assert_nothing(0);
+}
+
+static void test_timer_set_active_by_the_guest_rings_after_its_end(void **state)
+{
+    (void)state;
+    m.timer_line[0] = true;
+    settle();
+    bit_write(0, 0, ISACTIVER, TIMER);
+    assert_nothing(0);
+    bit_write(0, 0, ICACTIVER, TIMER);
+    settle();
+    assert_int_equal(ack(0, true), TIMER);
+}
+
+static void test_timer_pending_by_a_write_first_ends_with_the_physical_one(void **state)
+{
+    (void)state;
+    bit_write(0, 0, ISPENDR, TIMER);
+    settle();
+    m.timer_line[0] = true; /* its list register has no physical interrupt behind it */
+    settle();
+    assert_int_equal(ack(0, true), TIMER);
+    m.timer_line[0] = false;
+    eoi(0, true, TIMER);
+    settle();
+    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    bit_write(0, 0, ISPENDR, TIMER);
+    settle();
+    assert_int_equal(ack(0, true), TIMER);
+    m.timer_line[0] = true; /* the same while it is active */
+    settle();
+    m.timer_line[0] = false;
+    eoi(0, true, TIMER);
+    assert_nothing(0);
+    assert_false(host_gich()->ppi_active >> TIMER & 1);
+}
+
 static void test_preemption_deeper_than_the_list_registers(void **state)
 {
     (void)state;
@@ -616,6 +677,9 @@ int main(void)
         WITH(test_active_spi_is_pending_elsewhere_only_after_its_end, two),
         WITH(test_dir_of_another_vcpus_spi_deactivates_it, two),
         WITH(test_more_interrupts_than_list_registers_come_by_priority, one),
+        WITH(test_interrupt_pending_again_keeps_no_urgent_one_out, one),
+        WITH(test_timer_set_active_by_the_guest_rings_after_its_end, two),
+        WITH(test_timer_pending_by_a_write_first_ends_with_the_physical_one, one),
         WITH(test_preemption_deeper_than_the_list_registers, one),
         WITH(test_disabled_group_does_not_keep_the_other_out, one),
         WITH(test_timer_needs_neither_maintenance_nor_flush, one),

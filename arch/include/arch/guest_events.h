@@ -19,6 +19,10 @@ void guest_icc_dir(struct vcpu *v, u64 value);
 /* The virtual timer's interrupt line went up on this CPU while `v` is loaded here. irq/inject. */
 void guest_vtimer_irq(struct vcpu *v);
 
+/* The same found out on a vCPU switch, with v's registers in this CPU: the line is up, the interrupt not
+ * acknowledged. Nothing if it is known already. irq/inject. */
+void guest_vtimer_due(struct vcpu *v);
+
 /* The GIC's maintenance interrupt. irq/inject. */
 void guest_gic_maintenance(struct vcpu *v);
 
