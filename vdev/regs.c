@@ -33,7 +33,6 @@ const struct reg *reg_find(const struct reg_block *b, u32 offset, u32 *index)
     return find(b, offset, index);
 }
 
-/* Several vCPUs may hit one register at once; each access is atomic, their order is the guest's affair. */
 static inline u64 storage_load(const struct reg *r, const void *ctx, u32 index)
 {
     const char *p = (const char *)ctx + r->storage + ((size_t)index << ctz64(r->size));
@@ -78,7 +77,7 @@ static __attribute__((noinline)) u64 read_part(const struct reg *r, void *ctx, s
     return (value_of(r, ctx, v, index) >> ((offset & (r->size - 1U)) * 8)) & width_mask(size);
 }
 
-u64 reg_read(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size)
+u64 reg_read_any(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size)
 {
     u32 index;
     const struct reg *r = find(b, offset, &index);

@@ -40,8 +40,26 @@ struct reg_block {
 const struct reg *reg_find(const struct reg_block *b, u32 offset, u32 *index);
 
 /* What a guest's access does. Holes read as zero and ignore writes. */
-u64 reg_read(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size);
+u64 reg_read_any(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size);
 void reg_write(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 value);
+
+/* Inline for the exit path: a whole 32-bit register among the first words is had without a search. Several
+ * vCPUs may hit one register at once; each access is atomic, their order is the guest's affair. */
+static inline u64 reg_read(const struct reg_block *b, void *ctx, struct vcpu *v, u64 offset, unsigned size)
+{
+    const struct reg *r;
+
+    if (unlikely(offset / 4 >= b->slots || size != 4))
+        return reg_read_any(b, ctx, v, offset, size);
+    r = &b->reg[b->slot[offset / 4]];
+    if (unlikely(r->offset != offset || r->size != 4 || (r->widths & REG_W32) == 0))
+        return reg_read_any(b, ctx, v, offset, size);
+    if (r->read)
+        return r->read(ctx, v, 0);
+    if (r->storage < 0)
+        return r->reset;
+    return __atomic_load_n((const u32 *)(const void *)((const char *)ctx + r->storage), __ATOMIC_RELAXED);
+}
 
 /* Storage of every register to its reset value. */
 void reg_reset(const struct reg_block *b, void *ctx);

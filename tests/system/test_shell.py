@@ -57,7 +57,7 @@ def test_poweroff_ends_the_machine(keel):
 
 def test_escape_key_twice_reaches_the_guest(keel):
     keel.sh("stty -F /dev/ttyAMA0 intr ^]")
-    keel.send("sleep 1000\n")
-    keel.expect("sleep 1000")
+    keel.send("echo star''ted; sleep 1000\n")
+    keel.expect("started")
     keel.send("\x1d\x1d")
     assert keel.sh("stty -F /dev/ttyAMA0 intr ^C; echo back") == "back"
