@@ -29,7 +29,7 @@ struct slab {
 
 #define HEADER_SIZE 64UL
 _Static_assert(sizeof(struct slab) <= HEADER_SIZE, "objects are aligned to a cache line");
-_Static_assert((PAGE_SIZE - HEADER_SIZE) >> MIN_SHIFT <= MAP_WORDS * 64, "one bit an object");
+_Static_assert((PAGE_SIZE - HEADER_SIZE) >> MIN_SHIFT <= MAP_WORDS * 64UL, "one bit an object");
 
 static struct spinlock heap_lock = SPINLOCK_INIT(LOCK_RANK_HEAP);
 static struct list partial[CLASSES] GUARDED_BY(heap_lock); /* slabs with room */

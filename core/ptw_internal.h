@@ -35,6 +35,7 @@ static inline u64 ptw_index(const struct page_table *pt, u64 va, u32 back)
 static inline u64 ptw_load(const u64 *e) { return __atomic_load_n(e, __ATOMIC_RELAXED); }
 
 /* Release: who sees an entry that points to a table sees the table's contents. */
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
 static inline void ptw_store(u64 *e, u64 v) { __atomic_store_n(e, v, __ATOMIC_RELEASE); }
 
 static inline u64 *ptw_table_of(const struct page_table *pt, u64 e) { return hpa_to_ptr(pt->fmt->addr(e)); }

@@ -22,6 +22,8 @@ static struct timer *first(const struct timer_queue *q)
     return list_empty(&q->sorted) ? NULL : list_entry(q->sorted.next, struct timer, node);
 }
 
+static bool is_first(const struct timer_queue *q, const struct timer *t) { return q->sorted.next == &t->node; }
+
 static void program(const struct timer_queue *q)
 {
     const struct timer *t = first(q);
@@ -35,7 +37,7 @@ static void program(const struct timer_queue *q)
 void timer_arm(struct timer *t, u64 deadline)
 {
     struct timer_queue *q = &this_cpu()->timers;
-    bool was_first = first(q) == t;
+    bool was_first = is_first(q, t);
     struct list *at;
 
     if (DEBUG_BUILD)
@@ -50,14 +52,14 @@ void timer_arm(struct timer *t, u64 deadline)
             break;
     }
     list_insert(at, &t->node);
-    if (was_first || first(q) == t)
+    if (was_first || is_first(q, t))
         program(q);
 }
 
 void timer_cancel(struct timer *t)
 {
     struct timer_queue *q = &this_cpu()->timers;
-    bool was_first = first(q) == t;
+    bool was_first = is_first(q, t);
 
     if (DEBUG_BUILD)
         ASSERT(arch_irqs_masked());

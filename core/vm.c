@@ -71,6 +71,8 @@ enum kerr vm_read(const struct vm *vm, gpa_t gpa, void *buf, u64 size)
     for (u64 done = 0; done < size; done += part) {
         const void *p = mem_at(vm, gpa.v + done, size - done, false, &part);
 
+        if (!p)
+            return K_RANGE;
         memcpy((char *)buf + done, p, part);
     }
     return K_OK;
@@ -86,6 +88,8 @@ enum kerr vm_write(const struct vm *vm, gpa_t gpa, const void *buf, u64 size)
     for (u64 done = 0; done < size; done += part) {
         void *p = mem_at(vm, gpa.v + done, size - done, true, &part);
 
+        if (!p)
+            return K_RANGE;
         memcpy(p, (const char *)buf + done, part);
     }
     return K_OK;

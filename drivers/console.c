@@ -459,7 +459,7 @@ static u64 redraw_step(void)
     }
     redraw_timed = due != 0;
     release(flags);
-    if (in_callback)
+    if (in_callback && port->redraw)
         port->redraw(port);
     callback_end();
     return due;

@@ -85,7 +85,7 @@ static struct console_port *next_in_turn(struct console_out *o, const struct con
     struct list *start = o->last ? &o->last->node : &o->ports;
     struct list *n = start;
 
-    do {
+    do { // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a port's node is in the list while it is `last`
         n = n->next;
         if (n != &o->ports) {
             struct console_port *port = list_entry(n, struct console_port, node);

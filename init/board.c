@@ -36,9 +36,9 @@ static bool reg(const struct at *at, u32 i, u64 *base, u64 *size)
 
     if (p == NULL || at->address_cells - 1 > 1 || at->size_cells > 2 || (u32)len / 4 < (i + 1) * each)
         return false;
-    *base = cells(p + i * each, at->address_cells);
+    *base = cells(p + (size_t)i * each, at->address_cells);
     if (size != NULL)
-        *size = cells(p + i * each + at->address_cells, at->size_cells);
+        *size = cells(p + (size_t)i * each + at->address_cells, at->size_cells);
     return true;
 }
 
@@ -58,7 +58,7 @@ static bool gic_interrupt(const void *dtb, int node, u32 i, u32 *intid, bool *ed
 
     if (p == NULL || (u32)len / 12 <= i)
         return false;
-    p += i * 3;
+    p += i * 3UL;
     *intid = fdt32_to_cpu(p[1]) + (fdt32_to_cpu(p[0]) == 0 ? 32 : 16);
     if (edge != NULL)
         *edge = (fdt32_to_cpu(p[2]) & 3) != 0;

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/timer.h"
 #include "core/vcpu.h"
+#include "lib/fmt.h"
 #include "lib/bits.h"
 #include "vmm/slot.h"
 
@@ -218,8 +219,7 @@ static void settle(struct slot *s, u64 now)
     unsigned long flags = spin_lock_irq(&vmm_lock);
 
     s->last_end = how;
-    memcpy(s->last_reason, vm->end_reason, sizeof(s->last_reason));
-    s->last_reason[sizeof(s->last_reason) - 1] = 0;
+    (void)fmt_sn(s->last_reason, sizeof(s->last_reason), "%s", vm->end_reason);
     spin_unlock_irq(&vmm_lock, flags);
 
     switch (how) {

@@ -146,19 +146,19 @@ void arch_irq_setup(u32 intid, bool edge, u32 cpu)
 {
     unsigned long flags = spin_lock_irq(&gicd_lock);
     u64 gicd = params.gicd;
-    u64 icfgr = gicd + GICD_ICFGR + intid / 16 * 4;
+    u64 icfgr = gicd + GICD_ICFGR + intid / 16 * 4UL;
     u32 bit = 2U << (intid % 16 * 2);
     u32 cfg = mmio_read32(icfgr);
 
-    mmio_write32(gicd + GICD_ICENABLER + intid / 32 * 4, 1U << (intid % 32));
+    mmio_write32(gicd + GICD_ICENABLER + intid / 32 * 4UL, 1U << (intid % 32));
     gicd_wait();
     mmio_write32(icfgr, edge ? cfg | bit : cfg & ~bit);
     mmio_write64(gicd + GICD_IROUTER + intid * 8UL, percpu[cpu].arch.mpidr);
-    mmio_write32(gicd + GICD_ISENABLER + intid / 32 * 4, 1U << (intid % 32));
+    mmio_write32(gicd + GICD_ISENABLER + intid / 32 * 4UL, 1U << (intid % 32));
     spin_unlock_irq(&gicd_lock, flags);
 }
 
-void arch_irq_mask(u32 intid) { mmio_write32(params.gicd + GICD_ICENABLER + intid / 32 * 4, 1U << (intid % 32)); }
+void arch_irq_mask(u32 intid) { mmio_write32(params.gicd + GICD_ICENABLER + intid / 32 * 4UL, 1U << (intid % 32)); }
 
 void arch_ppi_set_active(u32 intid, bool active)
 {

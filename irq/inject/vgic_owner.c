@@ -485,8 +485,9 @@ void guest_vtimer_irq(struct vcpu *v) { vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTI
 
 void guest_vtimer_due(struct vcpu *v)
 {
+    /* Delivered already, or waiting for the guest to want it? */
     if ((v->vgic->hw_held >> VTIMER_INTID & 1) != 0)
-        return; /* delivered already, or waiting for the guest to want it */
+        return;
     arch_ppi_set_active(VTIMER_INTID, true); /* as if it had been acknowledged */
     guest_vtimer_irq(v);
 }

@@ -443,6 +443,24 @@ static void test_timer_during_sleep_is_there_on_waking(void **state)
     assert_int_equal(ack(0, true), TIMER);
 }
 
+static void test_timer_found_due_on_a_switch_moves_with_its_vcpu(void **state)
+{
+    (void)state;
+    stop(1);
+    stop(0);
+    m.timer_line[0] = true; /* nobody has acknowledged it */
+    guest_vtimer_due(vcpu(0));
+    guest_vtimer_due(vcpu(0)); /* known already */
+    drop(0);
+    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    start(0, 1);
+    assert_true(host_gich()->ppi_active >> TIMER & 1);
+    assert_int_equal(ack(0, true), TIMER);
+    m.timer_line[0] = false;
+    eoi(0, true, TIMER);
+    assert_nothing(0);
+}
+
 static void test_timer_that_fell_while_disabled_is_not_delivered(void **state)
 {
     (void)state;
@@ -685,6 +703,7 @@ int main(void)
         WITH(test_timer_needs_neither_maintenance_nor_flush, one),
         WITH(test_switch_hands_the_physical_timer_over, two),
         WITH(test_timer_during_sleep_is_there_on_waking, one),
+        WITH(test_timer_found_due_on_a_switch_moves_with_its_vcpu, two),
         WITH(test_timer_that_fell_while_disabled_is_not_delivered, one),
         WITH(test_timer_deactivated_by_another_vcpu_fires_again, two),
         WITH(test_save_of_an_idle_interface_touches_no_list_register, one),
