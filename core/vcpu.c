@@ -110,6 +110,7 @@ static void reset_point(struct vcpu *v)
     if (__atomic_compare_exchange_n(&v->power, &pending, VCPU_ON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         sched_drop_vcpu(v);
         arch_vcpu_reset(v, v->start_entry, v->start_arg);
+        virq_reset_sys(v);
     }
     sched_take_vcpu(v);
     arch_vcpu_resume(v);

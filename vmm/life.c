@@ -7,8 +7,8 @@
 #include "core/log.h"
 #include "core/timer.h"
 #include "core/vcpu.h"
-#include "lib/fmt.h"
 #include "lib/bits.h"
+#include "lib/fmt.h"
 #include "vmm/slot.h"
 
 /* A vCPU tells when it parks, but from then on has some steps to go. */

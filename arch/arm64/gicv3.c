@@ -25,6 +25,7 @@
 #define GICR_TYPER_VLPIS BIT(1)
 #define GICR_TYPER_LAST BIT(4)
 #define GICR_SGI_BASE SZ_64K
+#define GICR_ISPENDR0 (GICR_SGI_BASE + 0x200)
 #define GICR_ISACTIVER0 (GICR_SGI_BASE + 0x300)
 #define GICR_ICACTIVER0 (GICR_SGI_BASE + 0x380)
 #define WAKER_SLEEP BIT(1)
@@ -163,6 +164,11 @@ void arch_irq_mask(u32 intid) { mmio_write32(params.gicd + GICD_ICENABLER + inti
 void arch_ppi_set_active(u32 intid, bool active)
 {
     mmio_write32(this_cpu()->arch.gicr + (active ? GICR_ISACTIVER0 : GICR_ICACTIVER0), 1U << intid);
+}
+
+bool arch_ppi_line(u32 intid) /* level-sensitive: reads as pending while up, active or not */
+{
+    return (mmio_read32(this_cpu()->arch.gicr + GICR_ISPENDR0) >> intid & 1) != 0;
 }
 
 void arch_kick(u32 cpu)

@@ -217,4 +217,6 @@ void arch_ppi_set_active(u32 intid, bool active)
         h->ppi_active &= ~(1U << intid);
 }
 
+bool arch_ppi_line(u32 intid) { return (host_gich()->ppi_fallen >> intid & 1) == 0; }
+
 void arch_irq_deactivate(u32 intid) { arch_ppi_set_active(intid, false); }

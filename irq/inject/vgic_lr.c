@@ -118,6 +118,24 @@ static COLD void count_eois(struct vgic_cpu *vc)
     }
 }
 
+/* A physical line that falls takes a pending interrupt with it, as it would have in the distributor. */
+static COLD void drop_fallen(struct vgic_cpu *vc)
+{
+    for (u32 left = vc->hw_held & ~(u32)vc->active[0]; left != 0; left &= left - 1) {
+        u32 intid = ctz64(left), i = vc->private_lr[intid];
+        bool in_lr = (vc->in_lr[0] >> intid & 1) != 0;
+
+        if (arch_ppi_line(vc->hw_phys[intid]))
+            continue;
+        if (!in_lr) {
+            vgic_hw_release(vc, intid);
+        } else if ((vgic_lr_get(vc, i) & (LR_STATE | LR_HW)) == (LR_PENDING | LR_HW)) {
+            vgic_hw_release(vc, intid);
+            vgic_lr_free(vc, i);
+        }
+    }
+}
+
 void vgic_sync(struct vgic_cpu *vc)
 {
     if (!vgic_resident(vc))
@@ -131,6 +149,8 @@ void vgic_sync(struct vgic_cpu *vc)
             vgic_lr_free(vc, i);
         }
     }
+    if (unlikely(vc->hw_held))
+        drop_fallen(vc);
     if (unlikely(vc->hcr & ICH_HCR_LRENPIE))
         count_eois(vc);
 }

@@ -113,9 +113,12 @@ class Machine:
         n = self._marks
         # The quotes keep the echo of the line from looking like the marks.
         self.send(f'echo "@@"S{n}; {command}\necho "@@"E{n} $?\n')
-        self.expect(rf"@@S{n}\r*\n", seconds)
+        self.expect(rf"(?m)((?:^[\w.-]+\| )?)[^\n]*@@S{n}\r*\n", seconds)
+        prefix = self.match.group(1)
         self.expect(rf"@@E{n} (\d+)\r*\n", seconds)
-        output = clean(self.before)
+        # Other guests may print in between: their lines have other prefixes.
+        lines = CONTROL.sub("", self.before).replace("\r", "").splitlines()
+        output = clean("\n".join(line for line in lines if line.startswith(prefix)))
         # The shell echoes the second line, with its prompt, where it read it.
         output = "\n".join(line for line in output.splitlines() if f'"@@"E{n}' not in line)
         status = int(self.match.group(1))

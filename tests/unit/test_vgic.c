@@ -410,6 +410,19 @@ static void test_timer_needs_neither_maintenance_nor_flush(void **state)
     assert_int_equal(m.maintenance, 0);
 }
 
+static void test_timer_that_the_guest_turns_off_is_not_pending_any_more(void **state)
+{
+    (void)state;
+    m.timer_line[0] = true;
+    assert_true(timer_fires(0));
+    m.timer_line[0] = false;
+    host_gich()->ppi_fallen = BIT(TIMER);
+    assert_false(gicr_read(0, 0, 0x10000 + ISPENDR, 4) >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    host_gich()->ppi_fallen = 0;
+    assert_nothing(0);
+}
+
 static void test_switch_hands_the_physical_timer_over(void **state)
 {
     (void)state;
@@ -701,6 +714,7 @@ int main(void)
         WITH(test_preemption_deeper_than_the_list_registers, one),
         WITH(test_disabled_group_does_not_keep_the_other_out, one),
         WITH(test_timer_needs_neither_maintenance_nor_flush, one),
+        WITH(test_timer_that_the_guest_turns_off_is_not_pending_any_more, two),
         WITH(test_switch_hands_the_physical_timer_over, two),
         WITH(test_timer_during_sleep_is_there_on_waking, one),
         WITH(test_timer_found_due_on_a_switch_moves_with_its_vcpu, two),

@@ -55,6 +55,7 @@
  *   u32  arch_apr_count(void);             APRs implemented for the priority bits: 1, 2 or 4
  *   u64  arch_ap0r_read(u32 i), arch_ap1r_read(u32 i); void arch_ap0r_write(u32 i, u64), arch_ap1r_write(u32 i, u64);
  *   void arch_ppi_set_active(u32 intid, bool active);   physical PPI of this CPU's redistributor
+ *   bool arch_ppi_line(u32 intid);         whether that PPI's input is up
  *   void arch_irq_deactivate(u32 intid);   ICC_DIR_EL1 for a physical interrupt that was acknowledged
  */
 #include <asm/gich.h>

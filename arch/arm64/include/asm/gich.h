@@ -54,6 +54,7 @@ u64 arch_ap1r_read(u32 i);
 void arch_ap0r_write(u32 i, u64 v);
 void arch_ap1r_write(u32 i, u64 v);
 void arch_ppi_set_active(u32 intid, bool active);
+bool arch_ppi_line(u32 intid);
 static inline void arch_irq_deactivate(u32 intid) { sysreg_write(S3_0_C12_C11_1, intid); } /* ICC_DIR_EL1 */
 
 #endif

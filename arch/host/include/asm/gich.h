@@ -13,6 +13,7 @@ struct host_gich {
     u64 hcr, vmcr;
     u64 ap0r, ap1r; /* five priority bits: one register each */
     u32 ppi_active; /* physical PPIs */
+    u32 ppi_fallen; /* those whose line is down; 0: all are up */
     u64 lr_writes, hcr_writes;
 };
 
@@ -64,6 +65,7 @@ static inline void arch_ap1r_write(u32 i, u64 v)
     host_gich()->ap1r = v;
 }
 void arch_ppi_set_active(u32 intid, bool active);
+bool arch_ppi_line(u32 intid);
 void arch_irq_deactivate(u32 intid);
 
 #endif
