@@ -6,7 +6,6 @@
 #include "arch/gich.h"
 #include "arch/time.h"
 #include "core/percpu.h"
-#include "core/timer.h"
 #include "irq/host.h"
 #include "lib/fmt.h"
 
@@ -33,14 +32,12 @@ static void cpu_facts(void (*out)(const char *line))
 {
     char line[LINE];
 
-    (void)fmt_sn(line, sizeof(line), "%-4s%-10s%-12s%12s%12s%12s  %-24s%s", "CPU", "affinity", "kind", "idle ms",
-                 "switches", "kicks", "Spectre v2", "Spectre-BHB");
+    (void)fmt_sn(line, sizeof(line), "%-5s%-10s%-14s%-38s%s", "cpu", "affinity", "kind", "Spectre v2", "Spectre-BHB");
     out(line);
     for (u32 i = 0; i < cpu_count; i++) {
         const struct percpu *p = &percpu[i];
 
-        (void)fmt_sn(line, sizeof(line), "%-4u%-10lx%-12s%12lu%12lu%12lu  %-24s%s", i, p->arch.mpidr,
-                     part_name(p->arch.midr), time_ticks_to_ns(p->idle->run_ticks) / 1000000, p->switches, p->kicks,
+        (void)fmt_sn(line, sizeof(line), "%-5u%-10lx%-14s%-38s%s", i, p->arch.mpidr, part_name(p->arch.midr),
                      p->arch.spectre_v2, p->arch.spectre_bhb);
         out(line);
     }
@@ -60,12 +57,6 @@ static void irq_facts(void (*out)(const char *line))
     out(line);
     for (u32 i = 0; host_irq_get(i, &info); i++) {
         (void)fmt_sn(line, sizeof(line), "%-8u%-6u%-16s%12lu", info.intid, info.cpu, info.name, info.count);
-        out(line);
-    }
-    for (u32 i = 0; i < cpu_count; i++) {
-        (void)fmt_sn(line, sizeof(line), "%-8u%-6u%-16s%12lu", (u32)KICK_SGI, i, "kick", percpu[i].kicks);
-        out(line);
-        (void)fmt_sn(line, sizeof(line), "%-8s%-6u%-16s%12lu", "-", i, "own, all", percpu[i].irqs);
         out(line);
     }
 }

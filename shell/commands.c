@@ -41,6 +41,8 @@ const struct command commands[] = {
     { "version", NULL, "", "which Keel this is", "", 0, 0, command_version },
     { "poweroff", NULL, "", "end the machine, guests and all", "Guests are not asked.", 0, 0,
       command_poweroff },
+    { "panic", NULL, "", "stop as a bug in Keel would",
+      "To see what a panic prints, and that whoever watches the machine notices.", 0, 0, command_panic },
 };
 const u32 command_count = ARRAY_SIZE(commands);
 

@@ -47,6 +47,7 @@ void command_irq(u32 argc, const char *const *argv);
 void command_log(u32 argc, const char *const *argv);
 void command_version(u32 argc, const char *const *argv);
 void command_poweroff(u32 argc, const char *const *argv);
+void command_panic(u32 argc, const char *const *argv);
 void command_help(u32 argc, const char *const *argv);
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/percpu.h"
 #include "drivers/console.h"
 #include "lib/bits.h"
+#include "lib/panic.h"
 #include "shell/commands.h"
 #include "shell/table.h"
 #include "vmm/vmm.h"
@@ -144,4 +145,10 @@ void command_poweroff(u32 argc, const char *const *argv)
     (void)argc, (void)argv;
     console_flush();
     arch_power_off(vmm_any_crash());
+}
+
+void command_panic(u32 argc, const char *const *argv)
+{
+    (void)argc, (void)argv;
+    panic("asked for by the shell");
 }

@@ -28,19 +28,28 @@ static bool readable(u64 fp) /* on some stack of Keel's: the MMU says */
     return (par & 1) == 0;
 }
 
-static void backtrace(u64 pc, u64 fp)
+/* `into`: how far back from pc the instruction begins that is meant: a return address may already lie in
+ * the next function. */
+static void say_place(u64 pc, u64 into)
+{
+    u64 off = 0;
+    const char *name = symtab_find(pc - into - (uintptr_t)_start_image, &off);
+
+    log_error("  %016lx %s+%#lx", pc, name != NULL ? name : "?", off + into);
+}
+
+static void backtrace(u64 fp)
 {
     for (u32 i = 0; i < BACKTRACE_MAX; i++) {
-        u64 base = (uintptr_t)_start_image, off = 0;
-        const char *name = symtab_find(pc - base, &off);
+        u64 pc;
 
-        log_error("  %016lx %s+%#lx", pc, name != NULL ? name : "?", off);
         if (!readable(fp))
             return;
         pc = ((const u64 *)(uintptr_t)fp)[1];
         fp = ((const u64 *)(uintptr_t)fp)[0];
         if (pc == 0)
             return;
+        say_place(pc, 4);
     }
 }
 
@@ -65,7 +74,7 @@ void panic(const char *fmt, ...)
     (void)fmt_vsn(text, sizeof(text), fmt, ap);
     va_end(ap);
     log_error("panic on CPU %u: %s", this_cpu()->id, text);
-    backtrace((uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_frame_address(0));
+    backtrace((uintptr_t)__builtin_frame_address(0));
     log_flush();
     arch_power_off(true);
 }
@@ -80,7 +89,8 @@ void arm_fatal(const u64 *regs)
     for (u32 i = 0; i < 30; i += 3)
         log_error("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, regs[i], i + 1, regs[i + 1], i + 2, regs[i + 2]);
     log_error("  x30 %016lx  sp  %016lx", regs[30], regs[31]);
-    backtrace(pc, regs[29]);
+    say_place(pc, 0);
+    backtrace(regs[29]);
     log_flush();
     arch_power_off(true);
 }

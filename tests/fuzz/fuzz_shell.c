@@ -104,7 +104,7 @@ static void key(char c)
 
     if (e.len > LINEEDIT_MAX || e.cursor > e.len || e.line[e.len] != '\0')
         abort();
-    if (line && !strstr(line, "poweroff"))
+    if (line && !strstr(line, "poweroff") && !strstr(line, "panic"))
         command_run(line);
     if (held != 0)
         abort();

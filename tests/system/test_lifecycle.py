@@ -63,6 +63,17 @@ def test_crash_is_logged_and_ends_with_failure(start):
     assert re.search(r"\bpc\b.*[0-9a-f]{8}", keel.console(), re.I)
 
 
+def test_panic_of_keel_prints_symbols_and_ends_with_failure(linux):
+    keel = linux()
+    keel.send("\x1dk")
+    keel.send("\rpanic\r")
+    assert keel.wait_end() not in (0, None)
+    text = keel.console()
+    assert "panic on CPU" in text
+    assert re.search(r"[0-9a-f]{16} command_panic\+0x", text)
+    assert re.search(r"[0-9a-f]{16} task_trampoline\+0x", text)
+
+
 def test_crash_with_policy_restart_starts_again(start, write_dts):
     keel = start(write_dts(machine(vm("wild", kernel=harness.BUILD / "payload" / "fault-loop.bin", initrd=None,
                                       on_crash="restart"), on_last_stop="stay")))
