@@ -40,7 +40,10 @@ struct CAPABILITY("lock") spinlock {
     u8 rank;
 };
 
-#define SPINLOCK_INIT(r) { .ticket = 0, .rank = (r) }
+#define SPINLOCK_INIT(r)                                                                                     \
+    {                                                                                                        \
+        .ticket = 0, .rank = (r)                                                                             \
+    }
 void spin_init(struct spinlock *l, enum lock_rank rank);
 
 /* Interrupts must be masked on the target: an interrupt handler could want the same lock. */

@@ -11,15 +11,15 @@
 
 struct percpu {
     struct task *current;
-    struct vcpu *loaded;        /* whose system registers are in this CPU, or NULL */
-    struct arch_percpu arch;    /* the vectors know its place */
-    u32 id;                     /* logical number, 0 = boot CPU */
-    u32 online;                 /* atomic */
-    u32 need_resched;           /* looked at when an interrupt of a thread returns */
+    struct vcpu *loaded;     /* whose system registers are in this CPU, or NULL */
+    struct arch_percpu arch; /* the vectors know its place */
+    u32 id;                  /* logical number, 0 = boot CPU */
+    u32 online;              /* atomic */
+    u32 need_resched;        /* looked at when an interrupt of a thread returns */
     /* scheduler */
-    u32 ready_mask;             /* bit p: ready[p] is not empty */
+    u32 ready_mask; /* bit p: ready[p] is not empty */
     struct list ready[TASK_PRIO_MAX + 1];
-    struct task *inbox;         /* atomic: tasks woken by other CPUs */
+    struct task *inbox; /* atomic: tasks woken by other CPUs */
     struct task *idle;
     struct task *switched_from;
     struct timer slice;

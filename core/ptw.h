@@ -11,11 +11,11 @@
 struct page_table {
     const struct pt_format *fmt;
     hpa_t root;
-    u64 table_pages;                    /* pages that tables take, root included */
-    u64 leaves[3];                      /* present leaves: 4K, 2M, 1G */
-    u8 max_block;                       /* largest leaf allowed: 0 = 4K, 1 = 2M, 2 = 1G */
-    bool contig;                        /* contiguous hint wanted */
-    void *owner;                        /* for invalidate */
+    u64 table_pages;                                     /* pages that tables take, root included */
+    u64 leaves[3];                                       /* present leaves: 4K, 2M, 1G */
+    u8 max_block;                                        /* largest leaf allowed: 0 = 4K, 1 = 2M, 2 = 1G */
+    bool contig;                                         /* contiguous hint wanted */
+    void *owner;                                         /* for invalidate */
     void (*invalidate)(void *owner, u64 addr, u64 size); /* no user of old entries when it returns */
 };
 

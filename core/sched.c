@@ -37,15 +37,19 @@ static void slice_over(void *arg)
     want_switch(cpu);
 }
 
-/* A time slice runs only while an equal waits. */
+/* A time slice runs only while an equal waits. One that was cut short goes on: else whoever is preempted
+ * often enough would keep the CPU from its equals. */
 static void slice_start(struct percpu *cpu, struct task *t)
 {
+    u64 left = t->slice_left;
+
+    t->slice_left = 0;
     if (list_empty(&cpu->ready[t->prio])) {
         timer_cancel(&cpu->slice);
         t->slice_end = SLICE_UNBOUNDED;
         return;
     }
-    t->slice_end = arch_ticks() + time_ns_to_ticks(TASK_SLICE_NS);
+    t->slice_end = arch_ticks() + (left != 0 ? left : time_ns_to_ticks(TASK_SLICE_NS));
     timer_arm(&cpu->slice, t->slice_end);
 }
 
@@ -77,9 +81,11 @@ static void drain_inbox(struct percpu *cpu)
     while (t != NULL) {
         struct task *next = t->inbox_next;
 
-        __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
-        if (t->state == TASK_BLOCKED && __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST) != 0)
+        /* Out of the list as the last step: then it may be quiet, and go away. `wake` has no say, because a
+         * waker that found it listed relies on this; so a wake-up that came late wakes for nothing. */
+        if (t->state == TASK_BLOCKED)
             enqueue(cpu, t);
+        __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
         t = next;
     }
 }
@@ -98,19 +104,34 @@ static void load_vcpu(struct percpu *cpu, struct vcpu *v)
 /* In the new task: nothing touches the old one's stack any more. */
 static void switch_done(void) { __atomic_store_n(&this_cpu()->switched_from->on_cpu, 0, __ATOMIC_RELEASE); }
 
+/* The running task gives way though it could go on. */
+static void put_back(struct percpu *cpu, struct task *t, u64 now)
+{
+    set_state(t, TASK_READY);
+    if (t->slice_end <= now) {
+        list_insert(&cpu->ready[t->prio], &t->run_node);
+    } else { /* preempted: goes on before its equals */
+        t->slice_left = t->slice_end == SLICE_UNBOUNDED ? 0 : t->slice_end - now;
+        list_push_front(&cpu->ready[t->prio], &t->run_node);
+    }
+    cpu->ready_mask |= 1U << t->prio;
+}
+
 /* Interrupts masked. The current task's state says whether it may go on. */
 static void schedule(void)
 {
     struct percpu *cpu = this_cpu();
     struct task *prev = cpu->current, *next;
     bool runnable;
+    u64 now;
     u32 top;
 
     drain_inbox(cpu);
     cpu->need_resched = 0;
     runnable = prev->state == TASK_RUNNING;
     top = cpu->ready_mask != 0 ? log2_floor(cpu->ready_mask) : 0;
-    if (runnable && (cpu->ready_mask == 0 || top < prev->prio || (top == prev->prio && prev->slice_end != SLICE_OVER)))
+    if (runnable &&
+        (cpu->ready_mask == 0 || top < prev->prio || (top == prev->prio && prev->slice_end != SLICE_OVER)))
         return;
     if (cpu->ready_mask == 0) {
         next = cpu->idle;
@@ -118,27 +139,24 @@ static void schedule(void)
         next = list_entry(cpu->ready[top].next, struct task, run_node);
         dequeue(cpu, next);
     }
-    if (runnable && prev != cpu->idle) {
-        set_state(prev, TASK_READY);
-        if (prev->slice_end == SLICE_OVER)
-            list_insert(&cpu->ready[prev->prio], &prev->run_node);
-        else /* preempted: goes on before its equals */
-            list_push_front(&cpu->ready[prev->prio], &prev->run_node);
-        cpu->ready_mask |= 1U << prev->prio;
-    }
+    now = arch_ticks();
+    if (runnable && prev != cpu->idle)
+        put_back(cpu, prev, now);
     set_state(next, TASK_RUNNING);
     if (next == prev) {
         slice_start(cpu, next);
         return;
     }
-    next->run_since = arch_ticks();
-    prev->run_ticks += next->run_since - prev->run_since;
+    next->run_since = now;
+    prev->run_ticks += now - prev->run_since;
     next->switches++;
     cpu->switches++;
     if (prev->vcpu != NULL && cpu->loaded == prev->vcpu)
         virq_save(prev->vcpu);
     __atomic_store_n(&next->on_cpu, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&cpu->current, next, __ATOMIC_SEQ_CST);
+    /* Before the vectors' look at next's `work`, a plain load: vcpu_request() sets that and looks here. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     cpu->switched_from = prev;
     slice_start(cpu, next);
     if (next->vcpu != NULL && __atomic_load_n(&next->vcpu->parked, __ATOMIC_ACQUIRE) == 0)
@@ -159,6 +177,7 @@ struct task *task_current(void) { return this_cpu()->current; }
 
 void task_wake(struct task *t)
 {
+    bool preemptible = !arch_irqs_masked();
     unsigned long flags = arch_irq_save();
     struct percpu *cpu = &percpu[t->cpu];
 
@@ -175,6 +194,8 @@ void task_wake(struct task *t)
             arch_kick(t->cpu);
         }
     }
+    if (preemptible && this_cpu()->need_resched != 0)
+        schedule();
     arch_irq_restore(flags);
 }
 
@@ -188,7 +209,8 @@ void task_block(void)
         set_state(t, TASK_RUNNING);
     } else {
         schedule();
-        __atomic_store_n(&t->wake, 0, __ATOMIC_SEQ_CST);
+        /* Not a store: what was written before the wake-up that this takes must be seen from here on. */
+        (void)__atomic_exchange_n(&t->wake, 0, __ATOMIC_SEQ_CST);
     }
     arch_irq_restore(flags);
 }
@@ -275,7 +297,8 @@ void task_destroy(struct task *t)
     t->stack = NULL;
 }
 
-enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg, struct task **out)
+enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
+                        struct task **out)
 {
     struct task *t = heap_alloc(sizeof(*t));
     enum kerr e;
@@ -308,6 +331,7 @@ void sched_cpu_init(void)
     idle->prio = TASK_PRIO_IDLE;
     idle->state = TASK_RUNNING;
     list_init(&idle->run_node);
+    idle->run_since = arch_ticks();
     cpu->idle = idle;
     cpu->current = idle;
 }

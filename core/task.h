@@ -19,21 +19,22 @@ struct vcpu;
 enum task_state { TASK_BLOCKED, TASK_READY, TASK_RUNNING };
 
 struct task {
-    void *stack_pointer;    /* arch_task_switch's, while not running; must stay first */
-    struct vcpu *vcpu;      /* or NULL: a hypervisor thread */
+    void *stack_pointer; /* arch_task_switch's, while not running; must stay first */
+    struct vcpu *vcpu;   /* or NULL: a hypervisor thread */
     const char *name;
     u8 prio;
-    u32 cpu;                /* where it runs; changes only while blocked */
-    u32 state;              /* atomic enum task_state; written by its CPU only */
-    u32 wake;               /* atomic: a wake-up came since it last looked */
-    u32 in_inbox;           /* atomic: on its CPU's remote wake list */
-    u32 on_cpu;             /* atomic: its stack is in use */
+    u32 cpu;      /* where it runs; changes only while blocked */
+    u32 state;    /* atomic enum task_state; written by its CPU only */
+    u32 wake;     /* atomic: a wake-up came since it last looked */
+    u32 in_inbox; /* atomic: on its CPU's remote wake list */
+    u32 on_cpu;   /* atomic: its stack is in use */
     struct task *inbox_next;
     struct list run_node;
     u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
     u64 slice_end;
+    u64 slice_left; /* of a preempted task, while it waits; 0: it gets a whole one */
     u64 switches;
-    void *stack;            /* lowest usable byte */
+    void *stack; /* lowest usable byte */
 };
 
 /* A hypervisor thread: runs fn(arg), which never returns, with interrupts on, preemptible. Starts at
@@ -42,7 +43,8 @@ MUST_USE enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(
                                  struct task **out);
 
 /* The pieces, for vCPUs: the task starts blocked. */
-MUST_USE enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*entry)(void *), void *arg);
+MUST_USE enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*entry)(void *),
+                             void *arg);
 /* Gives its stack back; t never ran or is quiet. */
 void task_destroy(struct task *t);
 /* t is blocked, switched out and in nobody's queue. Any context. */

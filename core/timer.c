@@ -22,7 +22,10 @@ static struct timer *first(const struct timer_queue *q)
     return list_empty(&q->sorted) ? NULL : list_entry(q->sorted.next, struct timer, node);
 }
 
-static bool is_first(const struct timer_queue *q, const struct timer *t) { return q->sorted.next == &t->node; }
+static bool is_first(const struct timer_queue *q, const struct timer *t)
+{
+    return q->sorted.next == &t->node;
+}
 
 static void program(const struct timer_queue *q)
 {

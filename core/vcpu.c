@@ -107,7 +107,8 @@ static void reset_point(struct vcpu *v)
         task_block();
         clear_work(v, WORK_RESET);
     }
-    if (__atomic_compare_exchange_n(&v->power, &pending, VCPU_ON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    if (__atomic_compare_exchange_n(&v->power, &pending, VCPU_ON, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED)) {
         sched_drop_vcpu(v);
         arch_vcpu_reset(v, v->start_entry, v->start_arg);
         virq_reset_sys(v);

@@ -25,15 +25,15 @@ enum vcpu_work {
 enum vcpu_power { VCPU_OFF, VCPU_ON, VCPU_ON_PENDING }; /* PSCI (DEN0022) 5.7 */
 
 struct vcpu {
-    u32 work;                 /* atomic, enum vcpu_work. This and `exits`: the vectors know their place */
-    u32 id;                   /* 0.. in its VM */
+    u32 work; /* atomic, enum vcpu_work. This and `exits`: the vectors know their place */
+    u32 id;   /* 0.. in its VM */
     u64 exits[EXIT_REASONS];
     struct vm *vm;
     struct vgic_cpu *vgic;
     struct arch_vcpu arch;
-    u32 power;                /* atomic, enum vcpu_power */
-    u32 parked;               /* atomic: out of the guest and of its CPU's registers until told */
-    gpa_t start_entry;        /* for CPU_ON, valid while VCPU_ON_PENDING */
+    u32 power;         /* atomic, enum vcpu_power */
+    u32 parked;        /* atomic: out of the guest and of its CPU's registers until told */
+    gpa_t start_entry; /* for CPU_ON, valid while VCPU_ON_PENDING */
     u64 start_arg;
     struct task task;
 };

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "lib/bits.h"
+#include "lib/checked.h"
 
 #define DTB_MAX SZ_2M
 #define DEPTH_MAX 8
@@ -50,6 +51,24 @@ static u32 prop_u32(const void *dtb, int node, const char *name, u32 otherwise)
     return p != NULL && len >= 4 ? fdt32_to_cpu(*p) : otherwise;
 }
 
+/* NULL where there is none, also where its end is missing. */
+static const char *prop_string(const void *dtb, int node, const char *name)
+{
+    int len;
+    const char *s = fdt_getprop(dtb, node, name, &len);
+
+    return s != NULL && len > 0 && s[len - 1] == '\0' ? s : NULL;
+}
+
+/* A number of one or two cells. */
+static u64 prop_u64(const void *dtb, int node, const char *name)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(dtb, node, name, &len);
+
+    return p != NULL && len >= 4 ? cells(p, len == 8 ? 2 : 1) : 0;
+}
+
 /* INTID of interrupt i in a GIC's three cells. */
 static bool gic_interrupt(const void *dtb, int node, u32 i, u32 *intid, bool *edge)
 {
@@ -67,7 +86,7 @@ static bool gic_interrupt(const void *dtb, int node, u32 i, u32 *intid, bool *ed
 
 static bool enabled(const void *dtb, int node)
 {
-    const char *s = fdt_getprop(dtb, node, "status", NULL);
+    const char *s = prop_string(dtb, node, "status");
 
     return s == NULL || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
 }
@@ -79,7 +98,7 @@ static void read_uart(const struct at *at, struct board_uart *u)
     u->reg_shift = prop_u32(at->dtb, at->node, "reg-shift", 0);
     u->io_width = prop_u32(at->dtb, at->node, "reg-io-width", 1);
     (void)gic_interrupt(at->dtb, at->node, 0, &u->irq, &u->edge);
-    u->compatible = fdt_getprop(at->dtb, at->node, "compatible", NULL);
+    u->compatible = prop_string(at->dtb, at->node, "compatible");
 }
 
 /* The node that `path`, a path or an alias, names. */
@@ -104,8 +123,8 @@ enum kerr board_console(const void *dtb, struct board *b)
         return K_INVAL;
     b->dtb = dtb;
     chosen = fdt_path_offset(dtb, "/chosen");
-    path = chosen >= 0 ? fdt_getprop(dtb, chosen, "stdout-path", NULL) : NULL;
-    b->bootargs = chosen >= 0 ? fdt_getprop(dtb, chosen, "bootargs", NULL) : NULL;
+    path = chosen >= 0 ? prop_string(dtb, chosen, "stdout-path") : NULL;
+    b->bootargs = chosen >= 0 ? prop_string(dtb, chosen, "bootargs") : NULL;
     if (b->bootargs == NULL)
         b->bootargs = "";
     if (path != NULL) { /* options may follow a colon */
@@ -119,21 +138,30 @@ enum kerr board_console(const void *dtb, struct board *b)
     return K_OK;
 }
 
-static void add_range(struct boot_ram *list, u32 *count, u64 base, u64 size)
+/* False: no room. */
+static bool add_range(struct boot_ram *list, u32 *count, u64 base, u64 size)
 {
-    if (size == 0 || *count == BOARD_RANGES)
-        return;
+    if (size == 0)
+        return true;
+    if (*count == BOARD_RANGES)
+        return false;
     list[*count] = (struct boot_ram){ base, size };
     (*count)++;
+    return true;
 }
 
 static void parse_memory(struct board *b, const struct at *at)
 {
     u64 base, size;
 
-    for (u32 i = 0; reg(at, i, &base, &size); i++)
-        add_range(b->ram, &b->ram_count, align_up(base, PAGE_SIZE),
-                  align_down(base + size, PAGE_SIZE) - align_up(base, PAGE_SIZE));
+    for (u32 i = 0; reg(at, i, &base, &size); i++) {
+        u64 start = align_up(base, PAGE_SIZE), end;
+
+        if (add_wraps(base, size, &end) || align_down(end, PAGE_SIZE) <= start || start < base)
+            continue; /* no whole page, or nonsense */
+        if (!add_range(b->ram, &b->ram_count, start, align_down(end, PAGE_SIZE) - start))
+            log_warn("board: more than %u ranges of memory: that at %#lx is not used", BOARD_RANGES, base);
+    }
 }
 
 static void parse_cpu(struct board *b, const struct at *at)
@@ -149,12 +177,12 @@ static void parse_gic(struct board *b, const struct at *at)
     struct gic_params *g = &b->gic;
     u32 regions = prop_u32(at->dtb, at->node, "#redistributor-regions", 1);
 
-    if (!reg(at, 0, &g->gicd, &g->gicd_size))
+    if (g->gicd != 0 || !reg(at, 0, &g->gicd, &g->gicd_size))
         return;
     for (u32 i = 0; i < regions && i < ARRAY_SIZE(g->gicr); i++)
         if (reg(at, 1 + i, &g->gicr[i], &g->gicr_size[i]))
             g->gicr_count++;
-    g->gicr_stride = prop_u32(at->dtb, at->node, "redistributor-stride", 0);
+    g->gicr_stride = prop_u64(at->dtb, at->node, "redistributor-stride");
     (void)gic_interrupt(at->dtb, at->node, 0, &g->maintenance_irq, NULL);
 }
 
@@ -180,7 +208,7 @@ static void parse_rtc(struct board *b, const struct at *at) { (void)reg(at, 0, &
 
 static void parse_psci(struct board *b, const struct at *at)
 {
-    const char *method = fdt_getprop(at->dtb, at->node, "method", NULL);
+    const char *method = prop_string(at->dtb, at->node, "method");
 
     b->psci_smc = method != NULL && strcmp(method, "smc") == 0;
 }
@@ -191,12 +219,9 @@ static const struct {
     const char *value;
     void (*parse)(struct board *b, const struct at *at);
 } wanted[] = {
-    { true, "memory", parse_memory },
-    { true, "cpu", parse_cpu },
-    { false, "arm,gic-v3", parse_gic },
-    { false, "arm,armv8-timer", parse_timer },
-    { false, "arm,psci-0.2", parse_psci },
-    { false, "pci-host-ecam-generic", parse_pci },
+    { true, "memory", parse_memory },      { true, "cpu", parse_cpu },
+    { false, "arm,gic-v3", parse_gic },    { false, "arm,armv8-timer", parse_timer },
+    { false, "arm,psci-0.2", parse_psci }, { false, "pci-host-ecam-generic", parse_pci },
     { false, "arm,pl031", parse_rtc },
 };
 
@@ -236,32 +261,29 @@ static void parse_tree(struct board *b)
     }
 }
 
-static void parse_reserved(struct board *b)
+static enum kerr parse_reserved(struct board *b)
 {
-    u64 base, size;
     int node, parent = fdt_path_offset(b->dtb, "/reserved-memory");
+    bool fits = true;
+    u64 base, size;
 
-    for (int i = 0; i < fdt_num_mem_rsv(b->dtb); i++)
+    for (int i = 0, n = fdt_num_mem_rsv(b->dtb); i < n; i++)
         if (fdt_get_mem_rsv(b->dtb, i, &base, &size) == 0)
-            add_range(b->reserved, &b->reserved_count, base, size);
+            fits &= add_range(b->reserved, &b->reserved_count, base, size);
     if (parent >= 0)
-        fdt_for_each_subnode(node, b->dtb, parent) {
+        fdt_for_each_subnode(node, b->dtb, parent)
+        {
             struct at at = { b->dtb, node, prop_u32(b->dtb, parent, "#address-cells", 2),
                              prop_u32(b->dtb, parent, "#size-cells", 1) };
 
             for (u32 i = 0; reg(&at, i, &base, &size); i++)
-                add_range(b->reserved, &b->reserved_count, base, size);
+                fits &= add_range(b->reserved, &b->reserved_count, base, size);
         }
-    add_range(b->reserved, &b->reserved_count, (uintptr_t)b->dtb, fdt_totalsize(b->dtb));
-    add_range(b->reserved, &b->reserved_count, b->bundle, b->bundle_size);
-}
-
-static u64 prop_addr(const void *dtb, int node, const char *name)
-{
-    int len;
-    const fdt32_t *p = fdt_getprop(dtb, node, name, &len);
-
-    return p == NULL ? 0 : cells(p, len == 8 ? 2 : 1);
+    fits &= add_range(b->reserved, &b->reserved_count, (uintptr_t)b->dtb, fdt_totalsize(b->dtb));
+    fits &= add_range(b->reserved, &b->reserved_count, b->bundle, b->bundle_size);
+    if (!fits) /* what is not kept in mind would be handed out */
+        log_error("board: more than %u reserved ranges of memory", BOARD_RANGES);
+    return fits ? K_OK : K_FULL;
 }
 
 static const char *missing(const struct board *b)
@@ -281,15 +303,18 @@ enum kerr board_parse(struct board *b)
 {
     int node = fdt_path_offset(b->dtb, "/chosen");
     struct at serial1;
+    enum kerr e;
 
     if (node >= 0) {
-        u64 end = prop_addr(b->dtb, node, "linux,initrd-end");
+        u64 end = prop_u64(b->dtb, node, "linux,initrd-end");
 
-        b->bundle = prop_addr(b->dtb, node, "linux,initrd-start");
+        b->bundle = prop_u64(b->dtb, node, "linux,initrd-start");
         b->bundle_size = end > b->bundle ? end - b->bundle : 0;
     }
     parse_tree(b);
-    parse_reserved(b);
+    e = parse_reserved(b);
+    if (e != K_OK)
+        return e;
     if (fdt_get_alias(b->dtb, "serial1") != NULL) {
         serial1 = find(b->dtb, "serial1", 7);
         if (serial1.node > 0)

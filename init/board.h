@@ -3,7 +3,8 @@
 #ifndef INIT_BOARD_H
 #define INIT_BOARD_H
 
-#include "arch/arm64/arm64.h"
+#include "arch/arm64/boot.h"
+#include "arch/cpu.h"
 #include "lib/err.h"
 #include "lib/types.h"
 
@@ -36,7 +37,7 @@ struct board {
 
 /* The console's UART alone, so that everything after can be reported. */
 MUST_USE enum kerr board_console(const void *dtb, struct board *b);
-/* All the rest; logs what is missing. */
+/* All the rest; logs what is missing. K_FULL: more reserved memory than can be kept in mind. */
 MUST_USE enum kerr board_parse(struct board *b);
 
 /* Whether `word` stands in the boot arguments; or the text after "word=" up to the next space. */

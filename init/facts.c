@@ -17,9 +17,10 @@ static const char *part_name(u32 midr)
         u16 part;
         const char *name;
     } names[] = {
-        { 0xd03, "Cortex-A53" },   { 0xd04, "Cortex-A35" },   { 0xd05, "Cortex-A55" },   { 0xd07, "Cortex-A57" },
-        { 0xd08, "Cortex-A72" },   { 0xd0b, "Cortex-A76" },   { 0xd0c, "Neoverse-N1" },  { 0xd40, "Neoverse-V1" },
-        { 0xd46, "Cortex-A510" },  { 0xd47, "Cortex-A710" },  { 0xd49, "Neoverse-N2" },
+        { 0xd03, "Cortex-A53" },  { 0xd04, "Cortex-A35" },  { 0xd05, "Cortex-A55" },
+        { 0xd07, "Cortex-A57" },  { 0xd08, "Cortex-A72" },  { 0xd0b, "Cortex-A76" },
+        { 0xd0c, "Neoverse-N1" }, { 0xd40, "Neoverse-V1" }, { 0xd46, "Cortex-A510" },
+        { 0xd47, "Cortex-A710" }, { 0xd49, "Neoverse-N2" },
     };
 
     for (u32 i = 0; i < ARRAY_SIZE(names); i++)
@@ -32,7 +33,8 @@ static void cpu_facts(void (*out)(const char *line))
 {
     char line[LINE];
 
-    (void)fmt_sn(line, sizeof(line), "%-5s%-10s%-14s%-38s%s", "cpu", "affinity", "kind", "Spectre v2", "Spectre-BHB");
+    (void)fmt_sn(line, sizeof(line), "%-5s%-10s%-14s%-38s%s", "cpu", "affinity", "kind", "Spectre v2",
+                 "Spectre-BHB");
     out(line);
     for (u32 i = 0; i < cpu_count; i++) {
         const struct percpu *p = &percpu[i];
@@ -41,8 +43,8 @@ static void cpu_facts(void (*out)(const char *line))
                      p->arch.spectre_v2, p->arch.spectre_bhb);
         out(line);
     }
-    (void)fmt_sn(line, sizeof(line), "stage 2: %u-bit guest addresses, %u VMIDs; counter %lu Hz", stage2_ipa_bits(),
-                 stage2_vmids(), arch_tick_hz());
+    (void)fmt_sn(line, sizeof(line), "stage 2: %u-bit guest addresses, %u VMIDs; counter %lu Hz",
+                 stage2_ipa_bits(), stage2_vmids(), arch_tick_hz());
     out(line);
 }
 
@@ -51,7 +53,8 @@ static void irq_facts(void (*out)(const char *line))
     char line[LINE];
     struct host_irq_info info;
 
-    (void)fmt_sn(line, sizeof(line), "GICv3, %u list registers, %u priority bits", gich_lr_count, gich_pri_bits);
+    (void)fmt_sn(line, sizeof(line), "GICv3, %u list registers, %u priority bits", gich_lr_count,
+                 gich_pri_bits);
     out(line);
     (void)fmt_sn(line, sizeof(line), "%-8s%-6s%-16s%12s", "INTID", "CPU", "name", "count");
     out(line);

@@ -164,7 +164,8 @@ static void failure_report_init(void)
 {
     if (board.ecam == 0 || board.pci_window == 0 || board.pci_window >> 32 != 0)
         return;
-    if (mmu_map_device(HPA(board.ecam), ECAM_BUS0) == K_OK && pvpanic_find(board.ecam, (u32)board.pci_window) &&
+    if (mmu_map_device(HPA(board.ecam), ECAM_BUS0) == K_OK &&
+        pvpanic_find(board.ecam, (u32)board.pci_window) &&
         mmu_map_device(HPA(board.pci_window), PAGE_SIZE) == K_OK)
         arch_failure_report = pvpanic_report;
 }
@@ -213,8 +214,8 @@ static void configure(void)
         return;
     }
     frames_get_stats(&memory);
-    if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, &machine, &errors) !=
-            K_OK ||
+    if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, &machine,
+                         &errors) != K_OK ||
         config_check_host(&machine, cpu_count, memory.free_pages * PAGE_SIZE, &errors) != K_OK) {
         log_error("config: %u error%s: no VM is started", errors.count, errors.count == 1 ? "" : "s");
         console_flush();
@@ -229,9 +230,10 @@ static void say_hello(void)
     struct frames_stats memory;
 
     frames_get_stats(&memory);
-    log_info("Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, %u VMIDs, GICv3 with %u list registers",
-             KEEL_VERSION, board.cpu_count, board.cpu_count == 1 ? "" : "s", memory.free_pages >> (20 - PAGE_SHIFT),
-             stage2_ipa_bits(), stage2_vmids(), gich_lr_count);
+    log_info(
+        "Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, %u VMIDs, GICv3 with %u list registers",
+        KEEL_VERSION, board.cpu_count, board.cpu_count == 1 ? "" : "s",
+        memory.free_pages >> (20 - PAGE_SHIFT), stage2_ipa_bits(), stage2_vmids(), gich_lr_count);
     log_info("CPU %#x: Spectre v2: %s; Spectre-BHB: %s", percpu[0].arch.midr, percpu[0].arch.spectre_v2,
              percpu[0].arch.spectre_bhb);
 }

@@ -7,11 +7,7 @@
 #include "vdev/uart/pl011.h"
 
 const struct vdev_model *const vdev_models[] = {
-    &gic_model,
-    &pl011_model,
-    &pl031_model,
-    &cfi_flash_model,
-    NULL,
+    &gic_model, &pl011_model, &pl031_model, &cfi_flash_model, NULL,
 };
 
 const char *const known_devices[] = { "arm,pl011", "arm,pl031", "cfi-flash", NULL };

@@ -9,7 +9,7 @@
 #define GENMASK(hi, lo) ((~0UL >> (63 - (hi))) & (~0UL << (lo)))
 /* The field hi..lo of v, shifted down; and v placed into that field. */
 #define FIELD_GET(v, hi, lo) (((u64)(v) >> (lo)) & GENMASK((hi) - (lo), 0))
-#define FIELD_PREP(v, hi, lo) (((u64)(v) & GENMASK((hi) - (lo), 0)) << (lo))
+#define FIELD_PREP(v, hi, lo) (((u64)(v)&GENMASK((hi) - (lo), 0)) << (lo))
 
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 static inline u64 max_u64(u64 a, u64 b) { return a > b ? a : b; }

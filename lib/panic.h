@@ -10,10 +10,10 @@
 NORETURN COLD void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* States what the hypervisor alone controls. Present in every build. */
-#define ASSERT(cond)                                                    \
-    do {                                                                \
-        if (unlikely(!(cond)))                                          \
-            panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond); \
+#define ASSERT(cond)                                                                                         \
+    do {                                                                                                     \
+        if (unlikely(!(cond)))                                                                               \
+            panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);                                 \
     } while (0)
 
 #endif

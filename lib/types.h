@@ -15,9 +15,15 @@ typedef uint64_t u64;
 typedef int32_t s32;
 typedef int64_t s64;
 
-typedef struct { u64 v; } hpa_t;  /* host physical: what stage 2 and EL2 tables point at */
-typedef struct { u64 v; } gpa_t;  /* guest physical (Arm: IPA): what the guest believes is physical */
-typedef struct { u64 v; } iova_t; /* what a device puts on the bus before its IOMMU */
+typedef struct {
+    u64 v;
+} hpa_t; /* host physical: what stage 2 and EL2 tables point at */
+typedef struct {
+    u64 v;
+} gpa_t; /* guest physical (Arm: IPA): what the guest believes is physical */
+typedef struct {
+    u64 v;
+} iova_t; /* what a device puts on the bus before its IOMMU */
 
 #define HPA(x) ((hpa_t){ (u64)(x) })
 #define GPA(x) ((gpa_t){ (u64)(x) })
@@ -42,6 +48,6 @@ typedef struct { u64 v; } iova_t; /* what a device puts on the bus before its IO
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

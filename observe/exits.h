@@ -10,13 +10,13 @@ enum exit_reason {
     EXIT_HYPERCALL,
     EXIT_MMIO,
     EXIT_SYSREG,
-    EXIT_SGI,    /* ICC_SGI*R writes */
+    EXIT_SGI, /* ICC_SGI*R writes */
     EXIT_WFI,
-    EXIT_FP,     /* first floating-point use after a switch */
-    EXIT_IRQ,    /* a physical interrupt other than the two below */
+    EXIT_FP,  /* first floating-point use after a switch */
+    EXIT_IRQ, /* a physical interrupt other than the two below */
     EXIT_VTIMER,
     EXIT_KICK,
-    EXIT_ABORT,  /* stage-2 fault answered by a fault in the guest, or by stopping it */
+    EXIT_ABORT, /* stage-2 fault answered by a fault in the guest, or by stopping it */
     EXIT_OTHER,
     EXIT_REASONS,
 };

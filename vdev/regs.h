@@ -12,13 +12,13 @@ enum { REG_W8 = 1, REG_W16 = 2, REG_W32 = 4, REG_W64 = 8 }; /* access widths all
 struct reg {
     const char *name;
     u32 offset;
-    u16 count;   /* 1, or an array of that many elements `size` bytes apart */
-    u8 size;     /* bytes of one element: 1, 2, 4, 8 */
-    u8 widths;   /* REG_W*: which access sizes work; others read as zero and are ignored */
-    u64 reset;   /* value after reset, and the value read where there is no hook and no storage */
+    u16 count;      /* 1, or an array of that many elements `size` bytes apart */
+    u8 size;        /* bytes of one element: 1, 2, 4, 8 */
+    u8 widths;      /* REG_W*: which access sizes work; others read as zero and are ignored */
+    u64 reset;      /* value after reset, and the value read where there is no hook and no storage */
     u64 write_mask; /* bits a plain write changes */
     u64 w1c_mask;   /* bits that a one clears */
-    s32 storage; /* offset in ctx of the element array (type by size), or -1: none */
+    s32 storage;    /* offset in ctx of the element array (type by size), or -1: none */
     /* NULL: plain storage. `index`: element; for an access narrower than the element, value is already
      * shifted and `mask` says which bits the access covers. read returns no bits beyond the element. */
     u64 (*read)(void *ctx, struct vcpu *v, u32 index);

@@ -3,6 +3,7 @@
 #ifndef ARCH_ARM64_H
 #define ARCH_ARM64_H
 
+#include "arch/arm64/boot.h"
 #include "core/percpu.h"
 #include "core/vcpu.h"
 #include "lib/err.h"
@@ -72,16 +73,10 @@ extern void (*arch_failure_report)(void);
 /* cpu.c */
 struct secondary *smp_block(u32 cpu);
 void cpu_early_init(void); /* first of all, boot CPU: every CPU's number, this one's panic stack */
-void cpu_init_el2(void); /* each CPU: EL2 control registers, mitigation, interrupt interface, timer */
+void cpu_init_el2(void);   /* each CPU: EL2 control registers, mitigation, interrupt interface, timer */
 void secondary_main(void);
 
 /* gicv3.c */
-struct gic_params {
-    u64 gicd, gicd_size;
-    u64 gicr[4], gicr_size[4], gicr_stride;
-    u32 gicr_count;
-    u32 maintenance_irq;
-};
 MUST_USE enum kerr gic_init(const struct gic_params *p); /* boot CPU, devices mapped */
 MUST_USE enum kerr gic_cpu_init(void);                   /* each CPU */
 bool gic_present(void);
@@ -89,14 +84,11 @@ void gic_enable_ppi(u32 intid);
 extern u32 irq_vtimer, irq_htimer, irq_maintenance; /* INTIDs */
 
 /* mmu.c */
-struct boot_ram {
-    u64 base, size;
-};
 MUST_USE enum kerr mmu_init(const struct boot_ram *ram, u32 ranges); /* the final map */
 MUST_USE enum kerr mmu_map_device(hpa_t base, u64 size);
-void mmu_enter(void); /* switches the boot CPU to it */
-void mmu_seal(void); /* ro_after_init becomes read-only */
-void *mmu_early_device(u64 pa); /* before mmu_init: 2 MiB around pa */
+void mmu_enter(void);                   /* switches the boot CPU to it */
+void mmu_seal(void);                    /* ro_after_init becomes read-only */
+void *mmu_early_device(u64 pa);         /* before mmu_init: 2 MiB around pa */
 bool mmu_early_ram(u64 base, u64 size); /* before mmu_init: whole 2 MiB blocks of it */
 struct secondary *mmu_secondary(void);
 

@@ -18,7 +18,10 @@ void arch_dcache_clean(const void *p, size_t size)
     u64 line = line_size(16), end = (uintptr_t)p + size;
 
     for (u64 a = align_down((uintptr_t)p, line); a < end; a += line)
-        __asm__ volatile("dc civac, %0" : : "r"(a) : "memory"); /* civac: erratum 843419-class cleans are safe */
+        __asm__ volatile("dc civac, %0"
+                         :
+                         : "r"(a)
+                         : "memory"); /* civac: erratum 843419-class cleans are safe */
     dsb(sy);
 }
 

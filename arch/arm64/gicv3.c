@@ -68,9 +68,9 @@ enum kerr gic_init(const struct gic_params *p)
     gicd_wait();
     mmio_write32(p->gicd + GICD_CTLR, (u32)(GICD_CTLR_ARE_NS | GICD_CTLR_ENABLE_G1NS));
     gicd_wait();
-    sysreg_write(S3_4_C12_C9_5, 0xf); /* ICC_SRE_EL2: SRE, no bypass, EL1 may */
+    sysreg_write(ICC_SRE_EL2, 0xf); /* ICC_SRE_EL2: SRE, no bypass, EL1 may */
     isb();
-    vtr = sysreg_read(S3_4_C12_C11_1);
+    vtr = sysreg_read(ICH_VTR_EL2);
     gich_lr_count = (u32)(vtr & 31) + 1;
     gich_pri_bits = (u32)FIELD_GET(vtr, 31, 29) + 1;
     present = true;
@@ -123,14 +123,14 @@ enum kerr gic_cpu_init(void)
     mmio_write32(gicr + GICR_SGI_BASE + GICD_ISENABLER,
                  1U << KICK_SGI | 1U << irq_vtimer | 1U << irq_htimer | 1U << irq_maintenance);
 
-    sysreg_write(S3_4_C12_C9_5, 0xf);
+    sysreg_write(ICC_SRE_EL2, 0xf);
     isb();
-    sysreg_write(S3_0_C12_C12_5, 7); /* ICC_SRE_EL1: guests use the system registers */
+    sysreg_write(ICC_SRE_EL1, 7); /* ICC_SRE_EL1: guests use the system registers */
     isb();
-    sysreg_write(S3_4_C12_C9_5, 7); /* and cannot change that: their access traps from now on */
-    sysreg_write(S3_0_C4_C6_0, 0xf0);                                  /* ICC_PMR_EL1 */
-    sysreg_write(S3_0_C12_C12_4, sysreg_read(S3_0_C12_C12_4) | BIT(1)); /* ICC_CTLR_EL1.EOImode */
-    sysreg_write(S3_0_C12_C12_7, 1);                                   /* ICC_IGRPEN1_EL1 */
+    sysreg_write(ICC_SRE_EL2, 7); /* and cannot change that: their access traps from now on */
+    sysreg_write(ICC_PMR_EL1, 0xf0);
+    sysreg_write(ICC_CTLR_EL1, sysreg_read(ICC_CTLR_EL1) | BIT(1)); /* ICC_CTLR_EL1.EOImode */
+    sysreg_write(ICC_IGRPEN1_EL1, 1);
     for (u32 i = 0; i < gich_lr_count; i++)
         arch_lr_write(i, 0);
     arch_ich_vmcr_write(0);
@@ -159,7 +159,10 @@ void arch_irq_setup(u32 intid, bool edge, u32 cpu)
     spin_unlock_irq(&gicd_lock, flags);
 }
 
-void arch_irq_mask(u32 intid) { mmio_write32(params.gicd + GICD_ICENABLER + intid / 32 * 4UL, 1U << (intid % 32)); }
+void arch_irq_mask(u32 intid)
+{
+    mmio_write32(params.gicd + GICD_ICENABLER + intid / 32 * 4UL, 1U << (intid % 32));
+}
 
 void arch_ppi_set_active(u32 intid, bool active)
 {
@@ -174,55 +177,53 @@ bool arch_ppi_line(u32 intid) /* level-sensitive: reads as pending while up, act
 void arch_kick(u32 cpu)
 {
     arch_publish();
-    sysreg_write(S3_0_C12_C11_5, percpu[cpu].arch.sgi_target); /* ICC_SGI1R_EL1 */
+    sysreg_write(ICC_SGI1R_EL1, percpu[cpu].arch.sgi_target);
     isb();
 }
 
-#define LR_CASES(X) X(4, 12_4) X(5, 12_5) X(6, 12_6) X(7, 12_7) X(8, 13_0) X(9, 13_1) X(10, 13_2) X(11, 13_3) \
-    X(12, 13_4) X(13, 13_5) X(14, 13_6) X(15, 13_7)
+#define LR_CASES(X) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 u64 gich_lr_read_high(u32 i)
 {
     switch (i) {
-#define X(n, name) case n: return sysreg_read(S3_4_C12_C##name);
+#define X(n)                                                                                                 \
+    case n: return sysreg_read(ICH_LR##n##_EL2);
         LR_CASES(X)
 #undef X
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
 void gich_lr_write_high(u32 i, u64 lr)
 {
     switch (i) {
-#define X(n, name) case n: sysreg_write(S3_4_C12_C##name, lr); break;
+#define X(n)                                                                                                 \
+    case n: sysreg_write(ICH_LR##n##_EL2, lr); break;
         LR_CASES(X)
 #undef X
-    default:
-        break;
+    default: break;
     }
 }
 
-#define APR_CASES(X) X(0) X(1) X(2) X(3)
-#define APR_ACCESS(which, crm)                                              \
-    u64 arch_##which##_read(u32 i)                                          \
-    {                                                                       \
-        switch (i) {                                                        \
-        case 0: return sysreg_read(S3_4_C12_C##crm##_0);                    \
-        case 1: return sysreg_read(S3_4_C12_C##crm##_1);                    \
-        case 2: return sysreg_read(S3_4_C12_C##crm##_2);                    \
-        default: return sysreg_read(S3_4_C12_C##crm##_3);                   \
-        }                                                                   \
-    }                                                                       \
-    void arch_##which##_write(u32 i, u64 v)                                 \
-    {                                                                       \
-        switch (i) {                                                        \
-        case 0: sysreg_write(S3_4_C12_C##crm##_0, v); break;                \
-        case 1: sysreg_write(S3_4_C12_C##crm##_1, v); break;                \
-        case 2: sysreg_write(S3_4_C12_C##crm##_2, v); break;                \
-        default: sysreg_write(S3_4_C12_C##crm##_3, v); break;               \
-        }                                                                   \
+#define APR_ACCESS(which, reg)                                                                               \
+    u64 arch_##which##_read(u32 i)                                                                           \
+    {                                                                                                        \
+        switch (i) {                                                                                         \
+        case 0: return sysreg_read(ICH_##reg##0_EL2);                                                        \
+        case 1: return sysreg_read(ICH_##reg##1_EL2);                                                        \
+        case 2: return sysreg_read(ICH_##reg##2_EL2);                                                        \
+        default: return sysreg_read(ICH_##reg##3_EL2);                                                       \
+        }                                                                                                    \
+    }                                                                                                        \
+    void arch_##which##_write(u32 i, u64 v)                                                                  \
+    {                                                                                                        \
+        switch (i) {                                                                                         \
+        case 0: sysreg_write(ICH_##reg##0_EL2, v); break;                                                    \
+        case 1: sysreg_write(ICH_##reg##1_EL2, v); break;                                                    \
+        case 2: sysreg_write(ICH_##reg##2_EL2, v); break;                                                    \
+        default: sysreg_write(ICH_##reg##3_EL2, v); break;                                                   \
+        }                                                                                                    \
     }
 
-APR_ACCESS(ap0r, 8)
-APR_ACCESS(ap1r, 9)
+APR_ACCESS(ap0r, AP0R)
+APR_ACCESS(ap1r, AP1R)

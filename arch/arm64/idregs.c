@@ -41,7 +41,8 @@ static void read_aarch32(void)
 {
     id[1][0] = sysreg_read(id_pfr0_el1) & ~(F(16) | F(20) | F(28)); /* not AMU, RAS */
     id[1][1] = sysreg_read(id_pfr1_el1) & ~(F(4) | F(12));          /* not security, virtualization */
-    id[1][2] = sysreg_read(id_dfr0_el1) & ~(F(8) | F(12) | F(16) | F(20) | F(24) | F(28)); /* not trace, PMU */
+    id[1][2] =
+        sysreg_read(id_dfr0_el1) & ~(F(8) | F(12) | F(16) | F(20) | F(24) | F(28)); /* not trace, PMU */
     id[1][4] = sysreg_read(id_mmfr0_el1);
     id[1][5] = sysreg_read(id_mmfr1_el1);
     id[1][6] = sysreg_read(id_mmfr2_el1);
@@ -68,10 +69,10 @@ void idregs_init(void)
     id[5][0] = sysreg_read(id_aa64dfr0_el1);
     id[6][0] = sysreg_read(id_aa64isar0_el1);
     id[6][1] = sysreg_read(id_aa64isar1_el1);
-    id[6][2] = sysreg_read(S3_0_C0_C6_2);
+    id[6][2] = sysreg_read(ID_AA64ISAR2_EL1);
     id[7][0] = sysreg_read(id_aa64mmfr0_el1);
     id[7][1] = sysreg_read(id_aa64mmfr1_el1);
-    id[7][2] = sysreg_read(S3_0_C0_C7_2);
+    id[7][2] = sysreg_read(ID_AA64MMFR2_EL1);
     for (u32 i = 0; i < ARRAY_SIZE(allowed); i++)
         id[allowed[i].crm][allowed[i].op2] &= allowed[i].pass;
 
@@ -84,7 +85,7 @@ void idregs_init(void)
 
 bool cpu_has_pac(void)
 {
-    u64 isar1 = sysreg_read(id_aa64isar1_el1), isar2 = sysreg_read(S3_0_C0_C6_2);
+    u64 isar1 = sysreg_read(id_aa64isar1_el1), isar2 = sysreg_read(ID_AA64ISAR2_EL1);
 
     return (isar1 & (F(4) | F(8) | F(24) | F(28))) != 0 || (isar2 & (F(8) | F(12))) != 0;
 }

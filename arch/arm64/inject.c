@@ -26,14 +26,10 @@ u64 vector_address(u64 pstate)
     u64 base = sysreg_read(vbar_el1);
 
     switch (pstate & PSR_MODE_MASK) {
-    case PSR_EL1H:
-        return base + 0x200;
-    case PSR_EL1T:
-        return base;
-    case PSR_EL0T:
-        return base + 0x400;
-    default:
-        return base + 0x600; /* AArch32 at EL0 */
+    case PSR_EL1H: return base + 0x200;
+    case PSR_EL1T: return base;
+    case PSR_EL0T: return base + 0x400;
+    default: return base + 0x600; /* AArch32 at EL0 */
     }
 }
 
@@ -45,7 +41,8 @@ void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid)
 
     if (from_el1 && (ec == EC_IABT_LOW || ec == EC_DABT_LOW))
         ec += 1; /* "without a change in exception level" */
-    sysreg_write(esr_el1, (u64)ec << 26 | (sysreg_read(esr_el2) & ESR_IL) | (ec == EC_UNKNOWN ? ESR_IL : 0) | iss);
+    sysreg_write(esr_el1,
+                 (u64)ec << 26 | (sysreg_read(esr_el2) & ESR_IL) | (ec == EC_UNKNOWN ? ESR_IL : 0) | iss);
     if (far_valid)
         sysreg_write(far_el1, far);
     sysreg_write(elr_el1, sysreg_read(elr_el2));

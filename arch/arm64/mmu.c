@@ -15,8 +15,8 @@
 #include <asm/sysreg.h>
 
 #define MAIR_VALUE (0xffUL | (0x04UL << 8)) /* 0: normal write-back; 1: device nGnRE */
-#define STACK_REGION 0x7f0000000000UL      /* 127 TiB: above any RAM a 4-level map is used for here */
-#define STACK_STRIDE (4 * PAGE_SIZE)       /* hole, stack, hole */
+#define STACK_REGION 0x7f0000000000UL       /* 127 TiB: above any RAM a 4-level map is used for here */
+#define STACK_STRIDE (4 * PAGE_SIZE)        /* hole, stack, hole */
 #define STACK_SLOTS 1024U
 #define EARLY_TABLES 12U
 

@@ -84,10 +84,11 @@ void arm_fatal(const u64 *regs)
     u64 esr = sysreg_read(esr_el2), pc = sysreg_read(elr_el2);
 
     begin();
-    log_error("panic on CPU %u: exception in Keel: ESR %#lx (class %#x) FAR %#lx PC %#lx SPSR %#lx", this_cpu()->id,
-              esr, ESR_EC(esr), sysreg_read(far_el2), pc, sysreg_read(spsr_el2));
+    log_error("panic on CPU %u: exception in Keel: ESR %#lx (class %#x) FAR %#lx PC %#lx SPSR %#lx",
+              this_cpu()->id, esr, ESR_EC(esr), sysreg_read(far_el2), pc, sysreg_read(spsr_el2));
     for (u32 i = 0; i < 30; i += 3)
-        log_error("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, regs[i], i + 1, regs[i + 1], i + 2, regs[i + 2]);
+        log_error("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, regs[i], i + 1, regs[i + 1], i + 2,
+                  regs[i + 2]);
     log_error("  x30 %016lx  sp  %016lx", regs[30], regs[31]);
     say_place(pc, 0);
     backtrace(regs[29]);

@@ -15,8 +15,8 @@
 #define MIDR_PART(midr) FIELD_GET(midr, 15, 4)
 #define IMPLEMENTER_ARM 0x41U
 
-extern char vectors_none[], vectors_loop8[], vectors_loop24[], vectors_loop32[],
-    vectors_clrbhb[], vectors_firmware1[], vectors_firmware3[];
+extern char vectors_none[], vectors_loop8[], vectors_loop24[], vectors_loop32[], vectors_clrbhb[],
+    vectors_firmware1[], vectors_firmware3[];
 
 /* Iterations that overwrite the branch history, for Arm's own CPUs that need it. */
 static const struct {
@@ -89,7 +89,7 @@ void spectre_init(void)
 {
     struct arch_percpu *cpu = &this_cpu()->arch;
     u64 csv2 = FIELD_GET(sysreg_read(id_aa64pfr0_el1), 59, 56);
-    bool clrbhb = FIELD_GET(sysreg_read(S3_0_C0_C6_2), 31, 28) != 0; /* ID_AA64ISAR2_EL1.CLRBHB */
+    bool clrbhb = FIELD_GET(sysreg_read(ID_AA64ISAR2_EL1), 31, 28) != 0;
     bool ecbhb = FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 63, 60) != 0;
     bool v2_safe = csv2 != 0 || safe(cpu->midr);
     bool bhb_safe = safe(cpu->midr) || ecbhb || csv2 == 3;
@@ -112,7 +112,9 @@ void spectre_init(void)
         if (!v2_safe)
             cpu->spectre_v2 = "firmware call on exit";
     } else if (loops != 0 && table == vectors_none) {
-        cpu->spectre_bhb = loops == 8 ? "8-branch loop on exit" : loops == 24 ? "24-branch loop on exit" : "32-branch loop on exit";
+        cpu->spectre_bhb = loops == 8    ? "8-branch loop on exit"
+                           : loops == 24 ? "24-branch loop on exit"
+                                         : "32-branch loop on exit";
         table = loops == 8 ? vectors_loop8 : loops == 24 ? vectors_loop24 : vectors_loop32;
     } else {
         cpu->spectre_bhb = listed(cpu->midr, firmware_only_parts, ARRAY_SIZE(firmware_only_parts))

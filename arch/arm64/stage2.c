@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guests' translation: VMIDs, VTTBR and TLB maintenance. */
-#include "arch/arm64/arm64.h"
 #include "arch/arm64/stage2.h"
+#include "arch/arm64/arm64.h"
 #include "arch/cpu.h"
 #include "core/lock.h"
 #include "core/vm.h"

@@ -9,8 +9,8 @@
 #define CRM_FIELD 0x1eU
 
 struct trapped {
-    u32 reg, last; /* encodings that differ in CRm only */
-    u64 (*read)(struct vcpu *v, u32 reg);             /* NULL: write-only */
+    u32 reg, last;                                     /* encodings that differ in CRm only */
+    u64 (*read)(struct vcpu *v, u32 reg);              /* NULL: write-only */
     void (*write)(struct vcpu *v, u32 reg, u64 value); /* NULL: read-only */
 };
 

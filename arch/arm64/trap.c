@@ -243,12 +243,8 @@ static COLD void fetch_abort(struct vcpu *v, u64 esr)
 static COLD void other_exit(struct vcpu *v, u64 esr)
 {
     switch (ESR_EC(esr)) {
-    case EC_IABT_LOW:
-        fetch_abort(v, esr);
-        return;
-    case EC_FP:
-        fp_trap(v);
-        return;
+    case EC_IABT_LOW: fetch_abort(v, esr); return;
+    case EC_FP: fp_trap(v); return;
     default:
         v->exits[EXIT_OTHER]++;
         arch_inject_undefined(v);
@@ -259,34 +255,26 @@ static COLD void other_exit(struct vcpu *v, u64 esr)
 void arm_guest_sync(struct vcpu *v, u64 esr)
 {
     switch (ESR_EC(esr)) {
-    case EC_DABT_LOW:
-        data_abort(v, esr);
-        return;
-    case EC_SYSREG:
-        system_register(v, esr);
-        return;
+    case EC_DABT_LOW: data_abort(v, esr); return;
+    case EC_SYSREG: system_register(v, esr); return;
     case EC_WFX:
         v->exits[EXIT_WFI]++;
         skip_instruction(esr);
         vcpu_wait_for_interrupt(v);
         return;
     case EC_HVC64:
-    case EC_SMC64:
-        hypercall(v, esr);
-        return;
-    default:
-        other_exit(v, esr);
-        return;
+    case EC_SMC64: hypercall(v, esr); return;
+    default: other_exit(v, esr); return;
     }
 }
 
 /* Acknowledges one interrupt and drops its priority. */
 static u32 acknowledge(void)
 {
-    u32 intid = (u32)sysreg_read(S3_0_C12_C12_0) & 0xffffff; /* ICC_IAR1_EL1 */
+    u32 intid = (u32)sysreg_read(ICC_IAR1_EL1) & 0xffffff;
 
     if (likely(intid < SPURIOUS))
-        sysreg_write(S3_0_C12_C12_1, intid); /* ICC_EOIR1_EL1 */
+        sysreg_write(ICC_EOIR1_EL1, intid);
     return intid;
 }
 

@@ -14,23 +14,25 @@
 
 #include <asm/sysreg.h>
 
-#define HCR_GUEST                                                                                           \
-    (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_INNER | HCR_TWI | HCR_TID3 | HCR_TSC | \
-     HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
+#define HCR_GUEST                                                                                            \
+    (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_INNER | HCR_TWI | HCR_TID3 |         \
+     HCR_TSC | HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
 #define MDCR_GUEST (MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPM | MDCR_TPMCR | MDCR_TPMS)
 #define HPMN_MASK 0x1fUL
 
+/* clang-format off */
 /* Registers that move as they are. X(field of struct el1_state, system register) */
 #define PLAIN_REGISTERS(X)                                                                                  \
-    X(cpacr, cpacr_el1) X(ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1) X(mair, mair_el1) X(amair, amair_el1)        \
-    X(vbar, vbar_el1) X(contextidr, contextidr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1)      \
-    X(afsr1, afsr1_el1) X(elr, elr_el1) X(spsr, spsr_el1) X(sp_el0, sp_el0) X(sp_el1, sp_el1)                \
-    X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1) X(cntkctl, cntkctl_el1)      \
+    X(cpacr, cpacr_el1) X(ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1) X(mair, mair_el1) X(amair, amair_el1)       \
+    X(vbar, vbar_el1) X(contextidr, contextidr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1)     \
+    X(afsr1, afsr1_el1) X(elr, elr_el1) X(spsr, spsr_el1) X(sp_el0, sp_el0) X(sp_el1, sp_el1)               \
+    X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1) X(cntkctl, cntkctl_el1)     \
     X(csselr, csselr_el1) X(par, par_el1) X(mdscr, mdscr_el1) X(sctlr, sctlr_el1)
 
 #define PAC_REGISTERS(X)                                                                                    \
-    X(0, S3_0_C2_C1_0) X(1, S3_0_C2_C1_1) X(2, S3_0_C2_C1_2) X(3, S3_0_C2_C1_3) X(4, S3_0_C2_C2_0)           \
-    X(5, S3_0_C2_C2_1) X(6, S3_0_C2_C2_2) X(7, S3_0_C2_C2_3) X(8, S3_0_C2_C3_0) X(9, S3_0_C2_C3_1)
+    X(0, APIAKEYLO_EL1) X(1, APIAKEYHI_EL1) X(2, APIBKEYLO_EL1) X(3, APIBKEYHI_EL1) X(4, APDAKEYLO_EL1)     \
+    X(5, APDAKEYHI_EL1) X(6, APDBKEYLO_EL1) X(7, APDBKEYHI_EL1) X(8, APGAKEYLO_EL1) X(9, APGAKEYHI_EL1)
+/* clang-format on */
 
 /* Size 8 at the top of the address space, which no guest-physical address reaches: never matches. */
 static const struct bus_region no_region = { .base = ~7UL, .size = 8 };
@@ -145,8 +147,8 @@ void arch_vcpu_dump(struct vcpu *v)
     u64 pc = live ? sysreg_read(elr_el2) : v->arch.pc;
     u64 pstate = live ? sysreg_read(spsr_el2) : v->arch.pstate;
 
-    log_info("vm %s vcpu %u: pc %016lx pstate %08lx sp_el0 %016lx sp_el1 %016lx", v->vm->name, v->id, pc, pstate,
-             live ? sysreg_read(sp_el0) : s->sp_el0, live ? sysreg_read(sp_el1) : s->sp_el1);
+    log_info("vm %s vcpu %u: pc %016lx pstate %08lx sp_el0 %016lx sp_el1 %016lx", v->vm->name, v->id, pc,
+             pstate, live ? sysreg_read(sp_el0) : s->sp_el0, live ? sysreg_read(sp_el1) : s->sp_el1);
     for (u32 i = 0; i < 30; i += 3)
         log_info("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx", i, x[i], i + 1, x[i + 1], i + 2, x[i + 2]);
     log_info("  x30 %016lx  elr_el1 %016lx  spsr_el1 %08lx", x[30], live ? sysreg_read(elr_el1) : s->elr,

@@ -90,12 +90,9 @@ u64 ptimer_read(struct vcpu *v, u32 reg)
     const struct arch_vcpu *a = &v->arch;
 
     switch (reg) {
-    case CNTP_CTL:
-        return a->ptimer_ctl | (ptimer_due(v) ? CNT_CTL_ISTATUS : 0);
-    case CNTP_CVAL:
-        return a->ptimer_cval;
-    default:
-        return (u32)(a->ptimer_cval - arch_ticks());
+    case CNTP_CTL: return a->ptimer_ctl | (ptimer_due(v) ? CNT_CTL_ISTATUS : 0);
+    case CNTP_CVAL: return a->ptimer_cval;
+    default: return (u32)(a->ptimer_cval - arch_ticks());
     }
 }
 
@@ -104,15 +101,9 @@ void ptimer_write(struct vcpu *v, u32 reg, u64 value)
     struct arch_vcpu *a = &v->arch;
 
     switch (reg) {
-    case CNTP_CTL:
-        a->ptimer_ctl = value & (CNT_CTL_ENABLE | CNT_CTL_IMASK);
-        break;
-    case CNTP_CVAL:
-        a->ptimer_cval = value;
-        break;
-    default:
-        a->ptimer_cval = arch_ticks() + (u64)(s64)(s32)(u32)value;
-        break;
+    case CNTP_CTL: a->ptimer_ctl = value & (CNT_CTL_ENABLE | CNT_CTL_IMASK); break;
+    case CNTP_CVAL: a->ptimer_cval = value; break;
+    default: a->ptimer_cval = arch_ticks() + (u64)(s64)(s32)(u32)value; break;
     }
     ptimer_update(v);
 }

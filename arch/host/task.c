@@ -6,7 +6,7 @@
 
 #include "arch/cpu.h"
 #include "arch/stack.h"
-#include "core/task.h"
+#include "core/sched.h"
 #include "lib/panic.h"
 
 #define HOST_STACK_SIZE (256 * 1024UL)
@@ -83,6 +83,7 @@ static void start(unsigned int low, unsigned int high)
     struct context *c = (struct context *)(((uintptr_t)high << 32) | low);
 
     arrive(c);
+    task_started();
     arch_irq_restore(0);
     c->entry(c->arg);
     panic("host: a task's entry returned");

@@ -19,16 +19,16 @@ enum map_attr {
  * root. All functions are pure. */
 struct pt_format {
     const char *name;
-    u8 levels;               /* number of levels, root included */
-    u8 bits_per_level;       /* index bits below the root: 9 */
-    u8 root_bits;            /* index bits of the root: more than 9 where roots are concatenated */
-    u8 max_leaf_level_back;  /* largest block: 0 = pages only, 1 = 2 MiB, 2 = 1 GiB */
-    u8 contig_shift;         /* log2 of entries in a contiguous-hint group, 0 = no hint */
+    u8 levels;              /* number of levels, root included */
+    u8 bits_per_level;      /* index bits below the root: 9 */
+    u8 root_bits;           /* index bits of the root: more than 9 where roots are concatenated */
+    u8 max_leaf_level_back; /* largest block: 0 = pages only, 1 = 2 MiB, 2 = 1 GiB */
+    u8 contig_shift;        /* log2 of entries in a contiguous-hint group, 0 = no hint */
     u64 (*leaf)(hpa_t pa, u32 attr, u8 level_back, bool contig); /* level_back: 0 page, 1 2M, 2 1G */
     u64 (*table)(hpa_t pa);
     bool (*is_present)(u64 e);
     bool (*is_leaf)(u64 e, u8 level_back);
-    hpa_t (*addr)(u64 e);    /* of a leaf or a table */
+    hpa_t (*addr)(u64 e); /* of a leaf or a table */
     u32 (*attr)(u64 e);
     bool (*is_contig)(u64 e);
 };

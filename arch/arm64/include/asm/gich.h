@@ -10,13 +10,13 @@ extern u32 gich_lr_count, gich_pri_bits;
 static inline u32 arch_lr_count(void) { return gich_lr_count; }
 static inline u32 arch_vpri_bits(void) { return gich_pri_bits; }
 static inline u32 arch_apr_count(void) { return gich_pri_bits <= 5 ? 1 : 1U << (gich_pri_bits - 5); }
-static inline u32 arch_lr_empty(void) { return (u32)sysreg_read(S3_4_C12_C11_5); }
-static inline u32 arch_lr_eoi(void) { return (u32)sysreg_read(S3_4_C12_C11_3); }
-static inline u64 arch_ich_hcr_read(void) { return sysreg_read(S3_4_C12_C11_0); }
-static inline void arch_ich_hcr_write(u64 v) { sysreg_write(S3_4_C12_C11_0, v); }
-static inline u64 arch_ich_vmcr_read(void) { return sysreg_read(S3_4_C12_C11_7); }
-static inline void arch_ich_vmcr_write(u64 v) { sysreg_write(S3_4_C12_C11_7, v); }
-static inline u32 arch_ich_misr_read(void) { return (u32)sysreg_read(S3_4_C12_C11_2); }
+static inline u32 arch_lr_empty(void) { return (u32)sysreg_read(ICH_ELRSR_EL2); }
+static inline u32 arch_lr_eoi(void) { return (u32)sysreg_read(ICH_EISR_EL2); }
+static inline u64 arch_ich_hcr_read(void) { return sysreg_read(ICH_HCR_EL2); }
+static inline void arch_ich_hcr_write(u64 v) { sysreg_write(ICH_HCR_EL2, v); }
+static inline u64 arch_ich_vmcr_read(void) { return sysreg_read(ICH_VMCR_EL2); }
+static inline void arch_ich_vmcr_write(u64 v) { sysreg_write(ICH_VMCR_EL2, v); }
+static inline u32 arch_ich_misr_read(void) { return (u32)sysreg_read(ICH_MISR_EL2); }
 
 /* List registers 0..3 in line: most CPUs have four. The rest by a table. */
 u64 gich_lr_read_high(u32 i);
@@ -25,26 +25,26 @@ void gich_lr_write_high(u32 i, u64 lr);
 static inline u64 arch_lr_read(u32 i)
 {
     if (i == 0)
-        return sysreg_read(S3_4_C12_C12_0);
+        return sysreg_read(ICH_LR0_EL2);
     if (i == 1)
-        return sysreg_read(S3_4_C12_C12_1);
+        return sysreg_read(ICH_LR1_EL2);
     if (i == 2)
-        return sysreg_read(S3_4_C12_C12_2);
+        return sysreg_read(ICH_LR2_EL2);
     if (i == 3)
-        return sysreg_read(S3_4_C12_C12_3);
+        return sysreg_read(ICH_LR3_EL2);
     return gich_lr_read_high(i);
 }
 
 static inline void arch_lr_write(u32 i, u64 lr)
 {
     if (i == 0)
-        sysreg_write(S3_4_C12_C12_0, lr);
+        sysreg_write(ICH_LR0_EL2, lr);
     else if (i == 1)
-        sysreg_write(S3_4_C12_C12_1, lr);
+        sysreg_write(ICH_LR1_EL2, lr);
     else if (i == 2)
-        sysreg_write(S3_4_C12_C12_2, lr);
+        sysreg_write(ICH_LR2_EL2, lr);
     else if (i == 3)
-        sysreg_write(S3_4_C12_C12_3, lr);
+        sysreg_write(ICH_LR3_EL2, lr);
     else
         gich_lr_write_high(i, lr);
 }
@@ -55,6 +55,6 @@ void arch_ap0r_write(u32 i, u64 v);
 void arch_ap1r_write(u32 i, u64 v);
 void arch_ppi_set_active(u32 intid, bool active);
 bool arch_ppi_line(u32 intid);
-static inline void arch_irq_deactivate(u32 intid) { sysreg_write(S3_0_C12_C11_1, intid); } /* ICC_DIR_EL1 */
+static inline void arch_irq_deactivate(u32 intid) { sysreg_write(ICC_DIR_EL1, intid); } /* ICC_DIR_EL1 */
 
 #endif

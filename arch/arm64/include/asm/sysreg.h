@@ -5,13 +5,16 @@
 
 #include "lib/bits.h"
 
-#define sysreg_read(name)                                        \
-    ({                                                           \
-        u64 value_;                                              \
-        __asm__ volatile("mrs %0, " #name : "=r"(value_));       \
-        value_;                                                  \
+/* name: as the assembler has it, or one of the encodings below. */
+#define sysreg_read(name) sysreg_read_1(name)
+#define sysreg_read_1(name)                                                                                  \
+    ({                                                                                                       \
+        u64 value_;                                                                                          \
+        __asm__ volatile("mrs %0, " #name : "=r"(value_));                                                   \
+        value_;                                                                                              \
     })
-#define sysreg_write(name, v) __asm__ volatile("msr " #name ", %x0" : : "rZ"((u64)(v)))
+#define sysreg_write(name, v) sysreg_write_1(name, v)
+#define sysreg_write_1(name, v) __asm__ volatile("msr " #name ", %x0" : : "rZ"((u64)(v)))
 
 static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define dsb(domain) __asm__ volatile("dsb " #domain : : : "memory")
@@ -20,8 +23,6 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 /* Registers newer than the assembler's base architecture, by encoding. */
 #define ICC_IAR1_EL1 S3_0_C12_C12_0
 #define ICC_EOIR1_EL1 S3_0_C12_C12_1
-#define ICC_HPPIR1_EL1 S3_0_C12_C12_2
-#define ICC_BPR1_EL1 S3_0_C12_C12_3
 #define ICC_CTLR_EL1 S3_0_C12_C12_4
 #define ICC_SRE_EL1 S3_0_C12_C12_5
 #define ICC_IGRPEN1_EL1 S3_0_C12_C12_7
@@ -29,17 +30,38 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define ICC_SGI1R_EL1 S3_0_C12_C11_5
 #define ICC_PMR_EL1 S3_0_C4_C6_0
 #define ICC_SRE_EL2 S3_4_C12_C9_5
+#define ICH_AP0R0_EL2 S3_4_C12_C8_0
+#define ICH_AP0R1_EL2 S3_4_C12_C8_1
+#define ICH_AP0R2_EL2 S3_4_C12_C8_2
+#define ICH_AP0R3_EL2 S3_4_C12_C8_3
+#define ICH_AP1R0_EL2 S3_4_C12_C9_0
+#define ICH_AP1R1_EL2 S3_4_C12_C9_1
+#define ICH_AP1R2_EL2 S3_4_C12_C9_2
+#define ICH_AP1R3_EL2 S3_4_C12_C9_3
 #define ICH_HCR_EL2 S3_4_C12_C11_0
 #define ICH_VTR_EL2 S3_4_C12_C11_1
 #define ICH_MISR_EL2 S3_4_C12_C11_2
 #define ICH_EISR_EL2 S3_4_C12_C11_3
 #define ICH_ELRSR_EL2 S3_4_C12_C11_5
 #define ICH_VMCR_EL2 S3_4_C12_C11_7
+#define ICH_LR0_EL2 S3_4_C12_C12_0
+#define ICH_LR1_EL2 S3_4_C12_C12_1
+#define ICH_LR2_EL2 S3_4_C12_C12_2
+#define ICH_LR3_EL2 S3_4_C12_C12_3
+#define ICH_LR4_EL2 S3_4_C12_C12_4
+#define ICH_LR5_EL2 S3_4_C12_C12_5
+#define ICH_LR6_EL2 S3_4_C12_C12_6
+#define ICH_LR7_EL2 S3_4_C12_C12_7
+#define ICH_LR8_EL2 S3_4_C12_C13_0
+#define ICH_LR9_EL2 S3_4_C12_C13_1
+#define ICH_LR10_EL2 S3_4_C12_C13_2
+#define ICH_LR11_EL2 S3_4_C12_C13_3
+#define ICH_LR12_EL2 S3_4_C12_C13_4
+#define ICH_LR13_EL2 S3_4_C12_C13_5
+#define ICH_LR14_EL2 S3_4_C12_C13_6
+#define ICH_LR15_EL2 S3_4_C12_C13_7
 #define ID_AA64ISAR2_EL1 S3_0_C0_C6_2
-#define ID_AA64MMFR3_EL1 S3_0_C0_C7_3
-#define HCRX_EL2 S3_4_C1_C2_2
-#define ZCR_EL2 S3_4_C1_C2_0
-#define HFGRTR_EL2 S3_4_C1_C1_4
+#define ID_AA64MMFR2_EL1 S3_0_C0_C7_2
 #define APIAKEYLO_EL1 S3_0_C2_C1_0
 #define APIAKEYHI_EL1 S3_0_C2_C1_1
 #define APIBKEYLO_EL1 S3_0_C2_C1_2
@@ -111,7 +133,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 /* ESR_ELx */
 #define ESR_EC(esr) ((u32)((esr) >> 26) & 0x3f)
 #define ESR_IL BIT(25)
-#define ESR_ISS(esr) ((u32)((esr) & 0x1ffffff))
+#define ESR_ISS(esr) ((u32)((esr)&0x1ffffff))
 #define EC_UNKNOWN 0x00
 #define EC_WFX 0x01
 #define EC_FP 0x07
@@ -134,8 +156,8 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define ISS_CM BIT(8)
 #define ISS_S1PTW BIT(7)
 #define ISS_WNR BIT(6)
-#define ISS_FSC(iss) ((iss) & 0x3f)
-#define ISS_FSC_TYPE(iss) ((iss) & 0x3c)
+#define ISS_FSC(iss) ((iss)&0x3f)
+#define ISS_FSC_TYPE(iss) ((iss)&0x3c)
 #define FSC_TRANSLATION 0x04
 #define FSC_ACCESS 0x08
 #define FSC_PERMISSION 0x0c
@@ -157,7 +179,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define PSR_NZCV (BIT(31) | BIT(30) | BIT(29) | BIT(28))
 
 /* MRS/MSR operand as ISS has it, without direction and register: op0, op1, CRn, CRm, op2 */
-#define SYSREG(op0, op1, crn, crm, op2) \
+#define SYSREG(op0, op1, crn, crm, op2)                                                                      \
     (((u32)(op0) << 20) | ((u32)(op2) << 17) | ((u32)(op1) << 14) | ((u32)(crn) << 10) | ((u32)(crm) << 1))
 #define ISS_SYSREG_MASK 0x3ffc1eU
 #define ISS_SYSREG_RT(iss) (((iss) >> 5) & 31)

@@ -34,12 +34,12 @@ struct arch_vcpu {
     u64 vmpidr;
     u64 hcr;
     struct el1_state el1;
-    bool fresh;           /* pc and pstate are a reset's, not yet in ELR_EL2 and SPSR_EL2 */
-    u64 pc, pstate;       /* while off or parked; else in those registers, or on the task's stack */
-    struct timer vtimer;  /* wakes the vCPU while its own timer registers are not in a CPU */
-    struct timer ptimer;  /* the emulated EL1 physical timer */
+    bool fresh;          /* pc and pstate are a reset's, not yet in ELR_EL2 and SPSR_EL2 */
+    u64 pc, pstate;      /* while off or parked; else in those registers, or on the task's stack */
+    struct timer vtimer; /* wakes the vCPU while its own timer registers are not in a CPU */
+    struct timer ptimer; /* the emulated EL1 physical timer */
     u64 ptimer_ctl, ptimer_cval;
-    u64 debug[64];        /* breakpoint and watchpoint registers: kept, without effect */
+    u64 debug[64]; /* breakpoint and watchpoint registers: kept, without effect */
     bool os_lock;
     ALIGNED(16) struct fp_state fp;
 };
