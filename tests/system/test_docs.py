@@ -43,8 +43,9 @@ def commands():
 
 
 def plain(line):
-    """A line without what differs from machine to machine: numbers and the blanks before them."""
-    return re.sub(r"\s+", " ", re.sub(r"[0-9]+(?:\.[0-9]+)?|\b[0-9a-f]{8,}\b", "0", line)).strip()
+    """A line without what differs from machine to machine: numbers, their units, blanks."""
+    line = re.sub(r"\b[0-9a-f]{8,}\b|[0-9]+(?:\.[0-9]+)?", "0", line)
+    return re.sub(r"\s+", " ", re.sub(r"0 [KMG]iB", "0 B", line)).strip()
 
 
 def looks_like(said, printed):

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/host/host.h"
+#include "arch/mmu.h"
 #include "core/frames.h"
 #include "core/frames_internal.h"
 #include "lib/bits.h"
@@ -310,6 +311,28 @@ static void test_single_pages_come_zeroed_though_freed_ones_are_poisoned(void **
     assert_memory_equal(p, zero, PAGE_SIZE);
 }
 
+static void test_nothing_of_a_freed_run_is_left(void **state)
+{
+    hpa_t pa;
+    u64 got;
+
+    (void)state;
+    start(0, SZ_2M);
+    assert_int_equal(frames_alloc_run(100, 100, PAGE_SIZE, &pa, &got), K_OK);
+    memset(hpa_to_ptr(pa), 0x11, 100 * PAGE_SIZE);
+    frames_free_run(pa, 100);
+    assert_null(memchr(hpa_to_ptr(pa), 0x11, 100 * PAGE_SIZE));
+}
+
+static void test_block_handed_out_holds_no_list_node(void **state)
+{
+    static const unsigned char zero[sizeof(struct list)];
+
+    (void)state;
+    start(0, SZ_2M);
+    assert_memory_equal(hpa_to_ptr(alloc(3)), zero, sizeof(zero));
+}
+
 /* A panic that a test jumps out of leaves the lock taken. */
 static int reset_lock(void **state)
 {
@@ -334,6 +357,8 @@ int main(void)
         cmocka_unit_test(test_longest_run_is_found_where_the_whole_is_not_to_be_had),
         cmocka_unit_test(test_bad_run_arguments_are_refused),
         cmocka_unit_test(test_large_runs_of_64_gib_are_found_and_given_back),
+        cmocka_unit_test(test_nothing_of_a_freed_run_is_left),
+        cmocka_unit_test(test_block_handed_out_holds_no_list_node),
         cmocka_unit_test(test_single_pages_come_zeroed_though_freed_ones_are_poisoned),
         cmocka_unit_test_teardown(test_double_free_is_caught, reset_lock),
         cmocka_unit_test_teardown(test_freeing_around_a_free_page_is_caught, reset_lock),
