@@ -14,7 +14,7 @@ else
 TOOLCHAIN ?= $(if $(findstring gcc,$(CC)),gcc,clang)
 endif
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-builtin-rules

@@ -46,8 +46,8 @@ void vcpu_destroy(struct vcpu *v); /* parked, never to run again */
  * wakes it where it sleeps. Any context, any CPU. */
 void vcpu_request(struct vcpu *v, u32 work);
 
-/* Does all work that is due; returns when the guest may be entered. Called by the exit path when
- * v->work is not zero. May switch tasks. Interrupts masked. */
+/* Does the most urgent of the work that is due. Called on the way to the guest as long as v->work is not
+ * zero. May switch tasks. Interrupts masked. */
 void vcpu_do_work(struct vcpu *v);
 
 /* The guest waits for an interrupt: gives the CPU away until there is one (or other work). */

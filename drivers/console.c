@@ -37,6 +37,7 @@ static struct task *thread;
 static bool rx_on, tx_on;                /* interrupts of the UART that are enabled */
 static bool timed;                       /* the thread sleeps until a held line may be broken */
 static bool redraw_timed;                /* the thread sleeps until a prompt may be drawn again */
+static bool expecting;                   /* a guest is about to come that the input is for; under the claim */
 static struct console_port *focus;       /* has the input, or NULL; atomic for readers */
 static u32 wanted;                       /* number of the guest that should have it, 0 = Keel */
 static struct console_port *in_callback; /* atomic: the thread calls it; it must not go away */
@@ -270,6 +271,17 @@ static void choose_guest(u32 guest)
         say(guest == FIRST_GUEST ? "[no guest has a console]\n" : "[that guest has no console now]\n");
 }
 
+void console_expect_guest(bool expected)
+{
+    unsigned long flags = claim();
+
+    expecting = expected;
+    if (!expected && !focus)
+        focus_locked(find_locked(NULL, out.raw ? FIRST_GUEST : 0), false);
+    release(flags);
+    task_wake(thread);
+}
+
 static void escape_key(struct console_port *port, char c)
 {
     static const char self = CONSOLE_ESCAPE;
@@ -305,7 +317,7 @@ static void dispatch(char *p, size_t n, size_t *taken)
 {
     struct console_port *port = callback_begin();
 
-    *taken = n; /* nobody listens: as on a line without a plug */
+    *taken = expecting ? 0 : n; /* nobody listens: as on a line without a plug */
     if (port) {
         *taken = port->input(port, p, n);
         if (*taken > 0 && wanted != FIRST_GUEST)
@@ -517,7 +529,7 @@ enum kerr console_port_add(struct console_port *port)
     if (takes_input(port)) {
         bool choose = wanted == FIRST_GUEST ? port->guest != 0
                                             : port->guest == wanted && (!focus || focus->guest != wanted);
-        if (choose || !focus)
+        if (choose || (!focus && !expecting))
             focus_locked(port, choose);
     }
     release(flags);

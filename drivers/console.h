@@ -48,6 +48,8 @@ void console_port_remove(struct console_port *port); /* what it printed is flush
 size_t console_write(struct console_port *port, const char *p, size_t n);
 /* Port can take input again. Any context. */
 void console_input_ready(struct console_port *port);
+/* While a guest is to come (boot, with VMs that start by themselves), input waits for it. Thread context. */
+void console_expect_guest(bool expected);
 void console_focus(struct console_port *port);
 /* The same for guest n's port; where it has that already, for its next one. False: it has none. */
 bool console_focus_guest(u32 guest);

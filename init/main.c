@@ -251,6 +251,9 @@ static void services(void)
     }
     if (log_uart.drv != NULL)
         log_set_sink(second_uart_sink);
+    for (u32 i = 0; i < machine.vm_count; i++)
+        if (machine.vm[i].autostart && console_uart.drv != NULL)
+            console_expect_guest(true);
     if (e == K_OK)
         e = vmm_init(&machine, vdev_models);
     if (e == K_OK)

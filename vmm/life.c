@@ -61,6 +61,8 @@ static enum kerr start(struct slot *s, u32 index, const struct vdev_model *const
     spin_unlock_irq(&vmm_lock, flags);
     s->crashes = 0;
     run(s);
+    log_info("vm %s: started: %u vCPU%s, %llu MiB", s->cfg->name, s->cfg->vcpu_count,
+             s->cfg->vcpu_count == 1 ? "" : "s", (unsigned long long)(s->cfg->mem_size >> 20));
     return K_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "lib/bits.h"
 #include "vmm/slot.h"
 
+#define VMM_PRIO 14U /* above most guests: a spinning one must not keep the user from stopping it */
 #define REQUEST_LIMIT_NS (10 * 1000000000UL)
 
 struct spinlock vmm_lock = SPINLOCK_INIT(LOCK_RANK_VMM);
@@ -61,6 +62,8 @@ static bool all_idle(void)
 
 static void vmm_main(void *arg)
 {
+    bool starting = true; /* the first round starts what starts by itself */
+
     (void)arg;
     __atomic_store_n(&vmm_task, task_current(), __ATOMIC_RELEASE);
     for (;;) {
@@ -68,6 +71,10 @@ static void vmm_main(void *arg)
 
         for (u32 i = 0; i < machine->vm_count; i++)
             next = min_u64(next, slot_run(&slots[i], i, models, arch_ticks()));
+        if (starting) {
+            starting = false;
+            console_expect_guest(false);
+        }
         if (machine->on_last_stop == CFG_HOST_POWEROFF && vmm_had_work && all_idle()) {
             console_flush();
             arch_power_off(vmm_any_crash());
@@ -91,7 +98,7 @@ enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const
             .op = cfg->vm[i].autostart ? OP_START : OP_NONE,
         };
     }
-    return thread_create("vmm", 0, TASK_PRIO_DEFAULT, vmm_main, NULL, &t);
+    return thread_create("vmm", 0, VMM_PRIO, vmm_main, NULL, &t);
 }
 
 /* True when s->op is done or given up; *result is for the caller then. */

@@ -3,6 +3,13 @@
  * MMU and data cache off, x0 = device tree, any 2 MiB-aligned place in RAM. */
 #include <asm/offsets.h>
 
+/* Firmware may have left E2H set, which gives TCR_EL2 and others another layout; Keel runs without. */
+.macro reset_hcr tmp
+    mov     \tmp, #(1 << 31)            // RW
+    msr     hcr_el2, \tmp
+    isb
+.endm
+
     .section .head.text, "ax"
     .global _start
 _start:
@@ -20,6 +27,7 @@ boot:
     cmp     x1, #(2 << 2)
     b.ne    halt                    // without EL2 there is nothing to be done, and no console known
     msr     daifset, #0xf
+    reset_hcr   x1
     mov     x20, x0
 
     adrp    x0, _bss_start          // zero bss, stack included
@@ -125,6 +133,7 @@ secondary_entry:
     cmp     x1, #(2 << 2)
     b.ne    halt
     msr     daifset, #0xf
+    reset_hcr   x1
     mov     x19, x0
     bl      mmu_on
     ldp     x1, x2, [x19, #SECONDARY_STACK]

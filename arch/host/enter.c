@@ -9,7 +9,7 @@ void arch_vcpu_enter(struct vcpu *v)
 {
     arch_irq_save();
     for (;;) {
-        if (__atomic_load_n(&v->work, __ATOMIC_SEQ_CST))
+        while (__atomic_load_n(&v->work, __ATOMIC_SEQ_CST))
             vcpu_do_work(v);
         if (host_hooks.guest)
             host_hooks.guest(v);

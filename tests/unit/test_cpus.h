@@ -66,7 +66,7 @@ static bool take_interrupts(void)
 }
 
 /* Gives the control to the test until that enters this CPU again. */
-static void leave(void)
+static inline void leave(void)
 {
     bool masked = arch_irqs_masked();
     unsigned long flags = arch_irq_save();
@@ -100,7 +100,7 @@ static void boot_cpu(void *arg)
     sched_idle_loop();
 }
 
-static void enter(u32 cpu)
+static inline void enter(u32 cpu)
 {
     struct task *to = test.booted[cpu] ? percpu[cpu].current : &test.boot[cpu];
 
@@ -112,7 +112,7 @@ static void enter(u32 cpu)
 }
 
 /* Until all that was to run on that CPU has run. */
-static void enter_until_idle(u32 cpu)
+static inline void enter_until_idle(u32 cpu)
 {
     do
         enter(cpu);
@@ -120,7 +120,7 @@ static void enter_until_idle(u32 cpu)
 }
 
 /* From here on the test is an interrupt handler of that CPU. */
-static void interrupt(u32 cpu)
+static inline void interrupt(u32 cpu)
 {
     host_set_cpu(cpu);
     test.interrupted[cpu] = true;

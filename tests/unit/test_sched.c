@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "core/lock.h"
 #include "tests/unit/test_cpus.h"
 
 #define TASKS 6U
@@ -23,7 +22,6 @@ static u32 trace_length;
 
 static struct task task[TASKS];
 static bool busy[TASKS]; /* does not block */
-static bool block_once[TASKS];
 
 static void step(char c)
 {
@@ -66,7 +64,7 @@ static void worker(void *arg)
 static struct task *make_with(u32 i, u32 cpu, u8 prio, void (*body)(void *))
 {
     task[i] = (struct task){ 0 };
-    busy[i] = block_once[i] = false;
+    busy[i] = false;
     assert_int_equal(task_init(&task[i], "test", cpu, prio, body, (void *)(uintptr_t)i), K_OK);
     return &task[i];
 }
@@ -565,7 +563,7 @@ static void test_time_is_charged_to_whom_it_is_due(void **state)
 
 /* --- CPUs that run at the same time --- */
 
-#define ROUNDS 20000U
+#define ROUNDS 50000U
 #define PATIENCE_S 60
 
 static u32 turn; /* atomic: whose it is */

@@ -111,6 +111,7 @@ void vm_end(struct vm *vm, enum vm_end how, const char *reason)
 }
 
 void console_flush(void) { w.flushes++; }
+void console_expect_guest(bool expected) { assert_false(expected); }
 
 /* --- the two threads --- */
 
