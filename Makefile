@@ -54,13 +54,13 @@ TARGET_AR := llvm-ar
 TARGET_ONLY := -nostdlibinc -ffile-compilation-dir=.
 endif
 TARGET_INC := -I. -Iarch/include -Iarch/arm64/include -isystem lib/libc/include -isystem $(LIBFDT_DIR)/include
-TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -mstrict-align -ffixed-x18 -fpie \
+TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -mstrict-align -ffixed-x18 -mfix-cortex-a53-835769 -fpie \
 	-fno-stack-protector -fno-omit-frame-pointer -fno-asynchronous-unwind-tables $(TARGET_ONLY)
 TARGET_CFLAGS := $(CFLAGS_COMMON) -O2 $(TARGET_MACHINE) -ffunction-sections -fdata-sections $(TARGET_INC) \
 	$(DEBUG_FLAGS)
 TARGET_ASFLAGS := $(CFLAGS_COMMON) $(TARGET_MACHINE) $(TARGET_INC) $(DEBUG_FLAGS) -D__ASSEMBLY__
 # Keel relocates itself, so text must need no relocation.
-TARGET_LDFLAGS := -pie --no-dynamic-linker -z text -z norelro -z max-page-size=4096 -z noexecstack --build-id=none \
+TARGET_LDFLAGS := -pie --fix-cortex-a53-843419 --no-dynamic-linker -z text -z norelro -z max-page-size=4096 -z noexecstack --build-id=none \
 	--gc-sections --fatal-warnings
 LDSCRIPT := arch/arm64/keel.lds
 LIBFDT := $(LIBFDT_DIR)/lib/libfdt.a

@@ -170,6 +170,7 @@ void task_started(void) { switch_done(); }
 bool task_quiet(const struct task *t)
 {
     return __atomic_load_n(&t->in_inbox, __ATOMIC_SEQ_CST) == 0 && get_state(t) == TASK_BLOCKED &&
+           __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST) == 0 &&
            __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) == 0;
 }
 

@@ -231,6 +231,7 @@ enum kerr vboard_reset(struct vboard *b)
             b->device[i].model->reset(b->device[i].dev);
     vgic_reset(&b->vm); /* after the devices, which may have moved their lines */
     vboard_scrub_ram(b);
+    arch_stage2_invalidate(&b->vm, GPA(0), ~0UL); /* a CPU comes out of reset with an empty TLB */
     return vboard_load(b);
 }
 

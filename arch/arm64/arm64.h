@@ -42,6 +42,7 @@ bool sysreg_emulate(struct vcpu *v, u32 iss);
 void idregs_init(void);
 bool idreg_read(u32 sysreg, u64 *value);
 bool cpu_has_pac(void);
+bool cpu_has_ras(void);
 
 /* inject.c: fault into the running guest with this syndrome. */
 void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid);
@@ -53,6 +54,7 @@ void vtimer_init(struct vcpu *v);
 void vtimer_save(struct vcpu *v);
 void vtimer_restore(struct vcpu *v);
 void vtimer_release(struct vcpu *v);
+void vtimer_resume(struct vcpu *v);
 u64 ptimer_read(struct vcpu *v, u32 sysreg);
 void ptimer_write(struct vcpu *v, u32 sysreg, u64 value);
 

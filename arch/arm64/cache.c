@@ -27,11 +27,7 @@ void arch_dcache_clean(const void *p, size_t size)
 
 void arch_code_sync(const void *p, size_t size)
 {
-    u64 line = line_size(16), end = (uintptr_t)p + size;
-
-    for (u64 a = align_down((uintptr_t)p, line); a < end; a += line)
-        __asm__ volatile("dc cvau, %0" : : "r"(a) : "memory");
-    dsb(ish);
+    arch_dcache_clean(p, size); /* not just to unification: a guest fetches with its caches off at first */
     __asm__ volatile("ic ialluis");
     dsb(ish);
     isb();

@@ -63,19 +63,62 @@ void cpu_early_init(void)
     percpu[0].arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
 }
 
+/* Trap controls newer than those that Keel sets for each guest: unknown at reset where there is EL3. */
+static void no_traps_of_firmware(void)
+{
+    u64 mmfr0 = sysreg_read(id_aa64mmfr0_el1), mmfr1 = sysreg_read(id_aa64mmfr1_el1);
+    u64 pfr0 = sysreg_read(id_aa64pfr0_el1);
+
+    if (FIELD_GET(mmfr0, 59, 56) != 0) { /* FEAT_FGT */
+        sysreg_write(HFGRTR_EL2, 0);
+        sysreg_write(HFGWTR_EL2, 0);
+        sysreg_write(HFGITR_EL2, 0);
+        sysreg_write(HDFGRTR_EL2, 0);
+        sysreg_write(HDFGWTR_EL2, 0);
+        if (FIELD_GET(pfr0, 47, 44) != 0) /* FEAT_AMUv1 */
+            sysreg_write(HAFGRTR_EL2, 0);
+    }
+    if (FIELD_GET(mmfr1, 43, 40) != 0)
+        sysreg_write(HCRX_EL2, 0);
+    if (FIELD_GET(pfr0, 43, 40) != 0)
+        sysreg_write(MPAM2_EL2, BIT(49) | BIT(48)); /* guests' MPAM0_EL1 and MPAM1_EL1 trap */
+    if (cpu_has_ras())
+        sysreg_write(VSESR_EL2, BIT(24)); /* a virtual SError's syndrome: implementation defined, 0 */
+}
+
+/* Breakpoints are unknown at reset, and the OS lock, which a guest's own is emulated for, is taken. */
+static void debug_reset(void)
+{
+    u64 dfr0 = sysreg_read(id_aa64dfr0_el1);
+    u64 pmu = FIELD_GET(dfr0, 11, 8);
+
+    sysreg_write(osdlr_el1, 0);
+    sysreg_write(oslar_el1, 0);
+    sysreg_write(mdscr_el1, 0);
+#define X(n)                                                                                                 \
+    if (n <= FIELD_GET(dfr0, 15, 12))                                                                        \
+        sysreg_write(dbgbcr##n##_el1, 0);                                                                    \
+    if (n <= FIELD_GET(dfr0, 23, 20))                                                                        \
+        sysreg_write(dbgwcr##n##_el1, 0);
+    X(0)
+    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#undef X
+        /* HPMN as large as the PMU: EL2 keeps no counter back. */
+        sysreg_write(mdcr_el2, pmu == 0 || pmu == 0xf ? 0 : FIELD_GET(sysreg_read(pmcr_el0), 15, 11));
+    isb();
+}
+
 void cpu_init_el2(void)
 {
     struct percpu *cpu = this_cpu();
-    u64 hpmn = FIELD_GET(sysreg_read(pmcr_el0), 15, 11);
     enum kerr e;
 
     cpu->arch.midr = (u32)sysreg_read(midr_el1);
     cpu->arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
     sysreg_write(hcr_el2, HCR_RW | HCR_FMO | HCR_IMO | HCR_AMO);
-    sysreg_write(cptr_el2, CPTR_RES1 | CPTR_TTA | CPTR_TZ | CPTR_TFP);
-    if (FIELD_GET(sysreg_read(id_aa64dfr0_el1), 11, 8) == 0)
-        hpmn = 0; /* no PMU: nothing to hand out */
-    sysreg_write(mdcr_el2, hpmn);
+    sysreg_write(cptr_el2, CPTR_GUEST | CPTR_TFP);
+    no_traps_of_firmware();
+    debug_reset();
     sysreg_write(cnthp_ctl_el2, 0);
     sysreg_write(cntv_ctl_el0, 0);
     sysreg_write(cntp_ctl_el0, 0);

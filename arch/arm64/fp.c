@@ -11,7 +11,7 @@ static unsigned long lent_flags[MAX_CPUS];
 
 static void trap_enable(bool on)
 {
-    sysreg_write(cptr_el2, CPTR_RES1 | CPTR_TTA | CPTR_TZ | (on ? CPTR_TFP : 0));
+    sysreg_write(cptr_el2, CPTR_GUEST | (on ? CPTR_TFP : 0));
     isb();
 }
 
@@ -25,7 +25,7 @@ static void give_up(struct percpu *cpu)
 
 void fp_vcpu_load(struct vcpu *v)
 {
-    sysreg_write(cptr_el2, CPTR_RES1 | CPTR_TTA | CPTR_TZ | (this_cpu()->arch.fp_owner == v ? 0 : CPTR_TFP));
+    sysreg_write(cptr_el2, CPTR_GUEST | (this_cpu()->arch.fp_owner == v ? 0 : CPTR_TFP));
 }
 
 void fp_trap(struct vcpu *v)

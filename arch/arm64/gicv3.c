@@ -17,6 +17,8 @@
 #define GICD_IGROUPR 0x80
 #define GICD_ISENABLER 0x100
 #define GICD_ICENABLER 0x180
+#define GICD_ICPENDR 0x280
+#define GICD_ICACTIVER 0x380
 #define GICD_IPRIORITYR 0x400
 #define GICD_ICFGR 0xc00
 #define GICD_IROUTER 0x6000
@@ -34,7 +36,7 @@
 #define PRIORITY 0xa0U
 
 RO_AFTER_INIT u32 irq_vtimer, irq_htimer, irq_maintenance;
-RO_AFTER_INIT u32 gich_lr_count, gich_pri_bits;
+RO_AFTER_INIT u32 gich_lr_count, gich_pri_bits, gich_apr_count;
 static RO_AFTER_INIT struct gic_params params;
 static RO_AFTER_INIT bool present;
 static struct spinlock gicd_lock = SPINLOCK_INIT(LOCK_RANK_MMU);
@@ -61,6 +63,8 @@ enum kerr gic_init(const struct gic_params *p)
     lines = ((mmio_read32(p->gicd + GICD_TYPER) & 31) + 1) * 32;
     for (u32 i = 32; i < lines; i += 32) {
         mmio_write32(p->gicd + GICD_ICENABLER + i / 8, ~0U);
+        mmio_write32(p->gicd + GICD_ICPENDR + i / 8, ~0U);
+        mmio_write32(p->gicd + GICD_ICACTIVER + i / 8, ~0U); /* a boot loader's */
         mmio_write32(p->gicd + GICD_IGROUPR + i / 8, ~0U);
         for (u32 j = 0; j < 32; j += 4)
             mmio_write32(p->gicd + GICD_IPRIORITYR + i + j, PRIORITY * 0x01010101U);
@@ -73,6 +77,9 @@ enum kerr gic_init(const struct gic_params *p)
     vtr = sysreg_read(ICH_VTR_EL2);
     gich_lr_count = (u32)(vtr & 31) + 1;
     gich_pri_bits = (u32)FIELD_GET(vtr, 31, 29) + 1;
+    gich_apr_count = 1U << ((u32)max_u64(FIELD_GET(vtr, 28, 26) + 1, 5) - 5); /* by preemption bits */
+    if (gich_apr_count > GICH_MAX_APRS)
+        return K_UNSUPPORTED;
     present = true;
     return K_OK;
 }
@@ -166,7 +173,11 @@ void arch_irq_mask(u32 intid)
 
 void arch_ppi_set_active(u32 intid, bool active)
 {
-    mmio_write32(this_cpu()->arch.gicr + (active ? GICR_ISACTIVER0 : GICR_ICACTIVER0), 1U << intid);
+    uintptr_t reg = this_cpu()->arch.gicr + (active ? GICR_ISACTIVER0 : GICR_ICACTIVER0);
+
+    mmio_write32(reg, 1U << intid);
+    (void)mmio_read32(reg); /* there before a guest's deactivation by a system register can be */
+    dsb(sy);
 }
 
 bool arch_ppi_line(u32 intid) /* level-sensitive: reads as pending while up, active or not */

@@ -107,15 +107,14 @@ mmu_on:
  * so the MMU goes off between them (DDI 0487 D8.14.1); registers only until it is on again. */
     .global mmu_switch
 mmu_switch:
+    ldp     x1, x2, [x0, #SECONDARY_TTBR]
+    ldp     x3, x4, [x0, #SECONDARY_MAIR]
     mrs     x5, sctlr_el2
     bic     x5, x5, #1
     dsb     sy
     msr     sctlr_el2, x5
     isb
-    ldp     x1, x2, [x0, #SECONDARY_TTBR]
-    ldp     x3, x4, [x0, #SECONDARY_MAIR]
-    b       5f
-5:  msr     mair_el2, x3
+    msr     mair_el2, x3
     msr     tcr_el2, x2
     msr     ttbr0_el2, x1
     isb

@@ -18,8 +18,8 @@ static const struct {
 } allowed[] = {
     /* PFR0: EL0, EL1, EL3, FP, AdvSIMD, GIC, DIT, CSV2, CSV3. Not: EL2, RAS, SVE, SEL2, MPAM, AMU, RME */
     { 4, 0, F(0) | F(4) | F(12) | F(16) | F(20) | F(24) | F(48) | F(56) | F(60) },
-    /* PFR1: BT, SSBS, CSV2_frac. Not: MTE, RAS, MPAM, SME, NMI */
-    { 4, 1, F(0) | F(4) | F(32) },
+    /* PFR1: BT, SSBS. Not: MTE, RAS, MPAM, SME, CSV2_frac, NMI */
+    { 4, 1, F(0) | F(4) },
     /* DFR0: debug version, breakpoints, watchpoints, contexts. Not: trace, PMU, SPE, TRBE, BRBE */
     { 5, 0, F(0) | F(12) | F(20) | F(28) },
     /* ISAR0: AES, SHA1, SHA2, CRC32, atomics, RDM, SHA3, SM3, SM4, DP, FHM, TS, TLB, RNDR. Not: TME */
@@ -59,6 +59,12 @@ static void read_aarch32(void)
     id[3][2] = sysreg_read(mvfr2_el1);
 }
 
+static void limit(u64 *reg, u32 lsb, u64 most)
+{
+    if ((*reg >> lsb & 0xf) > most)
+        *reg = (*reg & ~F(lsb)) | most << lsb;
+}
+
 void idregs_init(void)
 {
     u64 parange;
@@ -79,6 +85,8 @@ void idregs_init(void)
     id[4][0] = (id[4][0] & ~F(24)) | 1UL << 24; /* GIC system registers: GICv3, also on a GICv4 */
     if (FIELD_GET(id[4][0], 7, 4) == 2)         /* AArch32 at EL1 is not offered, at EL0 it is */
         id[4][0] = (id[4][0] & ~F(4)) | 1UL << 4;
+    limit(&id[4][0], 56, 1); /* CSV2: SCXTNUM_ELx is not switched */
+    limit(&id[7][1], 0, 2);  /* HAFDBS: the access flag of tables wants TCR2_EL1 */
     parange = stage2_ipa_bits() <= 32 ? 0 : stage2_ipa_bits() <= 36 ? 1 : 2;
     id[7][0] = (id[7][0] & ~F(0)) | parange;
 }
@@ -89,6 +97,8 @@ bool cpu_has_pac(void)
 
     return (isar1 & (F(4) | F(8) | F(24) | F(28))) != 0 || (isar2 & (F(8) | F(12))) != 0;
 }
+
+bool cpu_has_ras(void) { return FIELD_GET(sysreg_read(id_aa64pfr0_el1), 31, 28) != 0; }
 
 bool idreg_read(u32 reg, u64 *value)
 {

@@ -63,11 +63,12 @@ enum kerr arch_vm_init(struct vm *vm)
 static void with_vmid(struct vm *vm, gpa_t gpa, u64 size)
 {
     unsigned long flags = arch_irq_save();
-    u64 vttbr = sysreg_read(vttbr_el2), tcr = sysreg_read(tcr_el1);
+    u64 vttbr = sysreg_read(vttbr_el2), tcr = sysreg_read(tcr_el1), sctlr = sysreg_read(sctlr_el1);
 
     dsb(ishst);
     if (vttbr != vm->arch.vttbr) {
         sysreg_write(tcr_el1, tcr | TCR_EPD0 | TCR_EPD1);
+        sysreg_write(sctlr_el1, sctlr | SCTLR_M); /* EPDx counts only while the MMU is on */
         isb();
         sysreg_write(vttbr_el2, vm->arch.vttbr);
         isb();
@@ -85,6 +86,7 @@ static void with_vmid(struct vm *vm, gpa_t gpa, u64 size)
     if (vttbr != vm->arch.vttbr) {
         sysreg_write(vttbr_el2, vttbr);
         isb();
+        sysreg_write(sctlr_el1, sctlr);
         sysreg_write(tcr_el1, tcr);
         isb();
     }

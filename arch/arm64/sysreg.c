@@ -6,6 +6,8 @@
 
 #include <asm/sysreg.h>
 
+/* SS, TDCC, KDE, MDE */
+#define MDSCR_GUEST (BIT(0) | BIT(12) | BIT(13) | BIT(15))
 #define CRM_FIELD 0x1eU
 
 struct trapped {
@@ -48,7 +50,7 @@ static void mdscr_write(struct vcpu *v, u32 reg, u64 value)
 {
     (void)v;
     (void)reg;
-    sysreg_write(mdscr_el1, value);
+    sysreg_write(mdscr_el1, value & MDSCR_GUEST);
 }
 
 static u64 oslsr_read(struct vcpu *v, u32 reg)

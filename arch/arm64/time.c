@@ -16,6 +16,11 @@ void arch_timer_set(u64 deadline)
 {
     sysreg_write(cnthp_cval_el2, deadline);
     sysreg_write(cnthp_ctl_el2, CNT_CTL_ENABLE);
+    isb();
 }
 
-void arch_timer_stop(void) { sysreg_write(cnthp_ctl_el2, 0); }
+void arch_timer_stop(void)
+{
+    sysreg_write(cnthp_ctl_el2, 0);
+    isb();
+}

@@ -15,24 +15,31 @@
 
 #define SPURIOUS 1020U /* and above */
 
-/* A conditional Thumb instruction of 32-bit code moves the IT state on as well (DDI 0487 F1.3). */
-static COLD void advance_it(u64 pstate)
+/* An instruction ends a software step and an indirect branch's BTYPE; a conditional Thumb instruction of
+ * 32-bit code moves the IT state on (DDI 0487 F1.3). */
+static COLD void advance_pstate(u64 pstate)
 {
-    u64 it = FIELD_GET(pstate, 15, 10) << 2 | FIELD_GET(pstate, 26, 25);
+    pstate &= ~PSR_SS;
+    if ((pstate & PSR_MODE32) == 0) {
+        pstate &= ~PSR_BTYPE;
+    } else {
+        u64 it = FIELD_GET(pstate, 15, 10) << 2 | FIELD_GET(pstate, 26, 25);
 
-    it = (it & 7) == 0 ? 0 : (it & 0xe0) | ((it << 1) & 0x1f);
-    pstate &= ~(GENMASK(15, 10) | GENMASK(26, 25));
-    sysreg_write(spsr_el2, pstate | FIELD_PREP(it >> 2, 15, 10) | FIELD_PREP(it, 26, 25));
+        it = (it & 7) == 0 ? 0 : (it & 0xe0) | ((it << 1) & 0x1f);
+        pstate &= ~(GENMASK(15, 10) | GENMASK(26, 25));
+        pstate |= FIELD_PREP(it >> 2, 15, 10) | FIELD_PREP(it, 26, 25);
+    }
+    sysreg_write(spsr_el2, pstate);
 }
 
-/* ELR_EL2 past the trapped instruction. */
+/* As if the trapped instruction had run: a guest that steps through it takes its exception now. */
 static inline void skip_instruction(u64 esr)
 {
     u64 pstate = sysreg_read(spsr_el2);
 
     sysreg_write(elr_el2, sysreg_read(elr_el2) + 2 + ((esr >> 24) & 2)); /* IL: 4 bytes, else 2 */
-    if (unlikely((pstate & PSR_MODE32) != 0))
-        advance_it(pstate);
+    if (unlikely((pstate & (PSR_MODE32 | PSR_SS | PSR_BTYPE)) != 0))
+        advance_pstate(pstate);
 }
 
 /* The faulting guest-physical address. HPFAR_EL2 holds it for translation faults and for faults on
@@ -80,6 +87,10 @@ static COLD const struct bus_region *device_access(struct vcpu *v, u64 esr, unsi
 {
     const struct bus_region *r;
 
+    if ((esr & ISS_S1PTW) == 0 && ISS_FSC(esr) > FSC_PERMISSION + 3) {
+        inject_external_abort(); /* the host's bus refused, or worse: HPFAR_EL2 says nothing */
+        return NULL;
+    }
     if (!fault_ipa(esr, ipa)) /* the guest changed its tables meanwhile: it tries again */
         return NULL;
     if ((esr & ISS_ISV) == 0) {
@@ -139,7 +150,7 @@ static inline bool usual_access(struct vcpu *v, u64 esr, unsigned size, u64 *off
 
     *offset = ipa - r->base;
     return (esr & ISS_USUAL_MASK) == ISS_USUAL && *offset <= r->size - size &&
-           (sysreg_read(spsr_el2) & PSR_MODE32) == 0;
+           (sysreg_read(spsr_el2) & (PSR_MODE32 | PSR_SS | PSR_BTYPE)) == 0;
 }
 
 /* A load: what the register is to hold. Storing that is the caller's affair. */
@@ -273,6 +284,7 @@ static u32 acknowledge(void)
 {
     u32 intid = (u32)sysreg_read(ICC_IAR1_EL1) & 0xffffff;
 
+    dsb(sy); /* the line is down before it is looked at again */
     if (likely(intid < SPURIOUS))
         sysreg_write(ICC_EOIR1_EL1, intid);
     return intid;

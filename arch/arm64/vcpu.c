@@ -17,7 +17,7 @@
 #define HCR_GUEST                                                                                            \
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_INNER | HCR_TWI | HCR_TID3 |         \
      HCR_TSC | HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
-#define MDCR_GUEST (MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPM | MDCR_TPMCR | MDCR_TPMS)
+#define MDCR_GUEST (MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPM | MDCR_TPMCR | MDCR_TPMS | MDCR_TTRF)
 #define HPMN_MASK 0x1fUL
 
 /* clang-format off */
@@ -27,7 +27,7 @@
     X(vbar, vbar_el1) X(contextidr, contextidr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1)     \
     X(afsr1, afsr1_el1) X(elr, elr_el1) X(spsr, spsr_el1) X(sp_el0, sp_el0) X(sp_el1, sp_el1)               \
     X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1) X(cntkctl, cntkctl_el1)     \
-    X(csselr, csselr_el1) X(par, par_el1) X(mdscr, mdscr_el1) X(sctlr, sctlr_el1)
+    X(csselr, csselr_el1) X(par, par_el1) X(mdscr, mdscr_el1)
 
 #define PAC_REGISTERS(X)                                                                                    \
     X(0, APIAKEYLO_EL1) X(1, APIAKEYHI_EL1) X(2, APIBKEYLO_EL1) X(3, APIBKEYHI_EL1) X(4, APDAKEYLO_EL1)     \
@@ -69,8 +69,10 @@ void arch_vcpu_load(struct vcpu *v)
     struct arch_vcpu *a = &v->arch;
     struct el1_state *s = &a->el1;
 
-    /* No walk by the guest's stage 1 before both of its stages fit (see stage2.c). */
+    /* No walk by the guest's stage 1 before both of its stages fit (see stage2.c). EPDx counts only while
+     * the MMU is on. */
     sysreg_write(tcr_el1, s->tcr | TCR_EPD0 | TCR_EPD1);
+    sysreg_write(sctlr_el1, s->sctlr | SCTLR_M);
     isb();
     stage2_load(v->vm, v->id);
     sysreg_write(hcr_el2, a->hcr);
@@ -92,7 +94,10 @@ void arch_vcpu_load(struct vcpu *v)
     virq_load_sys(v);
     vtimer_restore(v);
     isb();
+    sysreg_write(sctlr_el1, s->sctlr);
     sysreg_write(tcr_el1, s->tcr);
+    if (cpu_has_ras())
+        sysreg_write(VDISR_EL2, s->vdisr);
     isb();
 }
 
@@ -101,6 +106,9 @@ void arch_vcpu_unload(struct vcpu *v)
     struct el1_state *s = &v->arch.el1;
 
     s->tcr = sysreg_read(tcr_el1);
+    s->sctlr = sysreg_read(sctlr_el1);
+    if (cpu_has_ras())
+        s->vdisr = sysreg_read(VDISR_EL2);
 #define X(field, reg) s->field = sysreg_read(reg);
     PLAIN_REGISTERS(X)
 #undef X
@@ -112,6 +120,10 @@ void arch_vcpu_unload(struct vcpu *v)
     }
     vtimer_save(v);
     virq_unload_sys(v);
+    /* No speculative walk may use tables that are about to be another VM's, or nobody's. */
+    sysreg_write(tcr_el1, s->tcr | TCR_EPD0 | TCR_EPD1);
+    isb();
+    sysreg_write(vttbr_el2, 0);
 }
 
 void arch_vcpu_release(struct vcpu *v)
@@ -132,6 +144,7 @@ void arch_vcpu_enter(struct vcpu *v)
 
 void arch_vcpu_resume(struct vcpu *v)
 {
+    vtimer_resume(v);
     if (!v->arch.fresh)
         return;
     v->arch.fresh = false;

@@ -75,6 +75,9 @@ void vtimer_restore(struct vcpu *v)
         guest_vtimer_due(v);
 }
 
+/* After a park or a reset: line and software timer as the registers have it. */
+void vtimer_resume(struct vcpu *v) { ptimer_update(v); }
+
 void vtimer_release(struct vcpu *v)
 {
     timer_cancel(&v->arch.vtimer);

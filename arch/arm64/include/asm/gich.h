@@ -5,11 +5,11 @@
 
 #include "asm/sysreg.h"
 
-extern u32 gich_lr_count, gich_pri_bits;
+extern u32 gich_lr_count, gich_pri_bits, gich_apr_count;
 
 static inline u32 arch_lr_count(void) { return gich_lr_count; }
 static inline u32 arch_vpri_bits(void) { return gich_pri_bits; }
-static inline u32 arch_apr_count(void) { return gich_pri_bits <= 5 ? 1 : 1U << (gich_pri_bits - 5); }
+static inline u32 arch_apr_count(void) { return gich_apr_count; }
 static inline u32 arch_lr_empty(void) { return (u32)sysreg_read(ICH_ELRSR_EL2); }
 static inline u32 arch_lr_eoi(void) { return (u32)sysreg_read(ICH_EISR_EL2); }
 static inline u64 arch_ich_hcr_read(void) { return sysreg_read(ICH_HCR_EL2); }

@@ -60,6 +60,16 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define ICH_LR13_EL2 S3_4_C12_C13_5
 #define ICH_LR14_EL2 S3_4_C12_C13_6
 #define ICH_LR15_EL2 S3_4_C12_C13_7
+#define VSESR_EL2 S3_4_C5_C2_3
+#define VDISR_EL2 S3_4_C12_C1_1
+#define HCRX_EL2 S3_4_C1_C2_2
+#define HFGRTR_EL2 S3_4_C1_C1_4
+#define HFGWTR_EL2 S3_4_C1_C1_5
+#define HFGITR_EL2 S3_4_C1_C1_6
+#define HDFGRTR_EL2 S3_4_C3_C1_4
+#define HDFGWTR_EL2 S3_4_C3_C1_5
+#define HAFGRTR_EL2 S3_4_C3_C1_6
+#define MPAM2_EL2 S3_4_C10_C5_0
 #define ID_AA64ISAR2_EL1 S3_0_C0_C6_2
 #define ID_AA64MMFR2_EL1 S3_0_C0_C7_2
 #define APIAKEYLO_EL1 S3_0_C2_C1_0
@@ -98,6 +108,8 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define CPTR_TFP BIT(10)
 #define CPTR_TZ BIT(8)
 #define CPTR_TTA BIT(20)
+#define CPTR_TAM BIT(30)
+#define CPTR_GUEST (CPTR_RES1 | CPTR_TTA | CPTR_TZ | CPTR_TAM)
 
 /* MDCR_EL2 */
 #define MDCR_TPMCR BIT(5)
@@ -106,6 +118,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define MDCR_TDOSA BIT(10)
 #define MDCR_TDRA BIT(11)
 #define MDCR_TPMS BIT(14)
+#define MDCR_TTRF BIT(19)
 
 /* SCTLR_EL2 */
 #define SCTLR_EL2_RES1 0x30c50830UL
@@ -170,8 +183,10 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define PSR_EL1H 0x5UL
 #define PSR_MODE32 BIT(4)
 #define PSR_DAIF (BIT(9) | BIT(8) | BIT(7) | BIT(6))
+#define PSR_BTYPE (BIT(11) | BIT(10))
 #define PSR_SSBS BIT(12)
 #define PSR_IL BIT(20)
+#define PSR_SS BIT(21)
 #define PSR_PAN BIT(22)
 #define PSR_UAO BIT(23)
 #define PSR_DIT BIT(24)

@@ -25,6 +25,7 @@ struct el1_state {
     u64 esr, far, afsr0, afsr1, elr, spsr, sp_el0, sp_el1;
     u64 tpidr_el0, tpidrro_el0, tpidr_el1, cntkctl, csselr, par, mdscr;
     u64 cntv_ctl, cntv_cval;
+    u64 vdisr; /* FEAT_RAS: the guest's DISR_EL1 */
     u64 pac_key[10];
 };
 
