@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
+#include "lib/checked.h"
 
 #define DTB_MAX SZ_2M
 #define DEPTH_MAX 8
@@ -261,6 +262,26 @@ static void parse_tree(struct board *b)
     }
 }
 
+/* Memory that must not even be mapped ("no-map"): firmware's, where a speculative read may be an error.
+ * Cut out of RAM. */
+static bool cut_out(struct board *b, u64 base, u64 size)
+{
+    u64 from = align_down(base, PAGE_SIZE), to = align_up(base + size, PAGE_SIZE);
+    bool fits = true;
+
+    for (u32 i = 0, n = b->ram_count; i < n; i++) {
+        struct boot_ram *r = &b->ram[i];
+        u64 end = r->base + r->size;
+
+        if (!ranges_overlap(r->base, r->size, from, to - from))
+            continue;
+        r->size = from > r->base ? from - r->base : 0; /* nothing left: harmless */
+        if (end > to)
+            fits &= add_range(b->ram, &b->ram_count, to, end - to);
+    }
+    return fits;
+}
+
 static enum kerr parse_reserved(struct board *b)
 {
     int node, parent = fdt_path_offset(b->dtb, "/reserved-memory");
@@ -276,8 +297,12 @@ static enum kerr parse_reserved(struct board *b)
             struct at at = { b->dtb, node, prop_u32(b->dtb, parent, "#address-cells", 2),
                              prop_u32(b->dtb, parent, "#size-cells", 1) };
 
-            for (u32 i = 0; reg(&at, i, &base, &size); i++)
-                fits &= add_range(b->reserved, &b->reserved_count, base, size);
+            for (u32 i = 0; reg(&at, i, &base, &size); i++) {
+                if (fdt_getprop(b->dtb, node, "no-map", NULL) != NULL)
+                    fits &= cut_out(b, base, size);
+                else
+                    fits &= add_range(b->reserved, &b->reserved_count, base, size);
+            }
         }
     fits &= add_range(b->reserved, &b->reserved_count, (uintptr_t)b->dtb, fdt_totalsize(b->dtb));
     fits &= add_range(b->reserved, &b->reserved_count, b->bundle, b->bundle_size);

@@ -189,7 +189,8 @@ enum kerr mmu_init(const struct boot_ram *ram, u32 ranges)
     map.invalidate = invalidate;
     e = map_image();
     for (u32 i = 0; i < ranges && e == K_OK; i++)
-        e = map_ram(ram[i].base, ram[i].base + ram[i].size);
+        if (ram[i].size != 0)
+            e = map_ram(ram[i].base, ram[i].base + ram[i].size);
     if (e != K_OK)
         return e;
     control.ttbr = map.root.v;

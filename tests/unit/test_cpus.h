@@ -77,12 +77,13 @@ static inline void leave(void)
     arch_irq_restore(flags);
 }
 
-/* The CPU sleeps, and takes what woke it like a thread. */
+/* The CPU sleeps until an interrupt, and takes that like a thread. */
 static void idle(void)
 {
-    arch_task_switch(task_current(), &test.driver);
-    if (take_interrupts())
-        sched_irq_return();
+    do
+        arch_task_switch(task_current(), &test.driver);
+    while (!take_interrupts());
+    sched_irq_return();
 }
 
 /* One stay in the guest, up to an interrupt. */

@@ -211,6 +211,25 @@ static void test_woken_task_is_not_quiet_before_it_ran_and_slept(void **state)
     assert_true(task_quiet(a));
 }
 
+/* A waker may be slow: between its look at the task and the list, that was woken by another, and slept again. */
+static void test_wake_up_that_comes_late_wakes_for_nothing(void **state)
+{
+    struct task *a = make(0, 1, 8);
+
+    (void)state;
+    host_set_cpu(0);
+    task_wake(a);
+    enter_until_idle(1);
+    assert_trace("a");
+    host_set_cpu(0);
+    task_wake(a);
+    a->wake = 0;
+    assert_false(task_quiet(a));
+    enter_until_idle(1);
+    assert_trace("a");
+    assert_true(task_quiet(a));
+}
+
 static u64 deadline;
 static bool in_time;
 
@@ -648,6 +667,7 @@ int main(void)
         WITH(test_remote_wake_of_a_running_task_is_kept_without_a_kick),
         WITH(test_remote_wake_goes_through_the_inbox_with_one_kick),
         WITH(test_woken_task_is_not_quiet_before_it_ran_and_slept),
+        WITH(test_wake_up_that_comes_late_wakes_for_nothing),
         WITH(test_block_until_times_out_at_its_deadline),
         WITH(test_block_until_that_is_woken_leaves_no_timer),
         WITH(test_block_until_a_moment_that_has_passed_returns),

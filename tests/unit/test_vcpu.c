@@ -27,6 +27,7 @@ void virq_save(struct vcpu *v)
 {
     assert_ptr_equal(this_cpu()->loaded, v);
     assert_true(fake[v->id].resident);
+    assert_false(task_quiet(&v->task)); /* though it may be blocked: its stack is in use */
     fake[v->id].resident = false;
     fake[v->id].saves++;
 }
@@ -392,6 +393,7 @@ static void test_cpu_on_starts_at_its_entry(void **state)
     enter(1);
     assert_int_equal(fake[0].stays, 1);
     assert_int_equal(v->arch.resets, 1);
+    assert_int_equal(fake[0].resets, 1);
     assert_int_equal(v->arch.resumes, 1);
     assert_int_equal(v->arch.entry.v, 0x40080000);
     assert_int_equal(v->arch.arg, 7);
