@@ -7,7 +7,6 @@
 #include "core/log.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
-#include "lib/checked.h"
 
 #define DTB_MAX SZ_2M
 #define DEPTH_MAX 8

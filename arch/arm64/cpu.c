@@ -91,20 +91,22 @@ static void debug_reset(void)
 {
     u64 dfr0 = sysreg_read(id_aa64dfr0_el1);
     u64 pmu = FIELD_GET(dfr0, 11, 8);
+    u64 breakpoints = FIELD_GET(dfr0, 15, 12) + 1, watchpoints = FIELD_GET(dfr0, 23, 20) + 1;
 
     sysreg_write(osdlr_el1, 0);
     sysreg_write(oslar_el1, 0);
     sysreg_write(mdscr_el1, 0);
+    /* HPMN as large as the PMU: EL2 keeps no counter back. */
+    sysreg_write(mdcr_el2, pmu == 0 || pmu == 0xf ? 0 : FIELD_GET(sysreg_read(pmcr_el0), 15, 11));
 #define X(n)                                                                                                 \
-    if (n <= FIELD_GET(dfr0, 15, 12))                                                                        \
+    if (breakpoints > n)                                                                                     \
         sysreg_write(dbgbcr##n##_el1, 0);                                                                    \
-    if (n <= FIELD_GET(dfr0, 23, 20))                                                                        \
+    if (watchpoints > n)                                                                                     \
         sysreg_write(dbgwcr##n##_el1, 0);
-    X(0)
-    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+    /* clang-format off */
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+    /* clang-format on */
 #undef X
-        /* HPMN as large as the PMU: EL2 keeps no counter back. */
-        sysreg_write(mdcr_el2, pmu == 0 || pmu == 0xf ? 0 : FIELD_GET(sysreg_read(pmcr_el0), 15, 11));
     isb();
 }
 

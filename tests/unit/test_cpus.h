@@ -17,6 +17,7 @@
 #include "core/vcpu.h"
 #include "core/virq.h"
 #include "core/vm.h"
+#include "lib/panic.h"
 
 #define TEST_CPUS 4U
 
@@ -115,9 +116,13 @@ static inline void enter(u32 cpu)
 /* Until all that was to run on that CPU has run. */
 static inline void enter_until_idle(u32 cpu)
 {
-    do
+    u32 rounds = 0;
+
+    do {
+        if (++rounds > 1000)
+            panic("CPU %u does not come to rest", cpu);
         enter(cpu);
-    while (percpu[cpu].current != percpu[cpu].idle || test.kicked[cpu] || percpu[cpu].need_resched != 0);
+    } while (percpu[cpu].current != percpu[cpu].idle || test.kicked[cpu] || percpu[cpu].need_resched != 0);
 }
 
 /* From here on the test is an interrupt handler of that CPU. */

@@ -199,7 +199,7 @@ static void test_woken_task_is_not_quiet_before_it_ran_and_slept(void **state)
     host_set_cpu(0);
     task_wake(a);
     assert_false(task_quiet(a)); /* listed */
-    host_set_cpu(1);
+    interrupt(1);
     sched_kicked();
     test.kicked[1] = false;
     assert_int_equal(a->state, TASK_READY);

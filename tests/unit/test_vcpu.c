@@ -113,22 +113,34 @@ static struct vcpu *make_on(u32 id, u32 cpu)
     return v;
 }
 
+/* What follows is done by another CPU than v's. */
+static void away_from(const struct vcpu *v) { host_set_cpu(v->task.cpu == 0 ? 1 : 0); }
+
 static void turn_on(struct vcpu *v, u64 entry, u64 arg)
 {
+    away_from(v);
     v->start_entry = GPA(entry);
     v->start_arg = arg;
     __atomic_store_n(&v->power, VCPU_ON_PENDING, __ATOMIC_RELEASE);
     vcpu_request(v, WORK_RESET);
 }
 
+static void ask(struct vcpu *v, u32 work)
+{
+    away_from(v);
+    vcpu_request(v, work);
+}
+
 static void give_interrupt(struct vcpu *v)
 {
+    away_from(v);
     fake[v->id].pending = true;
     vcpu_request(v, WORK_IRQ);
 }
 
 static void clear(struct vcpu *v, u32 work)
 {
+    away_from(v);
     __atomic_fetch_and(&v->work, ~work, __ATOMIC_SEQ_CST);
     task_wake(&v->task);
 }
@@ -182,7 +194,6 @@ static void test_wait_of_a_lone_vcpu_moves_only_list_registers(void **state)
     enter_until_idle(1);
     assert_int_equal(fake[0].saves, 1);
     for (u32 i = 0; i < 10; i++) {
-        host_set_cpu(0);
         give_interrupt(v);
         enter_until_idle(1);
     }
@@ -266,12 +277,10 @@ static void test_interrupt_that_cannot_be_taken_does_not_end_the_wait(void **sta
     (void)state;
     fake[0].guest = waits;
     enter_until_idle(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_IRQ);
+    ask(v, WORK_IRQ);
     enter_until_idle(1);
     assert_int_equal(fake[0].stays, 1);
     assert_int_equal(v->work & WORK_IRQ, 0);
-    host_set_cpu(0);
     give_interrupt(v); /* and the next one still does */
     enter_until_idle(1);
     assert_int_equal(fake[0].stays, 2);
@@ -284,8 +293,7 @@ static void test_wait_ends_for_other_work(void **state)
     (void)state;
     fake[0].guest = waits;
     enter_until_idle(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_HOLD);
+    ask(v, WORK_HOLD);
     enter_until_idle(1);
     assert_int_equal(fake[0].holds, 1);
     assert_int_equal(fake[0].stays, 2);
@@ -299,8 +307,7 @@ static void test_request_kicks_a_guest_that_runs_elsewhere_once(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_IRQ);
+    ask(v, WORK_IRQ);
     assert_int_equal(host_events(1).kicks, 1);
     vcpu_request(v, WORK_IRQ);
     host_set_cpu(2);
@@ -309,8 +316,7 @@ static void test_request_kicks_a_guest_that_runs_elsewhere_once(void **state)
     enter(1);
     assert_int_equal(fake[0].flushes, 1);
     assert_int_equal(v->work, 0);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_IRQ);
+    ask(v, WORK_IRQ);
     assert_int_equal(host_events(1).kicks, 2);
 }
 
@@ -320,8 +326,7 @@ static void test_new_bit_beside_an_old_one_kicks_again(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_IRQ);
+    ask(v, WORK_IRQ);
     vcpu_request(v, WORK_IRQ | WORK_HOLD);
     assert_int_equal(host_events(1).kicks, 2);
     enter(1);
@@ -375,7 +380,7 @@ static void test_vcpu_that_is_off_does_not_enter_its_guest(void **state)
     host_set_cpu(0);
     task_wake(&v->task);
     enter_until_idle(1);
-    vcpu_request(v, WORK_IRQ);
+    ask(v, WORK_IRQ);
     enter_until_idle(1);
     assert_int_equal(fake[0].stays, 0);
     assert_null(percpu[1].loaded);
@@ -388,7 +393,6 @@ static void test_cpu_on_starts_at_its_entry(void **state)
     struct vcpu *v = make(0, 1);
 
     (void)state;
-    host_set_cpu(0);
     turn_on(v, 0x40080000, 7); /* before it ever ran */
     enter(1);
     assert_int_equal(fake[0].stays, 1);
@@ -404,14 +408,12 @@ static void test_cpu_off_then_on_starts_over(void **state)
     struct vcpu *v = make(0, 1);
 
     (void)state;
-    host_set_cpu(0);
     turn_on(v, 0x1000, 1);
     fake[0].guest = turns_off;
     enter_until_idle(1);
     assert_int_equal(fake[0].stays, 1);
     assert_int_equal(v->power, VCPU_OFF);
     assert_null(percpu[1].loaded);
-    host_set_cpu(0);
     turn_on(v, 0x2000, 2);
     enter_until_idle(1);
     assert_int_equal(fake[0].stays, 2);
@@ -448,11 +450,9 @@ static void test_cpu_on_twice_resets_once(void **state)
     struct vcpu *v = make(0, 1);
 
     (void)state;
-    host_set_cpu(0);
     turn_on(v, 0x1000, 1);
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_RESET); /* for nothing */
+    ask(v, WORK_RESET); /* for nothing */
     enter(1);
     assert_int_equal(v->arch.resets, 1);
     assert_int_equal(v->power, VCPU_ON);
@@ -477,8 +477,7 @@ static void test_pause_takes_the_vcpu_out_and_resume_puts_it_back(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_PAUSE);
+    ask(v, WORK_PAUSE);
     assert_int_equal(host_events(1).kicks, 1);
     enter_until_idle(1);
     assert_parked(v, true);
@@ -486,7 +485,6 @@ static void test_pause_takes_the_vcpu_out_and_resume_puts_it_back(void **state)
     stays = fake[0].stays;
     assert_int_equal(v->arch.unloads, 1);
     assert_int_equal(v->arch.releases, 1);
-    host_set_cpu(0);
     clear(v, WORK_PAUSE);
     enter(1);
     assert_parked(v, false);
@@ -502,11 +500,9 @@ static void test_parked_vcpu_that_is_woken_is_not_loaded(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_PAUSE);
+    ask(v, WORK_PAUSE);
     enter_until_idle(1);
     for (u32 i = 0; i < 3; i++) {
-        host_set_cpu(0);
         give_interrupt(v);
         task_wake(&v->task);
         enter_until_idle(1);
@@ -527,15 +523,13 @@ static void test_pause_of_a_waiting_vcpu(void **state)
     (void)state;
     fake[0].guest = waits;
     enter_until_idle(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_PAUSE);
+    ask(v, WORK_PAUSE);
     enter_until_idle(1);
     assert_parked(v, true);
     clear(v, WORK_PAUSE);
     enter_until_idle(1); /* the guest waits again */
     assert_parked(v, false);
     assert_int_equal(fake[0].stays, 2);
-    host_set_cpu(0);
     give_interrupt(v);
     enter_until_idle(1);
     assert_int_equal(fake[0].stays, 3);
@@ -547,8 +541,7 @@ static void test_pause_and_stop_are_both_to_be_lifted(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_PAUSE | WORK_STOP);
+    ask(v, WORK_PAUSE | WORK_STOP);
     enter_until_idle(1);
     clear(v, WORK_PAUSE);
     enter_until_idle(1);
@@ -567,8 +560,7 @@ static void test_stop_parks_one_that_is_off(void **state)
     task_wake(&v->task);
     enter_until_idle(1);
     assert_parked(v, false);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_STOP);
+    ask(v, WORK_STOP);
     vcpu_request(never_ran, WORK_STOP);
     enter_until_idle(1);
     assert_parked(v, true);
@@ -578,7 +570,6 @@ static void test_stop_parks_one_that_is_off(void **state)
     enter_until_idle(1);
     assert_parked(v, false);
     assert_int_equal(fake[0].stays, 0);
-    host_set_cpu(0);
     turn_on(v, 0x1000, 1);
     enter(1);
     assert_int_equal(fake[0].stays, 1);
@@ -590,8 +581,7 @@ static void test_reset_while_parked_takes_effect_when_it_goes_on(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_PAUSE);
+    ask(v, WORK_PAUSE);
     enter_until_idle(1);
     turn_on(v, 0x5000, 5); /* had it turned itself off before */
     enter_until_idle(1);
@@ -611,8 +601,7 @@ static void test_power_taken_away_while_parked_is_seen(void **state)
 
     (void)state;
     enter(1);
-    host_set_cpu(0);
-    vcpu_request(v, WORK_STOP);
+    ask(v, WORK_STOP);
     enter_until_idle(1);
     stays = fake[0].stays;
     v->power = VCPU_OFF; /* as vmm/ starts a secondary one over */
