@@ -104,7 +104,7 @@ static void debug_reset(void)
     if (watchpoints > n)                                                                                     \
         sysreg_write(dbgwcr##n##_el1, 0);
     /* clang-format off */
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15);
     /* clang-format on */
 #undef X
     isb();

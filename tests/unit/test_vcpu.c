@@ -14,8 +14,8 @@ static struct vm vm;
 
 /* The virtual interrupt controller, and what the guest does next. */
 static struct fake {
-    bool pending;             /* an interrupt would be taken */
-    u32 saves, loads;         /* of list registers */
+    bool pending;     /* an interrupt would be taken */
+    u32 saves, loads; /* of list registers */
     u32 flushes, holds, resets;
     bool resident;
     u32 stays;
@@ -614,10 +614,7 @@ static void test_power_taken_away_while_parked_is_seen(void **state)
 
 /* --- end --- */
 
-static void crashes(struct vcpu *v)
-{
-    vcpu_crash(v, "%s %d", "no way", 5);
-}
+static void crashes(struct vcpu *v) { vcpu_crash(v, "%s %d", "no way", 5); }
 
 static void test_crash_stops_all_vcpus_of_the_vm(void **state)
 {
