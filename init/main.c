@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/debug.h"
 #include "arch/arm64/stage2.h"
 #include "arch/gich.h"
 #include "arch/irq.h"
@@ -282,6 +283,7 @@ void boot_main(const void *dtb)
     irq_vtimer = board.irq_vtimer;
     irq_htimer = board.irq_htimer;
     stage2_init();
+    debug_init();
     memory_init();
     failure_report_init();
     if (board_arg(&board, "log", level, sizeof(level)) != NULL && uart_open(&board.uart[1], &log_uart))

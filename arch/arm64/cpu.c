@@ -3,6 +3,7 @@
 #include "arch/cpu.h"
 
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/debug.h"
 #include "arch/arm64/stage2.h"
 #include "arch/mmu.h"
 #include "arch/stack.h"
@@ -86,28 +87,12 @@ static void no_traps_of_firmware(void)
         sysreg_write(VSESR_EL2, BIT(24)); /* a virtual SError's syndrome: implementation defined, 0 */
 }
 
-/* Breakpoints are unknown at reset, and the OS lock, which a guest's own is emulated for, is taken. */
-static void debug_reset(void)
+/* HPMN as large as the PMU: EL2 keeps no counter back. */
+static u64 hpmn(void)
 {
-    u64 dfr0 = sysreg_read(id_aa64dfr0_el1);
-    u64 pmu = FIELD_GET(dfr0, 11, 8);
-    u64 breakpoints = FIELD_GET(dfr0, 15, 12) + 1, watchpoints = FIELD_GET(dfr0, 23, 20) + 1;
+    u64 pmu = FIELD_GET(sysreg_read(id_aa64dfr0_el1), 11, 8);
 
-    sysreg_write(osdlr_el1, 0);
-    sysreg_write(oslar_el1, 0);
-    sysreg_write(mdscr_el1, 0);
-    /* HPMN as large as the PMU: EL2 keeps no counter back. */
-    sysreg_write(mdcr_el2, pmu == 0 || pmu == 0xf ? 0 : FIELD_GET(sysreg_read(pmcr_el0), 15, 11));
-#define X(n)                                                                                                 \
-    if (breakpoints > n)                                                                                     \
-        sysreg_write(dbgbcr##n##_el1, 0);                                                                    \
-    if (watchpoints > n)                                                                                     \
-        sysreg_write(dbgwcr##n##_el1, 0);
-    /* clang-format off */
-    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15);
-    /* clang-format on */
-#undef X
-    isb();
+    return pmu == 0 || pmu == 0xf ? 0 : FIELD_GET(sysreg_read(pmcr_el0), 15, 11);
 }
 
 void cpu_init_el2(void)
@@ -120,7 +105,8 @@ void cpu_init_el2(void)
     sysreg_write(hcr_el2, HCR_RW | HCR_FMO | HCR_IMO | HCR_AMO);
     sysreg_write(cptr_el2, CPTR_GUEST | CPTR_TFP);
     no_traps_of_firmware();
-    debug_reset();
+    sysreg_write(mdcr_el2, hpmn());
+    debug_cpu_init();
     sysreg_write(cnthp_ctl_el2, 0);
     sysreg_write(cntv_ctl_el0, 0);
     sysreg_write(cntp_ctl_el0, 0);

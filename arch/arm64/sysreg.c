@@ -2,12 +2,11 @@
 /* Trapped system registers: one const table. What is not in it is undefined for
  * the guest. */
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/debug.h"
 #include "arch/guest_events.h"
 
 #include <asm/sysreg.h>
 
-/* SS, TDCC, KDE, MDE */
-#define MDSCR_GUEST (BIT(0) | BIT(12) | BIT(13) | BIT(15))
 #define CRM_FIELD 0x1eU
 
 struct trapped {
@@ -28,41 +27,6 @@ static void wi(struct vcpu *v, u32 reg, u64 value)
     (void)v;
     (void)reg;
     (void)value;
-}
-
-/* DBGBVR, DBGBCR, DBGWVR, DBGWCR <n>: kept for the guest. CRm is n, op2 4..7 the kind. */
-static u64 *debug_slot(struct vcpu *v, u32 reg)
-{
-    return &v->arch.debug[((reg >> 1) & 0xf) * 4 + ((reg >> 17) & 3)];
-}
-
-static u64 debug_read(struct vcpu *v, u32 reg) { return *debug_slot(v, reg); }
-static void debug_write(struct vcpu *v, u32 reg, u64 value) { *debug_slot(v, reg) = value; }
-
-static u64 mdscr_read(struct vcpu *v, u32 reg)
-{
-    (void)v;
-    (void)reg;
-    return sysreg_read(mdscr_el1);
-}
-
-static void mdscr_write(struct vcpu *v, u32 reg, u64 value)
-{
-    (void)v;
-    (void)reg;
-    sysreg_write(mdscr_el1, value & MDSCR_GUEST);
-}
-
-static u64 oslsr_read(struct vcpu *v, u32 reg)
-{
-    (void)reg;
-    return BIT(3) | (v->arch.os_lock ? BIT(1) : 0); /* OSLM: lock implemented */
-}
-
-static void oslar_write(struct vcpu *v, u32 reg, u64 value)
-{
-    (void)reg;
-    v->arch.os_lock = (value & 1) != 0;
 }
 
 static u64 actlr_read(struct vcpu *v, u32 reg)

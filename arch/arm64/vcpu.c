@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/debug.h"
 #include "arch/arm64/fp.h"
 #include "arch/arm64/stage2.h"
 #include "arch/stack.h"
@@ -90,6 +91,9 @@ void arch_vcpu_load(struct vcpu *v)
         PAC_REGISTERS(X)
 #undef X
     }
+    sysreg_write(oslar_el1, a->os_lock);
+    if (unlikely(debug_wanted(v)))
+        debug_on(v);
     fp_vcpu_load(v);
     virq_load_sys(v);
     vtimer_restore(v);
@@ -118,6 +122,8 @@ void arch_vcpu_unload(struct vcpu *v)
         PAC_REGISTERS(X)
 #undef X
     }
+    if (unlikely(debug_wanted(v)))
+        debug_off();
     vtimer_save(v);
     virq_unload_sys(v);
     /* No speculative walk may use tables that are about to be another VM's, or nobody's. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small guests of our own, from tests/payload."""
 import harness
+import pytest
 from machines import machine, vm
 
 PAYLOAD = harness.BUILD / "payload"
@@ -23,3 +24,29 @@ def test_hostile_guest_hurts_only_itself(start, write_dts):
     keel.expect(r"HOSTILE done \d+ accesses, \d+ faults", 240)
     keel.focus(1)
     assert keel.sh("echo alive") == "alive"
+
+
+def run(start, payload, *options):
+    keel = start("--quiet", "--kernel", PAYLOAD / f"{payload}.bin", *options)
+    assert keel.wait_end(240) == 0
+    return keel.console()
+
+
+@pytest.mark.parametrize("cpu, gic", [("cortex-a53", 3), ("neoverse-n1", 3), ("max", 4)])
+def test_virtual_gic_behaves_as_the_specification_says(start, cpu, gic):
+    said = run(start, "gic", "--cpu", cpu, "--gic", gic, "--vcpus", 2)
+    assert "FAIL" not in said
+    assert " ok 0 failed" in said
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a72", "neoverse-n1", "max"])
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_registers_survive_switches(start, cpu, cpus):
+    assert "REGS ok" in run(start, "regs", "--cpu", cpu, "--cpus", cpus, "--vcpus", 4, "--append", "rounds=40")
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a53", "neoverse-n1", "max"])
+def test_steps_breakpoints_and_watchpoints_work_in_a_guest(start, cpu):
+    said = run(start, "debug", "--cpu", cpu)
+    assert "DEBUG done" in said
+    assert "FAIL" not in said

@@ -40,7 +40,7 @@ struct arch_vcpu {
     struct timer vtimer; /* wakes the vCPU while its own timer registers are not in a CPU */
     struct timer ptimer; /* the emulated EL1 physical timer */
     u64 ptimer_ctl, ptimer_cval;
-    u64 debug[64]; /* breakpoint and watchpoint registers: kept, without effect */
+    u64 debug[64]; /* breakpoint and watchpoint registers: debug.c */
     bool os_lock;
     ALIGNED(16) struct fp_state fp;
 };
