@@ -50,12 +50,12 @@ void debug_on(const struct vcpu *v)
 
 #define X(n)                                                                                                 \
     if (breakpoints > n) {                                                                                   \
-        sysreg_write(dbgbvr##n##_el1, d[n * 4]);                                                             \
-        sysreg_write(dbgbcr##n##_el1, d[n * 4 + 1]);                                                         \
+        sysreg_write(dbgbvr##n##_el1, d[n * 4UL]);                                                           \
+        sysreg_write(dbgbcr##n##_el1, d[n * 4UL + 1]);                                                       \
     }                                                                                                        \
     if (watchpoints > n) {                                                                                   \
-        sysreg_write(dbgwvr##n##_el1, d[n * 4 + 2]);                                                         \
-        sysreg_write(dbgwcr##n##_el1, d[n * 4 + 3]);                                                         \
+        sysreg_write(dbgwvr##n##_el1, d[n * 4UL + 2]);                                                       \
+        sysreg_write(dbgwcr##n##_el1, d[n * 4UL + 3]);                                                       \
     }
     ALL(X);
 #undef X

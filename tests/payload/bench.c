@@ -74,9 +74,7 @@ static void prep_spin(void) { set_peer(true, false); }
 static void prep_wfi(void) { set_peer(false, false); }
 static void prep_switch(void) { set_peer(false, true); }
 
-static void empty(void)
-{
-}
+static void empty(void) {}
 
 static void hypercall(void)
 {
@@ -88,15 +86,9 @@ static void psci_version(void)
     asm volatile("mov w0, #0x84000000\n\thvc #0" ::: "x0", "x1", "x2", "x3", "memory");
 }
 
-static void mmio_uart(void)
-{
-    (void)rd32(rt_boot.uart + 0x18);
-}
+static void mmio_uart(void) { (void)rd32(rt_boot.uart + 0x18); }
 
-static void mmio_gicd(void)
-{
-    (void)rd32(rt_boot.gicd + GICD_IIDR);
-}
+static void mmio_gicd(void) { (void)rd32(rt_boot.gicd + GICD_IIDR); }
 
 static void eoi(void)
 {

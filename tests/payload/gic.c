@@ -111,9 +111,9 @@ static struct result identification(void)
     EXPECT(rd32(rt_boot.gicd + 0xffe8) >> 4 & 0xf, 3); /* PIDR2: GICv3 */
     EXPECT(rd32(gicr[0] - GICR_SGI_BASE + 0xffe8) >> 4 & 0xf, 3);
     EXPECT(32 * ((typer & 0x1f) + 1) >= SPI0 + NR_SPIS, true);
-    EXPECT(rd64(gicr[0] - GICR_SGI_BASE + 8) >> 32, 0);                  /* our affinity */
-    EXPECT(rd64(gicr[0] - GICR_SGI_BASE + 8) >> 4 & 1, cpus == 1);       /* Last */
-    EXPECT(rd32(rt_boot.gicd + GICD_CTLR) & 0x50, 0x50);                 /* ARE, DS */
+    EXPECT(rd64(gicr[0] - GICR_SGI_BASE + 8) >> 32, 0);            /* our affinity */
+    EXPECT(rd64(gicr[0] - GICR_SGI_BASE + 8) >> 4 & 1, cpus == 1); /* Last */
+    EXPECT(rd32(rt_boot.gicd + GICD_CTLR) & 0x50, 0x50);           /* ARE, DS */
     return OK;
 }
 

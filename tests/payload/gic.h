@@ -12,7 +12,7 @@
 #define SGI1R_ALL_BUT_SELF BIT(40)
 #define WAIT_TICKS (rd_sys(cntfrq_el0) / 10)
 
-extern u32 cpus;     /* that take part */
+extern u32 cpus;    /* that take part */
 extern u64 gicr[2]; /* SGI_base of CPU 0 and 1 */
 
 /* What each CPU's handler saw; seen[] counts by INTID. */
@@ -30,20 +30,28 @@ struct result {
 };
 #define OK ((struct result){ 0, 0 })
 /* Leaves the check unless value is what is wanted. */
-#define EXPECT(value, want)                                                                                 \
-    do {                                                                                                    \
-        u64 got_ = (value);                                                                                 \
-        if (got_ != (u64)(want))                                                                            \
-            return (struct result){ __LINE__, got_ };                                                       \
+#define EXPECT(value, want)                                                                                  \
+    do {                                                                                                     \
+        u64 got_ = (value);                                                                                  \
+        if (got_ != (u64)(want))                                                                             \
+            return (struct result){ __LINE__, got_ };                                                        \
     } while (0)
 
 /* --- small steps --- */
 
 static inline u64 block(u32 intid) { return intid < 32 ? gicr[cpu_index()] : rt_boot.gicd; }
 static inline u64 bit_reg(u32 reg, u32 intid) { return block(intid) + reg + intid / 32 * 4; }
-static inline void set(u32 reg, u32 intid) { wr32(bit_reg(reg, intid), 1U << intid % 32); dsb(); }
+static inline void set(u32 reg, u32 intid)
+{
+    wr32(bit_reg(reg, intid), 1U << intid % 32);
+    dsb();
+}
 static inline u32 get(u32 reg, u32 intid) { return rd32(bit_reg(reg, intid)) >> intid % 32 & 1; }
-static inline void set_prio(u32 intid, u32 prio) { wr8(block(intid) + GIC_IPRIORITYR + intid, prio); dsb(); }
+static inline void set_prio(u32 intid, u32 prio)
+{
+    wr8(block(intid) + GIC_IPRIORITYR + intid, prio);
+    dsb();
+}
 static inline void set_group(u32 intid, u32 group)
 {
     u64 a = bit_reg(GIC_IGROUPR, intid);
@@ -53,11 +61,32 @@ static inline void set_group(u32 intid, u32 group)
     dsb();
 }
 static inline void pend(u32 intid) { set(GIC_ISPENDR, intid); }
-static inline void sgi(u32 intid, u64 rest) { dsb(); wr_sys(ICC_SGI1R, (u64)intid << 24 | rest); isb(); }
-static inline void end(u32 intid) { wr_sys(ICC_EOIR1, intid); isb(); }
-static inline void deactivate(u32 intid) { wr_sys(ICC_DIR, intid); isb(); }
-static inline u32 running(void) { isb(); return (u32)rd_sys(ICC_RPR) & 0xff; }
-static inline void wr_icc_ctlr(u64 v) { wr_sys(ICC_CTLR, v); isb(); }
+static inline void sgi(u32 intid, u64 rest)
+{
+    dsb();
+    wr_sys(ICC_SGI1R, (u64)intid << 24 | rest);
+    isb();
+}
+static inline void end(u32 intid)
+{
+    wr_sys(ICC_EOIR1, intid);
+    isb();
+}
+static inline void deactivate(u32 intid)
+{
+    wr_sys(ICC_DIR, intid);
+    isb();
+}
+static inline u32 running(void)
+{
+    isb();
+    return (u32)rd_sys(ICC_RPR) & 0xff;
+}
+static inline void wr_icc_ctlr(u64 v)
+{
+    wr_sys(ICC_CTLR, v);
+    isb();
+}
 
 static inline void linger(void)
 {

@@ -154,10 +154,7 @@ struct region {
 static struct region regions[24];
 static u32 region_count;
 
-static void add_region(u64 base, u64 size)
-{
-    regions[region_count++] = (struct region){ base, size };
-}
+static void add_region(u64 base, u64 size) { regions[region_count++] = (struct region){ base, size }; }
 
 static void list_regions(void)
 {
@@ -166,18 +163,18 @@ static void list_regions(void)
     add_region(rt_boot.gicd, SZ_64K);
     add_region(rt_boot.gicr, cpus * 2 * SZ_64K);
     add_region(rt_boot.uart, SZ_4K);
-    add_region(0x09010000, SZ_4K); /* PL031 */
-    add_region(0, 0x8000000); /* flash banks */
-    add_region(0x08010000, 0x70000); /* between distributor and ITS (GICv2 frames) */
-    add_region(0x0a000000, 0x4000); /* virtio-mmio */
-    add_region(0x09050000, 0x00fb0000); /* between the small devices and virtio */
-    add_region(0x0e000000, 0x02000000); /* below the PCIe window */
+    add_region(0x09010000, SZ_4K);               /* PL031 */
+    add_region(0, 0x8000000);                    /* flash banks */
+    add_region(0x08010000, 0x70000);             /* between distributor and ITS (GICv2 frames) */
+    add_region(0x0a000000, 0x4000);              /* virtio-mmio */
+    add_region(0x09050000, 0x00fb0000);          /* between the small devices and virtio */
+    add_region(0x0e000000, 0x02000000);          /* below the PCIe window */
     add_region(rt_boot.ram_base - SZ_4K, SZ_4K); /* last page below RAM */
     add_region(ram_end, SZ_4K);
     add_region(ram_end, SZ_1G);
     add_region(ram_end - 8, 16); /* across the end */
     add_region(0x70ffffffffUL, SZ_1G);
-    add_region(2 * SLOT_SIZE, SLOT_SIZE); /* above 2^40 */
+    add_region(2 * SLOT_SIZE, SLOT_SIZE);   /* above 2^40 */
     add_region(256 * SLOT_SIZE, SLOT_SIZE); /* above 2^47 */
 }
 
@@ -253,10 +250,8 @@ static bool is_own(u32 r)
     case SYSREG(3, 0, 12, 0, 2): /* RMR */
     case SYSREG(3, 3, 4, 2, 1):  /* DAIF */
     case SYSREG(3, 3, 4, 2, 2):  /* SVCR */
-    case SYSREG(3, 3, 4, 2, 7):  /* TCO */
-        return true;
-    default:
-        return false;
+    case SYSREG(3, 3, 4, 2, 7): /* TCO */ return true;
+    default: return false;
     }
 }
 
@@ -337,9 +332,9 @@ static void bang_calls(u32 cpu, u64 *state)
     for (u32 imm = 1; imm < 0x10000; imm = imm * 3 + 1) {
         try_op(cpu, 0xd4000002U | imm << 5, next_random(state), 0); /* hvc */
         try_op(cpu, 0xd4000003U | imm << 5, next_random(state), 0); /* smc */
-        try_op(cpu, imm, 0, 0);                                    /* udf */
-        try_op(cpu, 0xd4400000U | imm << 5, 0, 0);                 /* hlt */
-        try_op(cpu, 0xd4200000U | imm << 5, 0, 0);                 /* brk: skipped like a fault */
+        try_op(cpu, imm, 0, 0);                                     /* udf */
+        try_op(cpu, 0xd4400000U | imm << 5, 0, 0);                  /* hlt */
+        try_op(cpu, 0xd4200000U | imm << 5, 0, 0);                  /* brk: skipped like a fault */
     }
     /* CPU_ON of ourselves and of CPUs that do not exist */
     for (u32 i = 0; i < 64; i++) {

@@ -98,17 +98,10 @@ void rt_printf(const char *fmt, ...)
             for (const char *s = va_arg(ap, const char *); *s; s++)
                 put(*s);
             break;
-        case 'c':
-            put((char)va_arg(ap, int));
-            break;
-        case 'u':
-            put_number(va_arg(ap, u64), 10);
-            break;
-        case 'x':
-            put_number(va_arg(ap, u64), 16);
-            break;
-        default:
-            put(*fmt);
+        case 'c': put((char)va_arg(ap, int)); break;
+        case 'u': put_number(va_arg(ap, u64), 10); break;
+        case 'x': put_number(va_arg(ap, u64), 16); break;
+        default: put(*fmt);
         }
     }
     va_end(ap);
@@ -151,15 +144,9 @@ bool rt_list_has(const char *list, const char *word)
 
 /* --- device tree --- */
 
-static u32 be32(const u8 *p)
-{
-    return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3];
-}
+static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
 
-static u64 be64(const u8 *p)
-{
-    return (u64)be32(p) << 32 | be32(p + 4);
-}
+static u64 be64(const u8 *p) { return (u64)be32(p) << 32 | be32(p + 4); }
 
 #define FDT_MAX_DEPTH 8
 
@@ -237,19 +224,19 @@ rt_handler_fn *rt_handlers[4] = { fatal, fatal, fatal, fatal };
 
 /* --- PSCI --- */
 
-#define DEFINE_CALL(name, insn)                                                                            \
-    struct rt_res name(u64 x0, u64 x1, u64 x2, u64 x3)                                                     \
-    {                                                                                                      \
-        register u64 r0 asm("x0") = x0;                                                                    \
-        register u64 r1 asm("x1") = x1;                                                                    \
-        register u64 r2 asm("x2") = x2;                                                                    \
-        register u64 r3 asm("x3") = x3;                                                                    \
-        asm volatile(insn " #0"                                                                            \
-                     : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)                                              \
-                     :                                                                                     \
-                     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",       \
-                       "x16", "x17", "memory");                                                            \
-        return (struct rt_res){ r0, r1, r2, r3 };                                                          \
+#define DEFINE_CALL(name, insn)                                                                              \
+    struct rt_res name(u64 x0, u64 x1, u64 x2, u64 x3)                                                       \
+    {                                                                                                        \
+        register u64 r0 asm("x0") = x0;                                                                      \
+        register u64 r1 asm("x1") = x1;                                                                      \
+        register u64 r2 asm("x2") = x2;                                                                      \
+        register u64 r3 asm("x3") = x3;                                                                      \
+        asm volatile(insn " #0"                                                                              \
+                     : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)                                                \
+                     :                                                                                       \
+                     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",  \
+                       "x17", "memory");                                                                     \
+        return (struct rt_res){ r0, r1, r2, r3 };                                                            \
     }
 DEFINE_CALL(rt_hvc, "hvc")
 DEFINE_CALL(rt_smc, "smc")
@@ -349,10 +336,7 @@ static u64 irq_block(u32 intid)
     return intid < 32 ? rt_gicr_base() + GICR_SGI_BASE : rt_boot.gicd + intid / 32 * 4;
 }
 
-void rt_irq_enable(u32 intid)
-{
-    wr32(irq_block(intid) + GIC_ISENABLER, 1U << intid % 32);
-}
+void rt_irq_enable(u32 intid) { wr32(irq_block(intid) + GIC_ISENABLER, 1U << intid % 32); }
 
 void rt_irq_disable(u32 intid)
 {

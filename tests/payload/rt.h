@@ -41,7 +41,9 @@ extern rt_handler_fn *rt_handlers[4];
 /* Starts CPU `index` in fn(index) with a stack of its own; a return parks it. False if PSCI refuses. */
 bool rt_cpu_start(u32 index, void (*fn)(u32 index));
 NORETURN void rt_power_off(void);
-struct rt_res { u64 x0, x1, x2, x3; };
+struct rt_res {
+    u64 x0, x1, x2, x3;
+};
 struct rt_res rt_hvc(u64 x0, u64 x1, u64 x2, u64 x3);
 struct rt_res rt_smc(u64 x0, u64 x1, u64 x2, u64 x3);
 u64 rt_psci(u32 function, u64 a, u64 b, u64 c);
@@ -102,7 +104,12 @@ void rt_irq_disable(u32 intid);
 
 #define STR_(x) #x
 #define STR(x) STR_(x)
-#define rd_sys(reg) ({ u64 v_; asm volatile("mrs %0, " STR(reg) : "=r"(v_) : : "memory"); v_; })
+#define rd_sys(reg)                                                                                          \
+    ({                                                                                                       \
+        u64 v_;                                                                                              \
+        asm volatile("mrs %0, " STR(reg) : "=r"(v_) : : "memory");                                           \
+        v_;                                                                                                  \
+    })
 #define wr_sys(reg, v) asm volatile("msr " STR(reg) ", %0" : : "r"((u64)(v)) : "memory")
 
 static inline void isb(void) { asm volatile("isb" ::: "memory"); }

@@ -20,10 +20,10 @@ static void on_sync(struct rt_frame *f)
 void payload_main(void)
 {
     const u64 targets[] = {
-        0x0f000000,                            /* a hole between the devices */
-        0x0f000ffc,                            /* the last word of a page */
-        rt_boot.ram_base + rt_boot.ram_size,   /* just past RAM */
-        0x3000000000UL,                        /* far above */
+        0x0f000000,                          /* a hole between the devices */
+        0x0f000ffc,                          /* the last word of a page */
+        rt_boot.ram_base + rt_boot.ram_size, /* just past RAM */
+        0x3000000000UL,                      /* far above */
     };
     u32 failed = 0;
 
