@@ -91,58 +91,36 @@ asm(".pushsection .text\n"
 /* --- system registers: whatever reads back after a write must still be there later --- */
 
 #define ALL (~0UL)
+/* clang-format off */
 /* name, encoding or assembler name, bits that may be varied without harm to this program */
-#define SYSREGS(X)                                                                                           \
-    X(TPIDR_EL0, S3_3_C13_C0_2, ALL)                                                                         \
-    X(TPIDRRO_EL0, S3_3_C13_C0_3, ALL) X(TPIDR_EL1, S3_0_C13_C0_4, ALL) X(CONTEXTIDR, S3_0_C13_C0_1, ALL) X( \
-        SCXTNUM_EL0, S3_3_C13_C0_7, ALL) X(SCXTNUM_EL1, S3_0_C13_C0_7, ALL) X(SP_EL0, S3_0_C4_C1_0, ALL)     \
-        X(ELR, S3_0_C4_C0_1, ALL) X(SPSR, S3_0_C4_C0_0, 0xf00003c5) X(ESR, S3_0_C5_C2_0, ALL)                \
-            X(FAR, S3_0_C6_C0_0, ALL) X(PAR, S3_0_C7_C4_0, ALL) X(AFSR0, S3_0_C5_C1_0, ALL) X(               \
-                AFSR1, S3_0_C5_C1_1, ALL) X(MAIR, S3_0_C10_C2_0, ALL) X(AMAIR, S3_0_C10_C3_0,                \
-                                                                        ALL) X(TTBR0, S3_0_C2_C0_0, ALL)     \
-                X(TTBR1, S3_0_C2_C0_1, ALL) X(TCR, S3_0_C2_C0_2, ALL) X(SCTLR, S3_0_C1_C0_0, 0x0505c200) X(  \
-                    CPACR, S3_0_C1_C0_2, BIT(28)) X(CSSELR, S3_2_C0_C0_0, 3)                                 \
-                    X(CNTKCTL, S3_0_C14_C1_0, 0x3ff) X(APIAKEYLO, S3_0_C2_C1_0, ALL) X(                      \
-                        APIAKEYHI, S3_0_C2_C1_1,                                                             \
-                        ALL) X(APIBKEYLO, S3_0_C2_C1_2,                                                      \
-                               ALL) X(APIBKEYHI, S3_0_C2_C1_3, ALL)                                          \
-                        X(APDAKEYLO, S3_0_C2_C2_0,                                                           \
-                          ALL) X(APDAKEYHI, S3_0_C2_C2_1,                                                    \
-                                 ALL) X(APDBKEYLO, S3_0_C2_C2_2, ALL)                                        \
-                            X(APDBKEYHI, S3_0_C2_C2_3,                                                       \
-                              ALL) X(APGAKEYLO, S3_0_C2_C3_0,                                                \
-                                     ALL) X(APGAKEYHI, S3_0_C2_C3_1, ALL)                                    \
-                                X(MDSCR, S2_0_C0_C2_2,                                                       \
-                                  BIT(12)) X(MDCCINT, S2_0_C0_C2_0,                                          \
-                                             0) X(DBGBVR0, S2_0_C0_C0_4, ALL)                                \
-                                    X(DBGBCR0, S2_0_C0_C0_5, ~1UL) X(DBGWVR0, S2_0_C0_C0_6, ALL)             \
-                                        X(DBGWCR0, S2_0_C0_C0_7, ~1UL) X(DBGBVR1, S2_0_C0_C1_4, ALL) X(      \
-                                            DBGBCR1, S2_0_C0_C1_5,                                           \
-                                            ~1UL) X(DBGWVR1, S2_0_C0_C1_6, ALL)                              \
-                                            X(DBGWCR1, S2_0_C0_C1_7, ~1UL) X(DBGWVR3, S2_0_C0_C3_6, ALL) X(  \
-                                                DBGBVR5, S2_0_C0_C5_4,                                       \
-                                                ALL) X(DBGBCR5, S2_0_C0_C5_5, ~1UL)                          \
-                                                X(PMCR, S3_3_C9_C12_0, 0x28) X(PMSELR, S3_3_C9_C12_5, 3) X(  \
-                                                    PMCCNTR, S3_3_C9_C13_0,                                  \
-                                                    ALL) X(PMCCFILTR, S3_3_C14_C15_7, 0xfc000000)            \
-                                                    X(PMEVCNTR0, S3_3_C14_C8_0,                              \
-                                                      0xffffffff) X(PMEVCNTR3, S3_3_C14_C8_3, 0xffffffff)    \
-                                                        X(PMEVTYPER0, S3_3_C14_C12_0, 0xf80003ff)            \
-                                                            X(PMEVTYPER3, S3_3_C14_C12_3,                    \
-                                                              0xf80003ff) X(PMUSERENR, S3_3_C9_C14_0, 0xf)   \
-                                                                X(PMCNTENSET, S3_3_C9_C12_1, 0x8000000f) X(  \
-                                                                    PMINTENSET, S3_0_C9_C14_1,               \
-                                                                    0x8000000f) X(ICC_PMR, ICC_PMR, 0x0f)    \
-                                                                    X(ICC_BPR0, S3_0_C12_C8_3,               \
-                                                                      7) X(ICC_BPR1, ICC_BPR1,               \
-                                                                           7) X(ICC_CTLR, ICC_CTLR, 3)       \
-                                                                        X(ICC_IGRPEN0, ICC_IGRPEN0, 1)       \
-                                                                            X(CNTV_CVAL, S3_3_C14_C3_2, ALL) \
-                                                                                X(CNTV_CTL, S3_3_C14_C3_1,   \
-                                                                                  2) X(CNTP_CVAL,            \
-                                                                                       S3_3_C14_C2_2, ALL)   \
-                                                                                    X(CNTP_CTL,              \
-                                                                                      S3_3_C14_C2_1, 2)
+#define SYSREGS(X)                                                                                          \
+    X(TPIDR_EL0, S3_3_C13_C0_2, ALL) X(TPIDRRO_EL0, S3_3_C13_C0_3, ALL) X(TPIDR_EL1, S3_0_C13_C0_4, ALL)    \
+    X(CONTEXTIDR, S3_0_C13_C0_1, ALL) X(SCXTNUM_EL0, S3_3_C13_C0_7, ALL) X(SCXTNUM_EL1, S3_0_C13_C0_7, ALL) \
+    X(SP_EL0, S3_0_C4_C1_0, ALL) X(ELR, S3_0_C4_C0_1, ALL) X(SPSR, S3_0_C4_C0_0, 0xf00003c5)                \
+    X(ESR, S3_0_C5_C2_0, ALL) X(FAR, S3_0_C6_C0_0, ALL) X(PAR, S3_0_C7_C4_0, ALL)                           \
+    X(AFSR0, S3_0_C5_C1_0, ALL) X(AFSR1, S3_0_C5_C1_1, ALL) X(MAIR, S3_0_C10_C2_0, ALL)                     \
+    X(AMAIR, S3_0_C10_C3_0, ALL) X(TTBR0, S3_0_C2_C0_0, ALL) X(TTBR1, S3_0_C2_C0_1, ALL)                    \
+    X(TCR, S3_0_C2_C0_2, ALL) X(SCTLR, S3_0_C1_C0_0, 0x0505c200) X(CPACR, S3_0_C1_C0_2, BIT(28))            \
+    X(CSSELR, S3_2_C0_C0_0, 3) X(CNTKCTL, S3_0_C14_C1_0, 0x3ff)                                             \
+    X(APIAKEYLO, S3_0_C2_C1_0, ALL) X(APIAKEYHI, S3_0_C2_C1_1, ALL) X(APIBKEYLO, S3_0_C2_C1_2, ALL)         \
+    X(APIBKEYHI, S3_0_C2_C1_3, ALL) X(APDAKEYLO, S3_0_C2_C2_0, ALL) X(APDAKEYHI, S3_0_C2_C2_1, ALL)         \
+    X(APDBKEYLO, S3_0_C2_C2_2, ALL) X(APDBKEYHI, S3_0_C2_C2_3, ALL) X(APGAKEYLO, S3_0_C2_C3_0, ALL)         \
+    X(APGAKEYHI, S3_0_C2_C3_1, ALL)                                                                         \
+    X(MDSCR, S2_0_C0_C2_2, BIT(12)) X(MDCCINT, S2_0_C0_C2_0, 0)                                             \
+    X(DBGBVR0, S2_0_C0_C0_4, ALL) X(DBGBCR0, S2_0_C0_C0_5, ~1UL) X(DBGWVR0, S2_0_C0_C0_6, ALL)              \
+    X(DBGWCR0, S2_0_C0_C0_7, ~1UL) X(DBGBVR1, S2_0_C0_C1_4, ALL) X(DBGBCR1, S2_0_C0_C1_5, ~1UL)             \
+    X(DBGWVR1, S2_0_C0_C1_6, ALL) X(DBGWCR1, S2_0_C0_C1_7, ~1UL) X(DBGWVR3, S2_0_C0_C3_6, ALL)              \
+    X(DBGBVR5, S2_0_C0_C5_4, ALL) X(DBGBCR5, S2_0_C0_C5_5, ~1UL)                                            \
+    X(PMCR, S3_3_C9_C12_0, 0x28) X(PMSELR, S3_3_C9_C12_5, 3) X(PMCCNTR, S3_3_C9_C13_0, ALL)                 \
+    X(PMCCFILTR, S3_3_C14_C15_7, 0xfc000000) X(PMEVCNTR0, S3_3_C14_C8_0, 0xffffffff)                        \
+    X(PMEVCNTR3, S3_3_C14_C8_3, 0xffffffff) X(PMEVTYPER0, S3_3_C14_C12_0, 0xf80003ff)                       \
+    X(PMEVTYPER3, S3_3_C14_C12_3, 0xf80003ff) X(PMUSERENR, S3_3_C9_C14_0, 0xf)                              \
+    X(PMCNTENSET, S3_3_C9_C12_1, 0x8000000f) X(PMINTENSET, S3_0_C9_C14_1, 0x8000000f)                       \
+    X(ICC_PMR, ICC_PMR, 0x0f) X(ICC_BPR0, S3_0_C12_C8_3, 7) X(ICC_BPR1, ICC_BPR1, 7)                        \
+    X(ICC_CTLR, ICC_CTLR, 3) X(ICC_IGRPEN0, ICC_IGRPEN0, 1)                                                 \
+    X(CNTV_CVAL, S3_3_C14_C3_2, ALL) X(CNTV_CTL, S3_3_C14_C3_1, 2)                                          \
+    X(CNTP_CVAL, S3_3_C14_C2_2, ALL) X(CNTP_CTL, S3_3_C14_C2_1, 2)
+/* clang-format on */
 
 #define ACCESSORS(name, reg, mask)                                                                           \
     static u64 read_##name(void) { return rd_sys(reg); }                                                     \
