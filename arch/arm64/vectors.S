@@ -12,8 +12,8 @@
 #define PSCI_VERSION 0x84000000
 #define PSCI_1_1 0x10001
 
-/* Stops speculation past an eret. */
-.macro leave_guest_speculation
+/* eret, with speculation past it stopped. */
+.macro return_from_exception
     eret
     dsb     nsh
     isb
@@ -42,7 +42,7 @@
     add     x0, x0, #1
     str     x0, [x1, #VCPU_EXITS]
     ldp     x0, x1, [sp]
-    leave_guest_speculation
+    return_from_exception
 .endm
 
 .macro save_rest                        // after save_caller
@@ -66,11 +66,7 @@
     str     x30, [sp, #240]
 .endm
 
-/* Return where only save_caller was done. */
-.macro return_caller
-    ldr     x0, [sp, #FRAME_VCPU]
-    ldr     w1, [x0, #VCPU_WORK]
-    cbnz    w1, guest_return_caller_work
+.macro restore_caller
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
     ldp     x6, x7, [sp, #48]
@@ -81,7 +77,15 @@
     ldp     x16, x17, [sp, #128]
     ldr     x30, [sp, #240]
     ldp     x0, x1, [sp]
-    leave_guest_speculation
+.endm
+
+/* Return where only save_caller was done. */
+.macro return_caller
+    ldr     x0, [sp, #FRAME_VCPU]
+    ldr     w1, [x0, #VCPU_WORK]
+    cbnz    w1, guest_return_caller_work
+    restore_caller
+    return_from_exception
 .endm
 
 /* Branch-history mitigations. Scratch: x0-x3 after saving. */
@@ -193,23 +197,14 @@ guest_return:
     ldr     x0, [sp, #FRAME_VCPU]
     ldr     w1, [x0, #VCPU_WORK]
     cbnz    w1, 1f
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
     ldp     x18, x19, [sp, #144]
     ldp     x20, x21, [sp, #160]
     ldp     x22, x23, [sp, #176]
     ldp     x24, x25, [sp, #192]
     ldp     x26, x27, [sp, #208]
     ldp     x28, x29, [sp, #224]
-    ldr     x30, [sp, #240]
-    ldp     x0, x1, [sp]
-    leave_guest_speculation
+    restore_caller
+    return_from_exception
 1:  bl      vcpu_do_work
     b       guest_return
 
@@ -226,42 +221,24 @@ arm_enter_guest:
 
 /* An interrupt while a hypervisor thread or the idle task runs. */
 host_irq_exception:
-    sub     sp, sp, #208
-    stp     x0, x1, [sp, #0]
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
+    sub     sp, sp, #272
+    stp     x0, x1, [sp]
+    save_caller
     mrs     x0, elr_el2
     mrs     x1, spsr_el2
     stp     x18, x0, [sp, #144]
-    stp     x1, x29, [sp, #160]
-    stp     x30, xzr, [sp, #176]
-    stp     x29, x0, [sp, #192]         // a frame record: backtraces go on in the interrupted code
-    add     x29, sp, #192
+    str     x1, [sp, #160]
+    stp     x29, x0, [sp, #256]         // a frame record: backtraces go on in the interrupted code
+    add     x29, sp, #256
     bl      arm_host_irq
     ldp     x18, x0, [sp, #144]
-    ldp     x1, x29, [sp, #160]
-    ldr     x30, [sp, #176]
+    ldr     x1, [sp, #160]
+    ldr     x29, [sp, #256]
     msr     elr_el2, x0
     msr     spsr_el2, x1
-    ldp     x0, x1, [sp, #0]
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
-    add     sp, sp, #208
-    eret
-    dsb     nsh
-    isb
+    restore_caller
+    add     sp, sp, #272
+    return_from_exception
 
 /* Keel itself faulted. The stack may be what is broken: the CPU has another for this. The guest's
  * thread registers serve as scratch; it is not entered again. */
@@ -273,23 +250,11 @@ fatal_exception:
     ldr     x0, [x0, #PERCPU_PANIC_STACK]
     sub     sp, x0, #272
     mrs     x0, tpidrro_el0
-    stp     x0, x1, [sp, #0]
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
-    stp     x18, x19, [sp, #144]
-    stp     x20, x21, [sp, #160]
-    stp     x22, x23, [sp, #176]
-    stp     x24, x25, [sp, #192]
-    stp     x26, x27, [sp, #208]
-    stp     x28, x29, [sp, #224]
+    stp     x0, x1, [sp]
+    save_caller
+    save_rest
     mrs     x0, tpidr_el1
-    stp     x30, x0, [sp, #240]
+    str     x0, [sp, #248]
     mov     x0, sp
     b       arm_fatal
 
