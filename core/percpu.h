@@ -24,7 +24,7 @@ struct percpu {
     struct task *switched_from;
     struct timer slice;
     struct timer_queue timers;
-    u64 idle_ticks, irqs, kicks, switches;
+    u64 irqs, kicks, switches;
 };
 
 extern struct percpu percpu[MAX_CPUS];
