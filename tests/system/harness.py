@@ -18,6 +18,7 @@ ESCAPE = "\x1d"
 SHELL_PROMPT = "keel> "
 GUEST_PROMPT = r"debian:\S*# "
 BANNER = "Welcome to Debian Linux on Keel"
+KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\] ")
 PREFIX = re.compile(r"^[\w.-]{1,32}\| ?", re.M)
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -119,8 +120,9 @@ class Machine:
         # Other guests may print in between: their lines have other prefixes.
         lines = CONTROL.sub("", self.before).replace("\r", "").splitlines()
         output = clean("\n".join(line for line in lines if line.startswith(prefix)))
-        # The shell echoes the second line, with its prompt, where it read it.
-        output = "\n".join(line for line in output.splitlines() if f'"@@"E{n}' not in line)
+        # The shell echoes the second line, with its prompt, where it read it. The kernel may say something too.
+        output = "\n".join(line for line in output.splitlines()
+                           if f'"@@"E{n}' not in line and not KERNEL_MESSAGE.match(line))
         status = int(self.match.group(1))
         if check and status != 0:
             raise Failure(f"{command!r} in the guest: status {status}: {output}")

@@ -539,6 +539,7 @@ static void make_by_qemu(const char *machine, const char *rest)
            machine, path, rest);
     if (system("command -v qemu-system-aarch64 >/dev/null 2>&1") != 0) {
         unlink(path);
+        print_message("skipped: no qemu-system-aarch64 to dump its device tree\n");
         skip();
     }
     ok(system(command));
