@@ -108,8 +108,9 @@ class Machine:
         self.expect(BANNER, seconds)
         self.expect(GUEST_PROMPT)
 
-    def sh(self, command, seconds=REPLY_S, check=True):
-        """Runs a command in the shell of the guest that has the input; what it printed."""
+    def sh(self, command, seconds=REPLY_S, check=True, messages=False):
+        """Runs a command in the shell of the guest that has the input; what it printed, and with `messages`
+        what the guest's kernel said meanwhile."""
         self._marks += 1
         n = self._marks
         # The quotes keep the echo of the line from looking like the marks.
@@ -120,9 +121,9 @@ class Machine:
         # Other guests may print in between: their lines have other prefixes.
         lines = CONTROL.sub("", self.before).replace("\r", "").splitlines()
         output = clean("\n".join(line for line in lines if line.startswith(prefix)))
-        # The shell echoes the second line, with its prompt, where it read it. The kernel may say something too.
+        # The shell echoes the second line, with its prompt, where it read it.
         output = "\n".join(line for line in output.splitlines()
-                           if f'"@@"E{n}' not in line and not KERNEL_MESSAGE.match(line))
+                           if f'"@@"E{n}' not in line and (messages or not KERNEL_MESSAGE.match(line)))
         status = int(self.match.group(1))
         if check and status != 0:
             raise Failure(f"{command!r} in the guest: status {status}: {output}")

@@ -44,7 +44,7 @@ def test_guest_sees_the_memory_it_was_given(linux):
 def test_kernel_of_the_guest_finds_nothing_to_complain_of(linux):
     machine = linux("--vcpus", 2)
     complaints = machine.sh("dmesg | grep -E 'WARNING|BUG|Oops|Call trace|rcu.*stall|soft lockup|[Uu]ndefined'",
-                            check=False)
+                            check=False, messages=True)
     assert complaints == ""
 
 
