@@ -130,6 +130,7 @@ void arch_vcpu_unload(struct vcpu *v)
     sysreg_write(tcr_el1, s->tcr | TCR_EPD0 | TCR_EPD1);
     isb();
     sysreg_write(vttbr_el2, 0);
+    isb(); /* before anyone learns that the vCPU is out and frees its tables */
 }
 
 void arch_vcpu_release(struct vcpu *v)
