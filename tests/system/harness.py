@@ -113,17 +113,17 @@ class Machine:
         what the guest's kernel said meanwhile."""
         self._marks += 1
         n = self._marks
-        # The quotes keep the echo of the line from looking like the marks.
-        self.send(f'echo "@@"S{n}; {command}\necho "@@"E{n} $?\n')
+        # One line, or the terminal would echo the next one into the midst of what this one prints. The quotes keep
+        # the echo from looking like the marks.
+        end = "" if command.rstrip().endswith("&") else ";"
+        self.send(f'echo "@@"S{n}; {command}{end} echo "@@"E{n} $?\n')
         self.expect(rf"(?m)((?:^[\w.-]+\| )?)[^\n]*@@S{n}\r*\n", seconds)
         prefix = self.match.group(1)
         self.expect(rf"@@E{n} (\d+)\r*\n", seconds)
         # Other guests may print in between: their lines have other prefixes.
         lines = CONTROL.sub("", self.before).replace("\r", "").splitlines()
         output = clean("\n".join(line for line in lines if line.startswith(prefix)))
-        # The shell echoes the second line, with its prompt, where it read it.
-        output = "\n".join(line for line in output.splitlines()
-                           if f'"@@"E{n}' not in line and (messages or not KERNEL_MESSAGE.match(line)))
+        output = "\n".join(line for line in output.splitlines() if messages or not KERNEL_MESSAGE.match(line))
         status = int(self.match.group(1))
         if check and status != 0:
             raise Failure(f"{command!r} in the guest: status {status}: {output}")
