@@ -12,7 +12,7 @@
 #include "lib/bits.h"
 #include "lib/fmt.h"
 
-#define RING_SIZE 65536U
+#define EARLY_SIZE 8192U
 #define PREFIX_MAX 32U
 #define RECORD_TEXT_MAX (PREFIX_MAX + LOG_LINE_MAX + 1)
 /* So many lines one CPU hands over in a row for the others, with its interrupts masked. */
@@ -23,13 +23,16 @@ struct record {
     u8 level;
 };
 
-/* Positions count all bytes ever written; modulo RING_SIZE they are places in the ring. */
+static char early_bytes[EARLY_SIZE];
+
+/* Positions count all bytes ever written; modulo the size they are places in the ring. */
 static struct {
     u32 locked; /* atomic: who holds it, id + 1 */
     u64 oldest, end, sunk;
     bool draining; /* atomic for who has no lock */
-    char bytes[RING_SIZE];
-} ring;
+    u32 size;
+    char *bytes;
+} ring = { .size = EARLY_SIZE, .bytes = early_bytes };
 
 static enum log_level console_level = LOG_INFO;
 static void (*current_sink)(enum log_level level, const char *text, size_t len);
@@ -61,7 +64,7 @@ static void ring_unlock(unsigned long flags)
 
 static void ring_put(u64 pos, const void *p, size_t n)
 {
-    size_t at = pos % RING_SIZE, first = min_u64(n, RING_SIZE - at);
+    size_t at = pos % ring.size, first = min_u64(n, ring.size - at);
 
     memcpy(ring.bytes + at, p, first);
     memcpy(ring.bytes, (const char *)p + first, n - first);
@@ -69,7 +72,7 @@ static void ring_put(u64 pos, const void *p, size_t n)
 
 static void ring_get(u64 pos, void *p, size_t n)
 {
-    size_t at = pos % RING_SIZE, first = min_u64(n, RING_SIZE - at);
+    size_t at = pos % ring.size, first = min_u64(n, ring.size - at);
 
     memcpy(p, ring.bytes + at, first);
     memcpy((char *)p + first, ring.bytes, n - first);
@@ -90,7 +93,7 @@ static void append(enum log_level level, const char *text, size_t len)
     struct record r = { .len = (u16)len, .level = (u8)level };
     unsigned long flags = ring_lock();
 
-    while (ring.end + sizeof(r) + len - ring.oldest > RING_SIZE)
+    while (ring.end + sizeof(r) + len - ring.oldest > ring.size)
         ring.oldest = record_end(ring.oldest);
     ring.sunk = max_u64(ring.sunk, ring.oldest);
     ring_put(ring.end, &r, sizeof(r));
@@ -138,6 +141,17 @@ void log_line(enum log_level level, const char *fmt, ...)
     text[len++] = '\n';
     append(level, text, len);
     drain(text);
+}
+
+void log_set_memory(char *bytes, u32 size)
+{
+    unsigned long flags = ring_lock();
+
+    for (u64 pos = ring.oldest; pos < ring.end; pos++)
+        bytes[pos % size] = ring.bytes[pos % ring.size];
+    ring.bytes = bytes;
+    ring.size = size;
+    ring_unlock(flags);
 }
 
 void log_set_level(enum log_level level) { __atomic_store_n(&console_level, level, __ATOMIC_RELAXED); }

@@ -17,6 +17,9 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 
+/* A larger ring, for good, in place of the small one of early boot; what that holds is kept. */
+void log_set_memory(char *bytes, u32 size);
+
 /* What reaches the console; the ring takes all. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);

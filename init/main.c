@@ -10,6 +10,7 @@
 #include "arch/time.h"
 #include "config/config.h"
 #include "core/frames.h"
+#include "core/heap.h"
 #include "core/log.h"
 #include "core/sched.h"
 #include "drivers/console.h"
@@ -31,11 +32,12 @@
 #define ECAM_BUS0 0x100000UL
 #define CPU_START_TIMEOUT_NS 2000000000UL
 #define PUT_TRIES 1000000U
+#define LOG_RING_SIZE 65536U
 
 void boot_main(const void *dtb);
 
 static struct board board;
-static struct cfg_machine machine;
+static struct cfg_machine *machine;
 static struct uart console_uart, log_uart;
 
 /* Boot messages, polled, until the console thread is there; then the second UART's, where the log has one. */
@@ -161,6 +163,17 @@ static void memory_init(void)
     mmu_enter();
 }
 
+/* What would only make the image larger. */
+static void buffers_init(void)
+{
+    char *ring = heap_alloc(LOG_RING_SIZE);
+
+    machine = heap_alloc(sizeof(*machine));
+    if (ring == NULL || machine == NULL)
+        panic("no memory for the log and the configuration");
+    log_set_memory(ring, LOG_RING_SIZE);
+}
+
 static void failure_report_init(void)
 {
     if (board.ecam == 0 || board.pci_window == 0 || board.pci_window >> 32 != 0)
@@ -215,14 +228,14 @@ static void configure(void)
         return;
     }
     frames_get_stats(&memory);
-    if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, &machine,
+    if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, machine,
                          &errors) != K_OK ||
-        config_check_host(&machine, cpu_count, memory.free_pages * PAGE_SIZE, &errors) != K_OK) {
+        config_check_host(machine, cpu_count, memory.free_pages * PAGE_SIZE, &errors) != K_OK) {
         log_error("config: %u error%s: no VM is started", errors.count, errors.count == 1 ? "" : "s");
         console_flush();
         if (board_has_arg(&board, "quiet"))
             arch_power_off(true);
-        memset(&machine, 0, sizeof(machine));
+        memset(machine, 0, sizeof(*machine));
     }
 }
 
@@ -252,11 +265,11 @@ static void services(void)
     }
     if (log_uart.drv != NULL)
         log_set_sink(second_uart_sink);
-    for (u32 i = 0; i < machine.vm_count; i++)
-        if (machine.vm[i].autostart && console_uart.drv != NULL)
+    for (u32 i = 0; i < machine->vm_count; i++)
+        if (machine->vm[i].autostart && console_uart.drv != NULL)
             console_expect_guest(true);
     if (e == K_OK)
-        e = vmm_init(&machine, vdev_models);
+        e = vmm_init(machine, vdev_models);
     if (e == K_OK)
         e = shell_init(&shell_facts);
     if (e != K_OK)
@@ -285,6 +298,7 @@ void boot_main(const void *dtb)
     stage2_init();
     debug_init();
     memory_init();
+    buffers_init();
     failure_report_init();
     if (board_arg(&board, "log", level, sizeof(level)) != NULL && uart_open(&board.uart[1], &log_uart))
         log_set_sink(second_uart_sink);
