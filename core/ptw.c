@@ -128,11 +128,6 @@ enum kerr ptw_lookup(const struct page_table *pt, u64 va, hpa_t *pa, u32 *attr, 
     return K_OK;
 }
 
-static u32 largest_leaf(const struct page_table *pt)
-{
-    return pt->max_block < pt->fmt->max_leaf_level_back ? pt->max_block : pt->fmt->max_leaf_level_back;
-}
-
 static bool leaf_fits(const struct page_table *pt, u32 back, u32 largest, u64 va, u64 next, hpa_t pa)
 {
     return back <= largest && next - va == ptw_span(pt, back) && is_aligned(va | pa.v, ptw_span(pt, back));
@@ -157,7 +152,7 @@ static enum kerr count_tables(const struct page_table *pt, const u64 *table, u32
         next = entry_end(pt, va, end, back);
         if (present && pt->fmt->is_leaf(e, (u8)back))
             return K_EXIST;
-        if (!present && leaf_fits(pt, back, largest_leaf(pt), va, next, pa))
+        if (!present && leaf_fits(pt, back, ptw_largest_leaf(pt), va, next, pa))
             continue;
         *count += !present;
         err = count_tables(pt, present ? ptw_table_of(pt, e) : NULL, back - 1, va, next, pa, count);
@@ -222,7 +217,7 @@ enum kerr ptw_map(struct page_table *pt, u64 va, hpa_t pa, u64 size, u32 attr)
     err = ptw_pool_fill(&pool, tables);
     if (err != K_OK)
         return err;
-    ptw_fill(pt, &pool, root, ptw_root_back(pt), va, va + size, pa, attr, largest_leaf(pt));
+    ptw_fill(pt, &pool, root, ptw_root_back(pt), va, va + size, pa, attr, ptw_largest_leaf(pt));
     ASSERT(!pool.head);
     arch_pt_sync();
     return K_OK;

@@ -36,6 +36,13 @@ MUST_USE enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size);
 /* Changes permissions of what is mapped in the range; splits where needed. */
 MUST_USE enum kerr ptw_protect(struct page_table *pt, u64 va, u64 size, u32 attr);
 
+/* Puts together what the range holds in pieces: where all entries of a table are one aligned run with the
+ * same attributes, a block as large as max_block allows takes its place, and whole groups get the
+ * contiguous hint. Tables and groups that the range touches are looked at whole. Takes no memory and gives
+ * tables back; who walks meanwhile may find nothing for a moment. Time grows with the range: some 1500
+ * instructions for each 2 MiB that lie in pages. */
+MUST_USE enum kerr ptw_merge(struct page_table *pt, u64 va, u64 size);
+
 /* The leaf that holds va. K_NOENT if none. *pa: what va itself maps to; *size: of the leaf. Outputs
  * may be NULL. */
 MUST_USE enum kerr ptw_lookup(const struct page_table *pt, u64 va, hpa_t *pa, u32 *attr, u64 *size);

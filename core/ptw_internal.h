@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ptw.c (building, looking up) and ptw_change.c (changing what is mapped) share. "back" counts
- * levels from the last one: 0 = 4K pages, 1 = 2M, 2 = 1G. */
+/* What ptw.c (building, looking up), ptw_change.c and ptw_merge.c (changing what is mapped) share. "back"
+ * counts levels from the last one: 0 = 4K pages, 1 = 2M, 2 = 1G. */
 #ifndef CORE_PTW_INTERNAL_H
 #define CORE_PTW_INTERNAL_H
 
@@ -19,6 +19,12 @@ u64 *ptw_pool_take(struct ptw_pool *pool);
 static inline u64 ptw_span(const struct page_table *pt, u32 back)
 {
     return PAGE_SIZE << (pt->fmt->bits_per_level * back);
+}
+
+/* Level of the largest leaf that this table may have. */
+static inline u32 ptw_largest_leaf(const struct page_table *pt)
+{
+    return pt->max_block < pt->fmt->max_leaf_level_back ? pt->max_block : pt->fmt->max_leaf_level_back;
 }
 
 static inline u32 ptw_root_back(const struct page_table *pt) { return pt->fmt->levels - 1U; }

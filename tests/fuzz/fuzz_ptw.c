@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random map, unmap and protect against one word a page, with a TLB that remembers every translation
+/* Random map, unmap, protect and merge against one word a page, with a TLB that remembers every translation
  * until it is invalidated: whatever the tables say while it remembers must not contradict it. The
  * format has 8 entries a table, so that blocks, groups and several levels fit a small range. */
 #include <stdlib.h>
@@ -152,6 +152,30 @@ static void check_all(void)
     }
 }
 
+/* All pages from `page` on are one run with the same attributes. */
+static bool is_run(u64 page, u64 n)
+{
+    bool run = model[page].present && is_aligned(model[page].pa, n * PAGE_SIZE);
+
+    for (u64 i = 1; i < n && run; i++)
+        run = model[page + i].present && model[page + i].attr == model[page].attr &&
+              model[page + i].pa == model[page].pa + i * PAGE_SIZE;
+    return run;
+}
+
+/* After a merge of [page, page + n): no two leaves could be one, and no group lacks its hint. */
+static void check_merged(u64 page, u64 n)
+{
+    for (u32 back = 0; back <= pt.max_block; back++) {
+        u64 span = BIT(BITS * back), group = span * GROUP;
+
+        for (u64 p = (page + span - 1) & ~(span - 1); p + span <= page + n; p += span)
+            require(!is_run(p, span) || walk(p).span >= span * PAGE_SIZE);
+        for (u64 p = (page + group - 1) & ~(group - 1); pt.contig && p + group <= page + n; p += group)
+            require(!is_run(p, group) || walk(p).contig || walk(p).span > span * PAGE_SIZE);
+    }
+}
+
 static void run(const uint8_t *d)
 {
     u64 page = (d[1] | (u64)d[2] << 8) % PAGES, n = 1 + (d[3] | (u64)d[4] << 8) % 600;
@@ -168,7 +192,7 @@ static void run(const uint8_t *d)
         n = PAGES - page;
     for (u64 p = page; p < page + n; p++)
         clash |= model[p].present;
-    switch (d[0] % 4) {
+    switch (d[0] % 5) {
     case 0:
     case 1:
         err = ptw_map(&pt, page << PAGE_SHIFT, HPA(pa), n << PAGE_SHIFT, attr);
@@ -187,6 +211,10 @@ static void run(const uint8_t *d)
         require(err == K_OK || err == K_NOMEM);
         for (u64 i = 0; i < n && err == K_OK; i++)
             model[page + i].attr = attr;
+        break;
+    case 4:
+        require(ptw_merge(&pt, page << PAGE_SHIFT, n << PAGE_SHIFT) == K_OK);
+        check_merged(page, n);
         break;
     }
     check_all();

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #define RWX (MAP_R | MAP_W | MAP_X)
+#define SZ_1M (SZ_2M / 2)
 #define SZ_32M (16 * SZ_2M)
 #define ARENA_SIZE (16UL << 20)
 
@@ -325,6 +326,103 @@ static void test_protecting_to_the_same_splits_and_invalidates_nothing(void **st
     assert_mapped(PAGE_SIZE, PAGE_SIZE, SZ_1G, RWX);
 }
 
+static void merge(u64 va, u64 size) { assert_int_equal(ptw_merge(&pt, va, size), K_OK); }
+
+static void test_pages_of_one_run_become_a_block_by_break_before_make(void **state)
+{
+    (void)state;
+    map(0, SZ_2M, PAGE_SIZE, RWX);
+    map(PAGE_SIZE, SZ_2M + PAGE_SIZE, SZ_2M - PAGE_SIZE, RWX);
+    assert_int_equal(pt.leaves[0], 512);
+    watched = 0;
+    merge(SZ_64K, PAGE_SIZE);
+    assert_int_equal(calls, 1);
+    assert_int_equal(seen[0].addr, 0);
+    assert_int_equal(seen[0].size, SZ_2M);
+    assert_int_equal(seen[0].entry, 0);
+    assert_mapped(12345, SZ_2M + 12345, SZ_2M, RWX);
+    assert_int_equal(pt.leaves[0], 0);
+    assert_int_equal(pt.leaves[1], 1);
+    assert_int_equal(pt.table_pages, 2 + 1);
+}
+
+static void test_many_tables_merge_with_one_invalidation_a_level(void **state)
+{
+    (void)state;
+    pt.max_block = 0;
+    map(SZ_1G, SZ_1G, 8 * SZ_2M, RWX);
+    pt.max_block = 2;
+    merge(SZ_1G, SZ_1G);
+    assert_int_equal(calls, 1);
+    assert_int_equal(seen[0].addr, SZ_1G);
+    assert_int_equal(seen[0].size, 8 * SZ_2M);
+    assert_int_equal(pt.leaves[1], 8);
+    assert_int_equal(pt.leaves[0], 0);
+}
+
+static void test_a_split_block_merges_up_to_its_old_size(void **state)
+{
+    (void)state;
+    map(SZ_1G, 2 * SZ_1G, SZ_1G, RWX);
+    assert_int_equal(ptw_protect(&pt, SZ_1G + SZ_2M + PAGE_SIZE, PAGE_SIZE, MAP_R), K_OK);
+    merge(SZ_1G, SZ_1G);
+    assert_int_equal(pt.leaves[2], 0); /* one page differs still */
+    assert_int_equal(ptw_protect(&pt, SZ_1G + SZ_2M + PAGE_SIZE, PAGE_SIZE, RWX), K_OK);
+    merge(SZ_1G + SZ_2M, SZ_2M);
+    assert_mapped(SZ_1G, 2 * SZ_1G, SZ_1G, RWX);
+    assert_int_equal(pt.leaves[0] + pt.leaves[1], 0);
+    assert_int_equal(pt.leaves[2], 1);
+    assert_int_equal(pt.table_pages, 2);
+}
+
+static void test_what_is_no_run_stays_in_pieces(void **state)
+{
+    (void)state;
+    map(0, PAGE_SIZE, SZ_2M, RWX);             /* not aligned to a block */
+    map(SZ_2M, SZ_2M, SZ_2M - PAGE_SIZE, RWX); /* a hole at the end */
+    map(2 * SZ_2M, 2 * SZ_2M, SZ_64K, RWX);    /* other permissions in the middle */
+    map(2 * SZ_2M + SZ_64K, 2 * SZ_2M + SZ_64K, PAGE_SIZE, MAP_R);
+    map(2 * SZ_2M + SZ_64K + PAGE_SIZE, 2 * SZ_2M + SZ_64K + PAGE_SIZE, SZ_2M - SZ_64K - PAGE_SIZE, RWX);
+    map(3 * SZ_2M, 3 * SZ_2M, SZ_1M, RWX); /* two runs */
+    map(3 * SZ_2M + SZ_1M, 9 * SZ_2M + SZ_1M, SZ_1M, RWX);
+    merge(0, 4 * SZ_2M);
+    assert_int_equal(calls, 0);
+    assert_int_equal(pt.leaves[1], 0);
+    assert_int_equal(pt.leaves[0], 4 * 512 - 1);
+}
+
+static void test_merging_gives_whole_groups_their_hint_again(void **state)
+{
+    (void)state;
+    map(0, 0, 3 * SZ_64K, RWX);
+    assert_int_equal(ptw_protect(&pt, SZ_64K + PAGE_SIZE, PAGE_SIZE, MAP_R), K_OK);
+    assert_int_equal(ptw_protect(&pt, SZ_64K + PAGE_SIZE, PAGE_SIZE, RWX), K_OK);
+    assert_false(contig(SZ_64K));
+    calls = 0;
+    watched = SZ_64K;
+    merge(0, 3 * SZ_64K);
+    assert_int_equal(calls, 1);
+    assert_int_equal(seen[0].addr, SZ_64K);
+    assert_int_equal(seen[0].size, SZ_64K);
+    assert_int_equal(seen[0].entry, 0);
+    assert_true(contig(SZ_64K));
+    assert_mapped(SZ_64K + PAGE_SIZE, SZ_64K + PAGE_SIZE, PAGE_SIZE, RWX);
+}
+
+static void test_merging_stops_at_the_largest_block_allowed(void **state)
+{
+    (void)state;
+    pt.max_block = 0;
+    pt.contig = false;
+    map(0, 0, SZ_2M, RWX);
+    merge(0, SZ_1G);
+    assert_int_equal(pt.leaves[0], 512);
+    assert_int_equal(calls, 0);
+    assert_false(contig(0));
+    assert_int_equal(ptw_merge(&pt, 1, PAGE_SIZE), K_INVAL);
+    assert_int_equal(ptw_merge(&pt, 1UL << 40, PAGE_SIZE), K_RANGE);
+}
+
 static void test_stage1_format_maps_top_of_its_range(void **state)
 {
     (void)state;
@@ -358,6 +456,12 @@ int main(void)
         T(test_permissions_of_a_lone_leaf_change_in_place),
         T(test_memory_kind_changes_by_break_before_make),
         T(test_protecting_to_the_same_splits_and_invalidates_nothing),
+        T(test_pages_of_one_run_become_a_block_by_break_before_make),
+        T(test_many_tables_merge_with_one_invalidation_a_level),
+        T(test_a_split_block_merges_up_to_its_old_size),
+        T(test_what_is_no_run_stays_in_pieces),
+        T(test_merging_gives_whole_groups_their_hint_again),
+        T(test_merging_stops_at_the_largest_block_allowed),
         T(test_stage1_format_maps_top_of_its_range),
     };
 

@@ -16,7 +16,7 @@ enum map_attr {
 };
 
 /* One page-table format: CPU stage 1, stage 2, later an IOMMU's. Entries are 64 bits; level 0 is the
- * root. All functions are pure. */
+ * root. All functions are pure; leaf() of a higher address is higher by as much. */
 struct pt_format {
     const char *name;
     u8 levels;              /* number of levels, root included */
