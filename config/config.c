@@ -21,7 +21,7 @@ struct vm_props {
     struct cfg_cells cpus, priority;
     u64 memory;
     const char *kernel, *firmware, *initrd, *bootargs;
-    u32 on_poweroff, on_crash, pages;
+    u32 on_poweroff, on_crash, pages, pv_time;
     bool autostart;
     u32 spis;
 };
@@ -34,6 +34,8 @@ static const char *const policy_words[] = { [CFG_STOP] = "stop", [CFG_RESTART] =
 static const char *const pages_words[] = {
     [CFG_PAGES_MAX] = "max", [CFG_PAGES_2M] = "2m", [CFG_PAGES_4K] = "4k", NULL
 };
+
+static const char *const switch_words[] = { "off", "on", NULL };
 
 #define AT(field) offsetof(struct machine_props, field)
 static const struct prop_rule machine_prop[] = {
@@ -56,6 +58,7 @@ static const struct prop_rule vm_prop[] = {
     { "on-poweroff", PROP_WORD, false, AT(on_poweroff), 0, 0, policy_words },
     { "on-crash", PROP_WORD, false, AT(on_crash), 0, 0, policy_words },
     { "pages", PROP_WORD, false, AT(pages), 0, 0, pages_words },
+    { "pv-time", PROP_WORD, false, AT(pv_time), 0, 0, switch_words },
     { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
 };
 #undef AT
@@ -127,7 +130,7 @@ static void set_images(const struct cfg_node *n, const struct vm_props *p, struc
 static void read_vm(const struct cfg_node *n, const char *const *known, const struct cfg_machine *m,
                     struct cfg_vm *vm)
 {
-    struct vm_props p = { .spis = DEFAULT_SPIS, .bootargs = "" };
+    struct vm_props p = { .spis = DEFAULT_SPIS, .bootargs = "", .pv_time = true };
     int devices = schema_only_child(n, "devices");
 
     memset(vm, 0, sizeof(*vm));
@@ -143,6 +146,7 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     vm->on_crash = (enum cfg_policy)p.on_crash;
     vm->pages = (enum cfg_pages)p.pages;
     vm->autostart = p.autostart;
+    vm->pv_time = p.pv_time != 0;
     cfg_read_devices(n, devices, known, vm);
 }
 

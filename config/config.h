@@ -53,6 +53,7 @@ struct cfg_vm {
     enum cfg_policy on_poweroff, on_crash;
     enum cfg_pages pages;
     bool autostart;
+    bool pv_time;
     u32 nr_spis;
     u32 device_count;
     struct cfg_device device[CFG_MAX_DEVICES];

@@ -186,6 +186,8 @@ static void check_places(const struct cfg_node *vm_node, const struct cfg_vm *vm
         check_overlap(&n, d, "the interrupt controller", GUEST_GICD_BASE, gic_end - GUEST_GICD_BASE);
         if (place == NULL || place->base != GUEST_FLASH_BASE)
             check_overlap(&n, d, "flash", GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE);
+        if (vm->pv_time)
+            check_overlap(&n, d, "the stolen-time page", GUEST_PVTIME_BASE, GUEST_PVTIME_SIZE);
         check_overlap(&n, d, "memory", GUEST_RAM_BASE, vm->mem_size);
         for (u32 j = 0; j < i; j++) {
             check_overlap(&n, d, vm->device[j].node, vm->device[j].base, vm->device[j].size);

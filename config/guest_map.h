@@ -10,6 +10,9 @@
 #define GUEST_GICD_SIZE 0x00010000UL
 #define GUEST_GICR_BASE 0x080a0000UL
 #define GUEST_GICR_SIZE 0x00020000UL /* of each vCPU */
+/* Stolen time, as on QEMU's board: the window is for guests with pages of 64 KiB, Keel fills the first 4 KiB. */
+#define GUEST_PVTIME_BASE 0x090a0000UL
+#define GUEST_PVTIME_SIZE 0x00010000UL
 #define GUEST_RAM_MAX (255UL * SZ_1G)
 #define GUEST_SPACE_SIZE (1UL << 40) /* devices may lie above RAM up to here */
 

@@ -30,7 +30,8 @@ struct task {
     u32 on_cpu;   /* atomic: its stack is in use */
     struct task *inbox_next;
     struct list run_node;
-    u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
+    u64 run_ticks, run_since;    /* ticks; run_since: when it last got the CPU */
+    u64 wait_ticks, ready_since; /* ticks; ready but not running; ready_since: the stretch that goes on */
     u64 slice_end;
     u64 slice_left; /* of a preempted task, while it waits; 0: it gets a whole one */
     u64 switches;

@@ -35,6 +35,8 @@ struct vcpu {
     u32 parked;        /* atomic: out of the guest and of its CPU's registers until told */
     gpa_t start_entry; /* for CPU_ON, valid while VCPU_ON_PENDING */
     u64 start_arg;
+    u64 *stolen_ns; /* where the guest reads for how long it was ready but did not run; NULL: nowhere */
+    u64 stolen_base, stolen_told; /* task.wait_ticks when it started, and when the guest was last told */
     struct task task;
 };
 

@@ -75,6 +75,8 @@ static void add_devices(struct map *map, const struct cfg_vm *vm)
     add(map, GUEST_GICD_BASE, GUEST_GICD_SIZE, false, "GIC distributor");
     add(map, GUEST_GICR_BASE, (u64)GUEST_GICR_SIZE * vm->vcpu_count, false, "GIC redistributors, %u",
         vm->vcpu_count);
+    if (vm->pv_time)
+        add(map, GUEST_PVTIME_BASE, PAGE_SIZE, false, "stolen time");
     for (u32 i = 0; i < vm->device_count; i++) {
         const struct cfg_device *d = &vm->device[i];
 

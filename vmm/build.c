@@ -177,6 +177,7 @@ static const struct step { /* each is all or nothing */
     { "memory layout", make_layout, NULL },
     { "stage 2", make_stage2, undo_stage2 },
     { "memory", make_memory, vboard_undo_extents },
+    { "stolen time", vboard_make_pvtime, vboard_undo_pvtime },
     { "virtualization state", make_arch, undo_arch },
     { "vCPUs", make_vcpus, undo_vcpus },
     { "interrupt controller", make_vgic, undo_vgic },
@@ -243,6 +244,7 @@ void vboard_run(struct vboard *b)
     vm->end_reason[0] = 0;
     __atomic_store_n(&vm->end, VM_END_NONE, __ATOMIC_RELAXED);
     __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELEASE);
+    vboard_reset_pvtime(b);
     for (u32 i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = vm->vcpu[i];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hypercalls by the SMC calling convention 1.1 (Arm DEN0028). Guests use HVC and SMC alike. Version 1.2
  * would promise nothing more that Keel has. */
+#include "vmm/smccc.h"
 #include "arch/guest_events.h"
 #include "arch/vcpu.h"
 #include "lib/bits.h"
@@ -8,10 +9,9 @@
 
 #define SMCCC_FAST BIT(31)
 #define SMCCC_OWNER(id) FIELD_GET(id, 29, 24)
-enum { OWNER_ARCH = 0, OWNER_STANDARD_SECURE = 4 };
+enum { OWNER_ARCH = 0, OWNER_STANDARD_SECURE = 4, OWNER_STANDARD_HYP = 5 };
 
 #define SMCCC_1_1 0x10001
-enum { SMCCC_SUCCESS = 0, SMCCC_NOT_SUPPORTED = -1 };
 
 enum arch_call {
     CALL_VERSION = 0x80000000U,
@@ -21,7 +21,7 @@ enum arch_call {
     CALL_WORKAROUND_3 = 0x80003fffU, /* branch history */
 };
 
-static s64 arch_features(u32 id)
+static s64 arch_features(const struct vcpu *v, u32 id)
 {
     switch (id) {
     case CALL_VERSION:
@@ -29,18 +29,19 @@ static s64 arch_features(u32 id)
     case CALL_WORKAROUND_1: return arch_smccc_workaround(1);
     case CALL_WORKAROUND_2: return arch_smccc_workaround(2);
     case CALL_WORKAROUND_3: return arch_smccc_workaround(3);
+    case CALL_PV_TIME_FEATURES: return pvtime_call(v, id, id);
     default: return SMCCC_NOT_SUPPORTED;
     }
 }
 
-static s64 arch_service(u32 id, u64 arg)
+static s64 arch_service(const struct vcpu *v, u32 id, u64 arg)
 {
     switch (id) {
     case CALL_VERSION: return SMCCC_1_1;
-    case CALL_ARCH_FEATURES: return arch_features((u32)arg);
+    case CALL_ARCH_FEATURES: return arch_features(v, (u32)arg);
     case CALL_WORKAROUND_1: /* coming here did the work */
     case CALL_WORKAROUND_2:
-    case CALL_WORKAROUND_3: return arch_features(id) < 0 ? SMCCC_NOT_SUPPORTED : SMCCC_SUCCESS;
+    case CALL_WORKAROUND_3: return arch_features(v, id) < 0 ? SMCCC_NOT_SUPPORTED : SMCCC_SUCCESS;
     default: return SMCCC_NOT_SUPPORTED;
     }
 }
@@ -54,9 +55,11 @@ void guest_hypercall(struct vcpu *v, u64 args[4])
 
     if (id & SMCCC_FAST) {
         if (SMCCC_OWNER(id) == OWNER_ARCH)
-            result = arch_service(id, args[1]);
+            result = arch_service(v, id, args[1]);
         else if (SMCCC_OWNER(id) == OWNER_STANDARD_SECURE)
             result = psci_call(v, id, &args[1]);
+        else if (SMCCC_OWNER(id) == OWNER_STANDARD_HYP)
+            result = pvtime_call(v, id, args[1]);
     }
     args[0] = (u64)result;
 }

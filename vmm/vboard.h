@@ -19,6 +19,7 @@ struct vboard {
     const struct cfg_vm *cfg;
     const struct vdev_model *const *models;
     struct cfg_layout layout;
+    void *pvtime;   /* the page of pvtime.c, or NULL */
     u32 steps_made; /* of construction: what there is to undo */
     u32 device_count;
     struct vboard_device device[CFG_MAX_DEVICES + 1]; /* in order of creation; the first is the GIC */
@@ -54,6 +55,11 @@ MUST_USE enum kerr vboard_make_firmware(struct vboard *b);
 MUST_USE enum kerr vboard_make_ram(struct vboard *b);
 void vboard_undo_extents(struct vboard *b);
 void vboard_scrub_ram(struct vboard *b); /* for the next run of this guest; firmware stays */
+
+/* pvtime.c: the page with the vCPUs' stolen time, and its state when the guest starts. */
+MUST_USE enum kerr vboard_make_pvtime(struct vboard *b);
+void vboard_undo_pvtime(struct vboard *b);
+void vboard_reset_pvtime(struct vboard *b);
 
 /* load.c: images and device tree into place. The vCPUs do not run. */
 MUST_USE enum kerr vboard_load(struct vboard *b);

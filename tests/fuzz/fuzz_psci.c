@@ -40,7 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         u32 id;
 
         memcpy(&r, data, sizeof(r));
-        id = r.flags & 1 ? (u32)r.arg[2] : ((r.flags & 2 ? 0xc4000000U : 0x84000000U) | (r.function & 0x1fU));
+        id = (r.flags & 2 ? 0xc4000000U : 0x84000000U) | (r.function & 0x1fU);
+        if (r.flags & 1)
+            id = r.flags & 64 ? 0xc5000020U | (r.function & 3U) : (u32)r.arg[2];
         memcpy(args, (const u64[4]){ id, r.arg[0], r.arg[1], r.arg[2] }, sizeof(args));
         if (r.flags & 4)
             args[1] &= FAKE_VCPUS - 1;
@@ -52,6 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (memcmp(args + 1, entered + 1, 3 * sizeof(args[0])) != 0)
             abort();
         check();
+        if (id == 0xc5000021U && args[0] != 0x090a0000U + 64U * (r.caller % FAKE_VCPUS))
+            abort();
         if (r.flags & 16)
             finish_work(r.caller % FAKE_VCPUS);
         if (r.flags & 32)

@@ -43,6 +43,7 @@ static void test_defaults_are_filled_in(void **state)
     assert_int_equal(vm->on_crash, CFG_STOP);
     assert_int_equal(vm->pages, CFG_PAGES_MAX);
     assert_false(vm->autostart);
+    assert_true(vm->pv_time);
     assert_int_equal(vm->nr_spis, 32);
     assert_int_equal(vm->device_count, 2);
     assert_string_equal(vm->device[0].compatible, "arm,pl011");
@@ -68,6 +69,7 @@ static void test_every_property_is_taken_over(void **state)
     blob_string(blob, "/vms/a", "on-poweroff", "restart");
     blob_string(blob, "/vms/a", "on-crash", "restart");
     blob_string(blob, "/vms/a", "pages", "4k");
+    blob_string(blob, "/vms/a", "pv-time", "off");
     blob_cells(blob, "/vms/a", "spis", CELLS(988));
     parse_good();
     assert_int_equal(machine.on_last_stop, CFG_HOST_POWEROFF);
@@ -82,6 +84,7 @@ static void test_every_property_is_taken_over(void **state)
     assert_int_equal(vm->on_poweroff, CFG_RESTART);
     assert_int_equal(vm->on_crash, CFG_RESTART);
     assert_int_equal(vm->pages, CFG_PAGES_4K);
+    assert_false(vm->pv_time);
     assert_int_equal(vm->nr_spis, 988);
 }
 
@@ -255,6 +258,7 @@ static const struct mistake mistakes[] = {
       V "on-poweroff = \"stay\": must be \"stop\" or \"restart\"" },
     { "/vms/a", "on-crash", NULL, { 1 }, 1, V "on-crash = <1>: must be \"stop\" or \"restart\"" },
     { "/vms/a", "pages", "1g", { 0 }, 0, V "pages = \"1g\": must be \"max\" or \"2m\" or \"4k\"" },
+    { "/vms/a", "pv-time", "yes", { 0 }, 0, V "pv-time = \"yes\": must be \"off\" or \"on\"" },
     { "/vms/a", "spis", NULL, { 31 }, 1, V "spis = <31>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 992 }, 1, V "spis = <992>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 33 }, 1, V "spis = <33>: must be a multiple of 32, or 988" },
@@ -265,7 +269,7 @@ static const struct mistake mistakes[] = {
       1,
       V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, pages, spis" },
+        "on-poweroff, on-crash, pages, pv-time, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,
       "compatible",
@@ -331,6 +335,12 @@ static const struct mistake mistakes[] = {
       { 0, 0x5ffff000, 0, 0x1000 },
       4,
       D ": 0x5ffff000-0x5fffffff (arm,pl011) overlaps memory at 0x40000000-0x5fffffff" },
+    { D,
+      "reg",
+      NULL,
+      { 0, 0x090af000, 0, 0x1000 },
+      4,
+      D ": 0x90af000-0x90affff (arm,pl011) overlaps the stolen-time page at 0x90a0000-0x90affff" },
     { D, "interrupts", NULL, { 0, 1, 4 }, 3, D ": interrupts = <0 1 4>: must be 0 to 987" },
     { D, "interrupts", NULL, { 32 }, 1, D ": interrupts = <32>: must be below the VM's number of SPIs, 32" },
     { D, "clocks", NULL, { 1 }, 1, D ": clocks: unknown property; may be compatible, reg, interrupts" },
@@ -358,6 +368,16 @@ static void test_each_mistake_is_named(void **state)
         if (strstr(m->message, "overlaps") == NULL && strstr(m->message, "no default place") == NULL)
             assert_string_equal(reports.property, m->property);
     }
+}
+
+static void test_stolen_time_page_that_is_off_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_string(blob, D, "compatible", "arm,pl011");
+    blob_cells(blob, D, "reg", CELLS(0, 0x090a0000, 0, 0x1000));
+    blob_string(blob, "/vms/a", "pv-time", "off");
+    parse_good();
 }
 
 static void test_window_above_ram_is_allowed(void **state)
@@ -599,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_firmware_brings_flash),
         cmocka_unit_test(test_default_devices_are_only_what_the_build_has),
         cmocka_unit_test(test_each_mistake_is_named),
+        cmocka_unit_test(test_stolen_time_page_that_is_off_is_in_nobodys_way),
         cmocka_unit_test(test_window_above_ram_is_allowed),
         cmocka_unit_test(test_missing_properties_are_named),
         cmocka_unit_test(test_unknown_nodes_are_named),

@@ -23,6 +23,8 @@ enum {
     SYS_RESET2 = 0x84000012U,
     MEM_PROTECT = 0x84000013U,
     WIDE = 0x40000000U,
+    PV_FEATURES = 0xc5000020U,
+    PV_ST = 0xc5000021U,
 };
 #define ENTRY (FAKE_RAM_BASE + 0x1000)
 
@@ -116,6 +118,32 @@ static void test_arch_workarounds_are_as_the_architecture_says(void **state)
     assert_int_equal(call(0x80008000U, 0, 0, 0), 0);
     assert_int_equal(call(0x80007fffU, 1, 0, 0), 0);
     assert_int_equal(call(0x80003fffU, 0, 0, 0), -1);
+}
+
+static void test_stolen_time_is_found_by_each_vcpu(void **state)
+{
+    u64 args[4] = { PV_ST, 1, 2, 3 };
+
+    (void)state;
+    assert_int_equal(call(0x80000001U, PV_FEATURES, 0, 0), 0);
+    assert_int_equal(call(PV_FEATURES, PV_FEATURES, 0, 0), 0);
+    assert_int_equal(call(PV_FEATURES, PV_ST, 0, 0), 0);
+    assert_int_equal(call(PV_FEATURES, PV_ST + 1, 0, 0), -1);
+    assert_int_equal(call(PV_FEATURES, 0, 0, 0), -1);
+    assert_int_equal(call(PV_ST, 0, 0, 0), 0x090a0000);
+    guest_hypercall(&fake_vcpus[3], args);
+    assert_int_equal(args[0], 0x090a0000 + 3 * 64);
+    assert_int_equal(call(0x85000020U, PV_ST, 0, 0), -1);
+    assert_int_equal(call(0x85000021U, 0, 0, 0), -1);
+}
+
+static void test_vm_without_stolen_time_has_none_of_its_calls(void **state)
+{
+    (void)state;
+    fake_vcpus[0].stolen_ns = NULL;
+    assert_int_equal(call(0x80000001U, PV_FEATURES, 0, 0), -1);
+    assert_int_equal(call(PV_FEATURES, PV_ST, 0, 0), -1);
+    assert_int_equal(call(PV_ST, 0, 0, 0), -1);
 }
 
 static void test_cpu_on_starts_a_vcpu_that_is_off(void **state)
@@ -239,6 +267,8 @@ int main(void)
         cmocka_unit_test_setup(test_calls_without_64_bit_form_are_not_supported_in_it, setup),
         cmocka_unit_test_setup(test_upper_half_of_function_id_is_ignored, setup),
         cmocka_unit_test_setup(test_features_name_what_there_is, setup),
+        cmocka_unit_test_setup(test_stolen_time_is_found_by_each_vcpu, setup),
+        cmocka_unit_test_setup(test_vm_without_stolen_time_has_none_of_its_calls, setup),
         cmocka_unit_test_setup(test_arch_workarounds_are_as_the_architecture_says, setup),
         cmocka_unit_test_setup(test_cpu_on_starts_a_vcpu_that_is_off, setup),
         cmocka_unit_test_setup(test_cpu_on_by_32_bit_takes_32_bit_arguments, setup),

@@ -24,6 +24,7 @@ static struct {
 
 static struct vm fake_vm;
 static struct vcpu fake_vcpus[FAKE_VCPUS];
+static u64 fake_stolen[FAKE_VCPUS];
 
 int arch_smccc_workaround(u32 which) { return fake.workaround[which]; }
 
@@ -61,6 +62,7 @@ static void fake_reset(void)
     for (u32 i = 0; i < FAKE_VCPUS; i++) {
         fake_vcpus[i].id = i;
         fake_vcpus[i].vm = &fake_vm;
+        fake_vcpus[i].stolen_ns = &fake_stolen[i];
         fake_vcpus[i].power = i == 0 ? VCPU_ON : VCPU_OFF;
         fake_vm.vcpu[i] = &fake_vcpus[i];
     }

@@ -580,6 +580,29 @@ static void test_time_is_charged_to_whom_it_is_due(void **state)
     assert_int_equal(percpu[0].switches, 4);
 }
 
+static void test_waiting_is_what_is_neither_running_nor_sleeping(void **state)
+{
+    struct task *a = make(0, 0, 8), *b = make(1, 0, 9);
+
+    (void)state;
+    busy[0] = busy[1] = true;
+    host_clock_advance(100);
+    wake_by_interrupt(0, a);
+    host_clock_advance(3);
+    enter(0);
+    host_clock_advance(30);
+    wake_by_interrupt(0, b); /* preempts it */
+    enter(0);
+    host_clock_advance(7);
+    busy[0] = busy[1] = false;
+    enter(0); /* sleeps: a goes on */
+    host_clock_advance(11);
+    enter_until_idle(0);
+    host_clock_advance(1000);
+    assert_int_equal(a->wait_ticks, 3 + 7);
+    assert_int_equal(b->wait_ticks, 0);
+}
+
 /* --- CPUs that run at the same time --- */
 
 #define ROUNDS 50000U
@@ -686,6 +709,7 @@ int main(void)
         WITH(test_thread_starts_on_its_cpu_with_interrupts_on),
         WITH(test_thread_without_memory_is_not_created),
         WITH(test_time_is_charged_to_whom_it_is_due),
+        WITH(test_waiting_is_what_is_neither_running_nor_sleeping),
         WITH(test_no_wake_up_is_lost_between_cpus),
     };
 

@@ -109,7 +109,7 @@ static void test_pages_property_bounds_the_blocks(void **state)
     blob_string(blob, "/vms/a", "pages", "4k");
     parse();
     b = build();
-    assert_int_equal(b->vm.stage2.leaves[0], (64 << 20) / SZ_4K);
+    assert_int_equal(b->vm.stage2.leaves[0], (64 << 20) / SZ_4K + 1); /* and the stolen-time page */
     assert_int_equal(b->vm.stage2.leaves[1], 0);
     vboard_destroy(b);
 }
@@ -341,6 +341,51 @@ static void test_reset_scrubs_and_loads_anew(void **state)
     vboard_destroy(b);
 }
 
+static void test_stolen_time_is_a_page_that_the_guest_can_only_read(void **state)
+{
+    struct vboard *b = build();
+    u32 attr;
+    u64 size;
+    hpa_t pa;
+
+    (void)state;
+    assert_int_equal(ptw_lookup(&b->vm.stage2, GUEST_PVTIME_BASE, &pa, &attr, &size), K_OK);
+    assert_int_equal(attr, MAP_R);
+    assert_int_equal(size, PAGE_SIZE);
+    assert_null(b->vm.vcpu[0]->stolen_ns);
+    for (u32 i = 0; i < 3; i++)
+        b->vm.vcpu[i]->task.wait_ticks = 1000 * i;
+    vboard_run(b);
+    for (u32 i = 0; i < 3; i++) {
+        const struct vcpu *v = b->vm.vcpu[i];
+
+        assert_ptr_equal(v->stolen_ns, (char *)hpa_to_ptr(pa) + 64 * i + 8);
+        assert_int_equal(*v->stolen_ns, 0);
+        assert_int_equal(v->stolen_base, 1000 * i);
+        assert_int_equal(v->stolen_told, 1000 * i);
+    }
+    *b->vm.vcpu[1]->stolen_ns = 77;
+    assert_int_equal(vboard_reset(b), K_OK);
+    vboard_run(b); /* a new life has lost nothing yet */
+    assert_int_equal(*b->vm.vcpu[1]->stolen_ns, 0);
+    vboard_destroy(b);
+    assert_true(nothing_left());
+}
+
+static void test_stolen_time_can_be_left_out(void **state)
+{
+    struct vboard *b;
+
+    (void)state;
+    cfg.vm[0].pv_time = false;
+    b = build();
+    assert_int_equal(ptw_lookup(&b->vm.stage2, GUEST_PVTIME_BASE, NULL, NULL, NULL), K_NOENT);
+    vboard_run(b);
+    assert_null(b->vm.vcpu[0]->stolen_ns);
+    vboard_destroy(b);
+    assert_true(nothing_left());
+}
+
 static void test_vcpus_spread_over_the_least_loaded_cpus(void **state)
 {
     struct vboard *b, *c;
@@ -432,6 +477,8 @@ int main(void)
         cmocka_unit_test_setup(test_running_starts_the_first_vcpu_alone, setup),
         cmocka_unit_test_setup(test_parked_is_when_all_are_parked_and_quiet, setup),
         cmocka_unit_test_setup(test_reset_scrubs_and_loads_anew, setup),
+        cmocka_unit_test_setup(test_stolen_time_is_a_page_that_the_guest_can_only_read, setup),
+        cmocka_unit_test_setup(test_stolen_time_can_be_left_out, setup),
         cmocka_unit_test_setup(test_vcpus_spread_over_the_least_loaded_cpus, setup),
         cmocka_unit_test_setup(test_vcpu_on_a_missing_cpu_is_an_error, setup),
         cmocka_unit_test_setup(test_missing_image_or_model_is_an_error, setup),

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "config/guest_fdt.h"
+#include "config/guest_map.h"
 #include "core/frames.h"
 #include "core/heap.h"
 #include "core/percpu.h"
