@@ -23,7 +23,7 @@ struct vm_props {
     const char *kernel, *firmware, *initrd, *bootargs;
     u32 on_poweroff, on_crash, pages, pv_time;
     bool autostart;
-    u32 spis;
+    u32 spis, pmu;
 };
 
 static const char *const machine_words[] = { "keel,machine", NULL };
@@ -59,6 +59,7 @@ static const struct prop_rule vm_prop[] = {
     { "on-crash", PROP_WORD, false, AT(on_crash), 0, 0, policy_words },
     { "pages", PROP_WORD, false, AT(pages), 0, 0, pages_words },
     { "pv-time", PROP_WORD, false, AT(pv_time), 0, 0, switch_words },
+    { "pmu", PROP_WORD, false, AT(pmu), 0, 0, switch_words },
     { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
 };
 #undef AT
@@ -130,7 +131,7 @@ static void set_images(const struct cfg_node *n, const struct vm_props *p, struc
 static void read_vm(const struct cfg_node *n, const char *const *known, const struct cfg_machine *m,
                     struct cfg_vm *vm)
 {
-    struct vm_props p = { .spis = DEFAULT_SPIS, .bootargs = "", .pv_time = true };
+    struct vm_props p = { .spis = DEFAULT_SPIS, .bootargs = "", .pv_time = true, .pmu = true };
     int devices = schema_only_child(n, "devices");
 
     memset(vm, 0, sizeof(*vm));
@@ -147,6 +148,7 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     vm->pages = (enum cfg_pages)p.pages;
     vm->autostart = p.autostart;
     vm->pv_time = p.pv_time != 0;
+    vm->pmu = p.pmu != 0;
     cfg_read_devices(n, devices, known, vm);
 }
 

@@ -54,6 +54,7 @@ struct cfg_vm {
     enum cfg_pages pages;
     bool autostart;
     bool pv_time;
+    bool pmu;
     u32 nr_spis;
     u32 device_count;
     struct cfg_device device[CFG_MAX_DEVICES];

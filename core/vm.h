@@ -26,6 +26,11 @@ struct vm_extent {
     bool read_only; /* firmware */
 };
 
+/* Of the CPU, what a VM may have or not. As configured, then less what the host lacks: arch_vm_init(). */
+struct vm_cpu_options {
+    bool pmu;
+};
+
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_STOPPING };
 
 /* How a VM came to stop; what vmm/ decides on. */
@@ -37,6 +42,7 @@ struct vm {
     char name[VM_NAME_MAX];
     u32 id;
     u32 vcpu_count;
+    struct vm_cpu_options cpu_options;
     struct vcpu *vcpu[VM_MAX_VCPUS];
     struct vgic *vgic;
     struct page_table stage2; /* changes under lock */

@@ -192,6 +192,14 @@ static void parse_timer(struct board *b, const struct at *at)
     (void)gic_interrupt(at->dtb, at->node, 3, &b->irq_htimer, NULL);
 }
 
+static void parse_pmu(struct board *b, const struct at *at)
+{
+    u32 intid;
+
+    if (gic_interrupt(at->dtb, at->node, 0, &intid, NULL) && intid < 32)
+        b->irq_pmu = intid;
+}
+
 static void parse_pci(struct board *b, const struct at *at)
 {
     int len;
@@ -219,10 +227,24 @@ static const struct {
     const char *value;
     void (*parse)(struct board *b, const struct at *at);
 } wanted[] = {
-    { true, "memory", parse_memory },      { true, "cpu", parse_cpu },
-    { false, "arm,gic-v3", parse_gic },    { false, "arm,armv8-timer", parse_timer },
-    { false, "arm,psci-0.2", parse_psci }, { false, "pci-host-ecam-generic", parse_pci },
+    { true, "memory", parse_memory },
+    { true, "cpu", parse_cpu },
+    { false, "arm,gic-v3", parse_gic },
+    { false, "arm,armv8-timer", parse_timer },
+    { false, "arm,psci-0.2", parse_psci },
+    { false, "pci-host-ecam-generic", parse_pci },
+    { false, "arm,armv8-timer", parse_timer },
+    { false, "arm,psci-0.2", parse_psci },
+    { false, "pci-host-ecam-generic", parse_pci },
     { false, "arm,pl031", parse_rtc },
+    { false, "arm,armv8-pmuv3", parse_pmu }, /* and as boards' trees name a CPU's: */
+    { false, "arm,cortex-a53-pmu", parse_pmu },
+    { false, "arm,cortex-a55-pmu", parse_pmu },
+    { false, "arm,cortex-a57-pmu", parse_pmu },
+    { false, "arm,cortex-a72-pmu", parse_pmu },
+    { false, "arm,cortex-a73-pmu", parse_pmu },
+    { false, "arm,cortex-a76-pmu", parse_pmu },
+    { false, "arm,neoverse-n1-pmu", parse_pmu },
 };
 
 static void parse_node(struct board *b, const struct at *at)

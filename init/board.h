@@ -28,6 +28,7 @@ struct board {
     bool psci_smc;
     struct gic_params gic;
     u32 irq_vtimer, irq_htimer;
+    u32 irq_pmu;               /* 0: none, or not a private one of each CPU */
     struct board_uart uart[2]; /* console; second one for the log */
     u64 rtc;                   /* PL031, 0: none */
     u64 ecam, pci_window;      /* generic PCI host, 0: none */

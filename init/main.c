@@ -4,6 +4,7 @@
 
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/debug.h"
+#include "arch/arm64/pmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/gich.h"
 #include "arch/irq.h"
@@ -297,6 +298,7 @@ void boot_main(const void *dtb)
     irq_htimer = board.irq_htimer;
     stage2_init();
     debug_init();
+    pmu_init(board.irq_pmu);
     memory_init();
     buffers_init();
     failure_report_init();

@@ -63,7 +63,11 @@ static enum kerr make_stage2(struct vboard *b)
 
 static void undo_stage2(struct vboard *b) { ptw_destroy(&b->vm.stage2); }
 
-static enum kerr make_arch(struct vboard *b) { return arch_vm_init(&b->vm); }
+static enum kerr make_arch(struct vboard *b)
+{
+    b->vm.cpu_options = (struct vm_cpu_options){ .pmu = b->cfg->pmu };
+    return arch_vm_init(&b->vm);
+}
 
 static void undo_arch(struct vboard *b) { arch_vm_destroy(&b->vm); }
 

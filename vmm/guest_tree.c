@@ -78,6 +78,14 @@ static void timer(struct gfdt *f)
     gfdt_end_node(f);
 }
 
+static void pmu(struct gfdt *f)
+{
+    gfdt_node(f, "pmu");
+    gfdt_string(f, "compatible", "arm,armv8-pmuv3");
+    gfdt_interrupt(f, GFDT_PPI, 7, GFDT_LEVEL);
+    gfdt_end_node(f);
+}
+
 static void clock(struct gfdt *f)
 {
     gfdt_node(f, "apb-pclk");
@@ -120,6 +128,8 @@ static enum kerr write_tree(struct vboard *b, void *buf, size_t size, const char
     cpus(&f, b->vm.vcpu_count);
     psci(&f);
     timer(&f);
+    if (b->vm.cpu_options.pmu)
+        pmu(&f);
     clock(&f);
     for (u32 i = 0; i < b->device_count; i++)
         if (b->device[i].model->fdt)

@@ -40,7 +40,7 @@ NORETURN void arm_enter_guest(struct guest_frame *f);
 bool sysreg_emulate(struct vcpu *v, u32 iss);
 /* idregs.c: what the guest reads of the ID registers; boot: decides once. */
 void idregs_init(void);
-bool idreg_read(u32 sysreg, u64 *value);
+bool idreg_read(const struct vm *vm, u32 sysreg, u64 *value);
 bool cpu_has_pac(void);
 bool cpu_has_ras(void);
 
@@ -84,6 +84,7 @@ MUST_USE enum kerr gic_cpu_init(void);                   /* each CPU */
 bool gic_present(void);
 void gic_enable_ppi(u32 intid);
 extern u32 irq_vtimer, irq_htimer, irq_maintenance; /* INTIDs */
+extern u32 irq_pmu;                                 /* 0: none */
 
 /* mmu.c */
 MUST_USE enum kerr mmu_init(const struct boot_ram *ram, u32 ranges); /* the final map */

@@ -4,6 +4,7 @@
 
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/debug.h"
+#include "arch/arm64/pmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/mmu.h"
 #include "arch/stack.h"
@@ -87,14 +88,6 @@ static void no_traps_of_firmware(void)
         sysreg_write(VSESR_EL2, BIT(24)); /* a virtual SError's syndrome: implementation defined, 0 */
 }
 
-/* HPMN as large as the PMU: EL2 keeps no counter back. */
-static u64 hpmn(void)
-{
-    u64 pmu = FIELD_GET(sysreg_read(id_aa64dfr0_el1), 11, 8);
-
-    return pmu == 0 || pmu == 0xf ? 0 : FIELD_GET(sysreg_read(pmcr_el0), 15, 11);
-}
-
 void cpu_init_el2(void)
 {
     struct percpu *cpu = this_cpu();
@@ -105,7 +98,8 @@ void cpu_init_el2(void)
     sysreg_write(hcr_el2, HCR_RW | HCR_FMO | HCR_IMO | HCR_AMO);
     sysreg_write(cptr_el2, CPTR_GUEST | CPTR_TFP);
     no_traps_of_firmware();
-    sysreg_write(mdcr_el2, hpmn());
+    cpu->arch.mdcr = pmu_cpu_init();
+    sysreg_write(mdcr_el2, cpu->arch.mdcr);
     debug_cpu_init();
     sysreg_write(cnthp_ctl_el2, 0);
     sysreg_write(cntv_ctl_el0, 0);

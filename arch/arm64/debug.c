@@ -62,8 +62,6 @@ void debug_on(const struct vcpu *v)
     isb();
 }
 
-bool debug_wanted(const struct vcpu *v) { return (v->arch.el1.mdscr & MDE) != 0; }
-
 u64 debug_read(struct vcpu *v, u32 reg)
 {
     u64 *slot = &v->arch.debug[((reg >> 1) & 0xf) * 4 + ((reg >> 17) & 3)]; /* CRm: n; op2 4..7: which kind */
@@ -74,7 +72,7 @@ u64 debug_read(struct vcpu *v, u32 reg)
 void debug_write(struct vcpu *v, u32 reg, u64 value)
 {
     v->arch.debug[((reg >> 1) & 0xf) * 4 + ((reg >> 17) & 3)] = value;
-    if ((sysreg_read(mdscr_el1) & MDE) != 0)
+    if ((v->arch.extras & EXTRA_DEBUG) != 0)
         debug_on(v);
 }
 
@@ -94,10 +92,13 @@ void mdscr_write(struct vcpu *v, u32 reg, u64 value)
     sysreg_write(mdscr_el1, value);
     if (((before ^ value) & MDE) == 0)
         return;
-    if ((value & MDE) != 0)
+    if ((value & MDE) != 0) {
+        v->arch.extras |= EXTRA_DEBUG;
         debug_on(v);
-    else
+    } else {
+        v->arch.extras &= ~(u32)EXTRA_DEBUG;
         debug_off();
+    }
 }
 
 u64 oslsr_read(struct vcpu *v, u32 reg)

@@ -7,8 +7,7 @@
 void debug_init(void);     /* boot CPU: what there is */
 void debug_cpu_init(void); /* each CPU: nothing fires */
 
-/* On a vCPU switch: the guest's breakpoints into the CPU, and out of it. */
-bool debug_wanted(const struct vcpu *v); /* by v's registers in memory */
+/* On a vCPU switch, of a vCPU with EXTRA_DEBUG: the guest's breakpoints into the CPU, and out of it. */
 void debug_on(const struct vcpu *v);
 void debug_off(void);
 

@@ -127,8 +127,9 @@ enum kerr gic_cpu_init(void)
     mmio_write32(gicr + GICR_SGI_BASE + GICD_IGROUPR, ~0U);
     for (u32 i = 0; i < 32; i += 4)
         mmio_write32(gicr + GICR_SGI_BASE + GICD_IPRIORITYR + i, PRIORITY * 0x01010101U);
-    mmio_write32(gicr + GICR_SGI_BASE + GICD_ISENABLER,
-                 1U << KICK_SGI | 1U << irq_vtimer | 1U << irq_htimer | 1U << irq_maintenance);
+    mmio_write32(gicr + GICR_SGI_BASE + GICD_ISENABLER, 1U << KICK_SGI | 1U << irq_vtimer | 1U << irq_htimer |
+                                                            1U << irq_maintenance |
+                                                            (irq_pmu != 0 ? 1U << irq_pmu : 0));
 
     sysreg_write(ICC_SRE_EL2, 0xf);
     isb();

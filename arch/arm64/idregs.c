@@ -3,9 +3,11 @@
  * or whose traps it does not handle. Fields are four bits; what is not listed reads as zero. */
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/stage2.h"
+#include "core/vm.h"
 
 #include <asm/sysreg.h>
 
+#define PMUVER_V3P5 6U /* also of PerfMon */
 #define F(lsb) (0xfUL << (lsb))
 
 /* By CRm (4..7) and op2; CRm 1..3 are the AArch32 ones. */
@@ -20,8 +22,8 @@ static const struct {
     { 4, 0, F(0) | F(4) | F(12) | F(16) | F(20) | F(24) | F(48) | F(56) | F(60) },
     /* PFR1: BT, SSBS. Not: MTE, RAS, MPAM, SME, CSV2_frac, NMI */
     { 4, 1, F(0) | F(4) },
-    /* DFR0: debug version, breakpoints, watchpoints, contexts. Not: trace, PMU, SPE, TRBE, BRBE */
-    { 5, 0, F(0) | F(12) | F(20) | F(28) },
+    /* DFR0: debug version, PMU, breakpoints, watchpoints, contexts. Not: trace, SPE, TRBE, BRBE, MTPMU */
+    { 5, 0, F(0) | F(8) | F(12) | F(20) | F(28) },
     /* ISAR0: AES, SHA1, SHA2, CRC32, atomics, RDM, SHA3, SM3, SM4, DP, FHM, TS, TLB, RNDR. Not: TME */
     { 6, 0, ~(F(0) | F(24)) },
     /* ISAR1: DPB, APA, API, JSCVT, FCMA, LRCPC, GPA, GPI, FRINTTS, SB, SPECRES, BF16, DGH, I8MM. Not: XS, LS64 */
@@ -41,8 +43,7 @@ static void read_aarch32(void)
 {
     id[1][0] = sysreg_read(id_pfr0_el1) & ~(F(16) | F(20) | F(28)); /* not AMU, RAS */
     id[1][1] = sysreg_read(id_pfr1_el1) & ~(F(4) | F(12));          /* not security, virtualization */
-    id[1][2] =
-        sysreg_read(id_dfr0_el1) & ~(F(8) | F(12) | F(16) | F(20) | F(24) | F(28)); /* not trace, PMU */
+    id[1][2] = sysreg_read(id_dfr0_el1) & ~(F(8) | F(12) | F(16) | F(20) | F(28)); /* not trace */
     id[1][4] = sysreg_read(id_mmfr0_el1);
     id[1][5] = sysreg_read(id_mmfr1_el1);
     id[1][6] = sysreg_read(id_mmfr2_el1);
@@ -86,7 +87,9 @@ void idregs_init(void)
     if (FIELD_GET(id[4][0], 7, 4) == 2)         /* AArch32 at EL1 is not offered, at EL0 it is */
         id[4][0] = (id[4][0] & ~F(4)) | 1UL << 4;
     limit(&id[4][0], 56, 1); /* CSV2: SCXTNUM_ELx is not switched */
-    limit(&id[7][1], 0, 2);  /* HAFDBS: the access flag of tables wants TCR2_EL1 */
+    limit(&id[5][0], 8, PMUVER_V3P5);
+    limit(&id[1][2], 24, PMUVER_V3P5);
+    limit(&id[7][1], 0, 2); /* HAFDBS: the access flag of tables wants TCR2_EL1 */
     parange = stage2_ipa_bits() <= 32 ? 0 : stage2_ipa_bits() <= 36 ? 1 : 2;
     id[7][0] = (id[7][0] & ~F(0)) | parange;
 }
@@ -100,12 +103,16 @@ bool cpu_has_pac(void)
 
 bool cpu_has_ras(void) { return FIELD_GET(sysreg_read(id_aa64pfr0_el1), 31, 28) != 0; }
 
-bool idreg_read(u32 reg, u64 *value)
+bool idreg_read(const struct vm *vm, u32 reg, u64 *value)
 {
     u32 crm = (reg >> 1) & 0xf, op2 = (reg >> 17) & 7;
 
     if (crm < 1 || crm > 7)
         return false;
     *value = id[crm][op2];
+    if (!vm->cpu_options.pmu && crm == 5 && op2 == 0)
+        *value &= ~F(8);
+    if (!vm->cpu_options.pmu && crm == 1 && op2 == 2)
+        *value &= ~F(24);
     return true;
 }

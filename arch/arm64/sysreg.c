@@ -59,8 +59,7 @@ static u64 id_read(struct vcpu *v, u32 reg)
 {
     u64 value = 0;
 
-    (void)v;
-    (void)idreg_read(reg, &value); /* reserved ones of the space read as zero */
+    (void)idreg_read(v->vm, reg, &value); /* reserved ones of the space read as zero */
     return value;
 }
 

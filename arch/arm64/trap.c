@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exits from a guest and interrupts of Keel's own, dispatched. Interrupts are masked throughout. */
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/pmu.h"
 #include "arch/gich.h"
 #include "arch/guest_events.h"
 #include "arch/irq.h"
@@ -215,7 +216,7 @@ static void system_register(struct vcpu *v, u64 esr)
     v->exits[EXIT_SYSREG]++;
     if (sysreg_emulate(v, iss))
         skip_instruction(esr);
-    else
+    else if (!pmu_trap(v, iss))
         arch_inject_undefined(v);
 }
 
@@ -300,6 +301,15 @@ static void own_interrupt(u32 intid)
     arch_irq_deactivate(intid);
 }
 
+/* v: whose registers are in this CPU, or NULL. */
+static COLD void pmu_interrupt(struct vcpu *v)
+{
+    if (v != NULL && (v->arch.extras & EXTRA_PMU) != 0)
+        guest_pmu_irq(v, irq_pmu); /* stays active until the guest deactivates it */
+    else
+        arch_irq_deactivate(irq_pmu);
+}
+
 void arm_guest_irq(struct vcpu *v)
 {
     u32 intid = acknowledge();
@@ -323,7 +333,10 @@ void arm_guest_irq(struct vcpu *v)
         arch_irq_deactivate(intid);
         return;
     }
-    own_interrupt(intid);
+    if (intid == irq_pmu)
+        pmu_interrupt(v);
+    else
+        own_interrupt(intid);
 }
 
 void arm_host_irq(void)
@@ -342,6 +355,8 @@ void arm_host_irq(void)
             guest_vtimer_irq(v);
         else
             arch_irq_deactivate(intid);
+    } else if (intid == irq_pmu) {
+        pmu_interrupt(this_cpu()->loaded); /* it came up just before its guest was left */
     } else {
         own_interrupt(intid);
     }

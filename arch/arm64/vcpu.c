@@ -5,6 +5,7 @@
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/debug.h"
 #include "arch/arm64/fp.h"
+#include "arch/arm64/pmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/stack.h"
 #include "arch/vcpu.h"
@@ -18,8 +19,6 @@
 #define HCR_GUEST                                                                                            \
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_INNER | HCR_TWI | HCR_TID3 |         \
      HCR_TSC | HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
-#define MDCR_GUEST (MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPM | MDCR_TPMCR | MDCR_TPMS | MDCR_TTRF)
-#define HPMN_MASK 0x1fUL
 
 /* clang-format off */
 /* Registers that move as they are. X(field of struct el1_state, system register) */
@@ -54,6 +53,8 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     memset(&a->el1, 0, sizeof(a->el1));
     memset(&a->fp, 0, sizeof(a->fp));
     memset(a->debug, 0, sizeof(a->debug));
+    memset(&a->pmu, 0, sizeof(a->pmu));
+    a->extras = 0;
     a->os_lock = true;
     a->last_region = &no_region;
     a->frame->x[0] = arg;
@@ -63,6 +64,22 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     a->fresh = true;
     a->pc = entry.v;
     a->pstate = PSR_DAIF | PSR_EL1H;
+}
+
+static COLD void load_extras(struct vcpu *v)
+{
+    if ((v->arch.extras & EXTRA_DEBUG) != 0)
+        debug_on(v);
+    if ((v->arch.extras & EXTRA_PMU) != 0)
+        pmu_load(v);
+}
+
+static COLD void unload_extras(struct vcpu *v)
+{
+    if ((v->arch.extras & EXTRA_DEBUG) != 0)
+        debug_off();
+    if ((v->arch.extras & EXTRA_PMU) != 0)
+        pmu_unload(v);
 }
 
 void arch_vcpu_load(struct vcpu *v)
@@ -79,7 +96,7 @@ void arch_vcpu_load(struct vcpu *v)
     sysreg_write(hcr_el2, a->hcr);
     sysreg_write(vmpidr_el2, a->vmpidr);
     sysreg_write(vpidr_el2, this_cpu()->arch.midr);
-    sysreg_write(mdcr_el2, MDCR_GUEST | (sysreg_read(mdcr_el2) & HPMN_MASK));
+    sysreg_write(mdcr_el2, this_cpu()->arch.mdcr | MDCR_GUEST);
     sysreg_write(cnthctl_el2, CNTHCTL_EL1PCTEN);
     sysreg_write(cntvoff_el2, 0);
     sysreg_write(hstr_el2, 0);
@@ -92,8 +109,8 @@ void arch_vcpu_load(struct vcpu *v)
 #undef X
     }
     sysreg_write(oslar_el1, a->os_lock);
-    if (unlikely(debug_wanted(v)))
-        debug_on(v);
+    if (unlikely(a->extras != 0))
+        load_extras(v);
     fp_vcpu_load(v);
     virq_load_sys(v);
     vtimer_restore(v);
@@ -122,8 +139,8 @@ void arch_vcpu_unload(struct vcpu *v)
         PAC_REGISTERS(X)
 #undef X
     }
-    if (unlikely(debug_wanted(v)))
-        debug_off();
+    if (unlikely(v->arch.extras != 0))
+        unload_extras(v);
     vtimer_save(v);
     virq_unload_sys(v);
     /* No speculative walk may use tables that are about to be another VM's, or nobody's. */

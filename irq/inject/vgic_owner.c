@@ -483,11 +483,17 @@ void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
 
 void guest_vtimer_irq(struct vcpu *v) { vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTID); }
 
-void guest_vtimer_due(struct vcpu *v)
+static void ppi_hw_due(struct vcpu *v, u32 intid, u32 phys_intid)
 {
     /* Delivered already, or waiting for the guest to want it? */
-    if ((v->vgic->hw_held >> VTIMER_INTID & 1) != 0)
+    if ((v->vgic->hw_held >> intid & 1) != 0)
         return;
-    arch_ppi_set_active(VTIMER_INTID, true); /* as if it had been acknowledged */
-    guest_vtimer_irq(v);
+    arch_ppi_set_active(phys_intid, true); /* as if it had been acknowledged */
+    vgic_ppi_hw(v, intid, phys_intid);
 }
+
+void guest_vtimer_due(struct vcpu *v) { ppi_hw_due(v, VTIMER_INTID, VTIMER_INTID); }
+
+void guest_pmu_irq(struct vcpu *v, u32 host_intid) { vgic_ppi_hw(v, PMU_INTID, host_intid); }
+
+void guest_pmu_due(struct vcpu *v, u32 host_intid) { ppi_hw_due(v, PMU_INTID, host_intid); }

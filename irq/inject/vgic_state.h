@@ -18,6 +18,7 @@
 #define VGIC_NO_VCPU 0xffU
 #define VTIMER_INTID 27U /* BSA's assignment; the same in the host and in the guest */
 #define PTIMER_INTID 30U
+#define PMU_INTID 23U
 
 /* Shared state of 64 interrupts: atomics, changed by anyone. Readers that decide whether an interrupt
  * may be in a list register use sequential consistency: see vgic_claim(). */

@@ -112,9 +112,9 @@ asm(".pushsection .text\n"
     X(DBGWVR1, S2_0_C0_C1_6, ALL) X(DBGWCR1, S2_0_C0_C1_7, ~1UL) X(DBGWVR3, S2_0_C0_C3_6, ALL)              \
     X(DBGBVR5, S2_0_C0_C5_4, ALL) X(DBGBCR5, S2_0_C0_C5_5, ~1UL)                                            \
     X(PMCR, S3_3_C9_C12_0, 0x28) X(PMSELR, S3_3_C9_C12_5, 3) X(PMCCNTR, S3_3_C9_C13_0, ALL)                 \
-    X(PMCCFILTR, S3_3_C14_C15_7, 0xfc000000) X(PMEVCNTR0, S3_3_C14_C8_0, 0xffffffff)                        \
-    X(PMEVCNTR3, S3_3_C14_C8_3, 0xffffffff) X(PMEVTYPER0, S3_3_C14_C12_0, 0xf80003ff)                       \
-    X(PMEVTYPER3, S3_3_C14_C12_3, 0xf80003ff) X(PMUSERENR, S3_3_C9_C14_0, 0xf)                              \
+    X(PMCCFILTR, S3_3_C14_C15_7, 0xf4000000) X(PMEVCNTR0, S3_3_C14_C8_0, 0xffffffff)                        \
+    X(PMEVCNTR3, S3_3_C14_C8_3, 0xffffffff) X(PMEVTYPER0, S3_3_C14_C12_0, 0xf00003ff)                       \
+    X(PMEVTYPER3, S3_3_C14_C12_3, 0xf00003ff) X(PMUSERENR, S3_3_C9_C14_0, 0xf)                              \
     X(PMCNTENSET, S3_3_C9_C12_1, 0x8000000f) X(PMINTENSET, S3_0_C9_C14_1, 0x8000000f)                       \
     X(ICC_PMR, ICC_PMR, 0x0f) X(ICC_BPR0, S3_0_C12_C8_3, 7) X(ICC_BPR1, ICC_BPR1, 7)                        \
     X(ICC_CTLR, ICC_CTLR, 3) X(ICC_IGRPEN0, ICC_IGRPEN0, 1)                                                 \

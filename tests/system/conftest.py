@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the system tests, and the console of every machine in the report of a failed one."""
+import gzip
 import pathlib
+import subprocess
 
 import harness
 import pytest
@@ -45,6 +47,27 @@ def write_dts(tmp_path):
         return path
 
     return writer
+
+
+@pytest.fixture
+def with_programs(tmp_path):
+    """Our initrd with static programs from tests/guest in /bin; its path: with_programs("perf", ...)."""
+
+    def build(*names):
+        root = pathlib.Path(tmp_path, "root")
+        (root / "bin").mkdir(parents=True)
+        for name in names:
+            subprocess.run(["aarch64-linux-gnu-gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o",
+                            root / "bin" / name, pathlib.Path(__file__).parent.parent / "guest" / f"{name}.c"],
+                           check=True)
+        members = "\n".join(["bin", *(f"bin/{n}" for n in names)])
+        archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=members.encode(), cwd=root,
+                                 capture_output=True, check=True).stdout
+        initrd = pathlib.Path(tmp_path, "initrd.gz")
+        initrd.write_bytes(harness.INITRD.read_bytes() + gzip.compress(archive))
+        return initrd
+
+    return build
 
 
 @pytest.hookimpl(hookwrapper=True)

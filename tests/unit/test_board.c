@@ -53,7 +53,7 @@ struct want {
     u32 cpus;
     u32 gics;
     u32 regions;
-    bool stride, no_maintenance, no_htimer, no_end;
+    bool stride, no_maintenance, no_htimer, no_end, pmu_by_spi;
     u64 ram_base, ram_size; /* one more range, if there is a size */
 };
 
@@ -172,6 +172,13 @@ static void put_cpus(const struct want *w)
 
 static void put_devices(const struct want *w)
 {
+    begin("pmu");
+    put_string("compatible", "arm,cortex-a53-pmu", false);
+    if (w->pmu_by_spi)
+        PUT("interrupts", 0, 16, 4);
+    else
+        PUT("interrupts", 1, 7, 4);
+    end();
     begin("soc"); /* a bus of its own cell counts */
     PUT("#address-cells", 1);
     PUT("#size-cells", 1);
@@ -244,6 +251,7 @@ static void test_usual_tree_is_read(void **state)
     assert_int_equal(board.gic.maintenance_irq, 25);
     assert_int_equal(board.irq_vtimer, 27);
     assert_int_equal(board.irq_htimer, 26);
+    assert_int_equal(board.irq_pmu, 23);
     assert_false(board.psci_smc);
     assert_string_equal(said, "");
 }
@@ -368,6 +376,17 @@ static void lacks(const struct want *w, const char *what)
     make(w);
     assert_int_equal(parse(tree), K_UNSUPPORTED);
     assert_non_null(strstr(said, what));
+}
+
+static void test_performance_monitors_need_a_private_interrupt(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.pmu_by_spi = true;
+    make(&w);
+    assert_int_equal(parse(tree), K_OK);
+    assert_int_equal(board.irq_pmu, 0);
 }
 
 static void test_what_is_missing_is_named(void **state)
@@ -613,6 +632,7 @@ int main(void)
         cmocka_unit_test_setup(test_more_memory_than_can_be_kept_is_left_out_and_said, setup),
         cmocka_unit_test_setup(test_memory_is_cut_to_whole_pages, setup),
         cmocka_unit_test_setup(test_memory_that_wraps_is_left_out, setup),
+        cmocka_unit_test_setup(test_performance_monitors_need_a_private_interrupt, setup),
         cmocka_unit_test_setup(test_what_is_missing_is_named, setup),
         cmocka_unit_test_setup(test_disabled_cpu_is_left_out_and_more_than_supported_too, setup),
         cmocka_unit_test_setup(test_redistributor_regions_are_bounded, setup),

@@ -44,6 +44,7 @@ static void test_defaults_are_filled_in(void **state)
     assert_int_equal(vm->pages, CFG_PAGES_MAX);
     assert_false(vm->autostart);
     assert_true(vm->pv_time);
+    assert_true(vm->pmu);
     assert_int_equal(vm->nr_spis, 32);
     assert_int_equal(vm->device_count, 2);
     assert_string_equal(vm->device[0].compatible, "arm,pl011");
@@ -70,6 +71,7 @@ static void test_every_property_is_taken_over(void **state)
     blob_string(blob, "/vms/a", "on-crash", "restart");
     blob_string(blob, "/vms/a", "pages", "4k");
     blob_string(blob, "/vms/a", "pv-time", "off");
+    blob_string(blob, "/vms/a", "pmu", "off");
     blob_cells(blob, "/vms/a", "spis", CELLS(988));
     parse_good();
     assert_int_equal(machine.on_last_stop, CFG_HOST_POWEROFF);
@@ -86,6 +88,7 @@ static void test_every_property_is_taken_over(void **state)
     assert_int_equal(vm->pages, CFG_PAGES_4K);
     assert_false(vm->pv_time);
     assert_int_equal(vm->nr_spis, 988);
+    assert_false(vm->pmu);
 }
 
 static void test_one_priority_is_for_all_vcpus(void **state)
@@ -259,6 +262,7 @@ static const struct mistake mistakes[] = {
     { "/vms/a", "on-crash", NULL, { 1 }, 1, V "on-crash = <1>: must be \"stop\" or \"restart\"" },
     { "/vms/a", "pages", "1g", { 0 }, 0, V "pages = \"1g\": must be \"max\" or \"2m\" or \"4k\"" },
     { "/vms/a", "pv-time", "yes", { 0 }, 0, V "pv-time = \"yes\": must be \"off\" or \"on\"" },
+    { "/vms/a", "pmu", "yes", { 0 }, 0, V "pmu = \"yes\": must be \"off\" or \"on\"" },
     { "/vms/a", "spis", NULL, { 31 }, 1, V "spis = <31>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 992 }, 1, V "spis = <992>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 33 }, 1, V "spis = <33>: must be a multiple of 32, or 988" },
@@ -269,7 +273,7 @@ static const struct mistake mistakes[] = {
       1,
       V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, pages, pv-time, spis" },
+        "on-poweroff, on-crash, pages, pv-time, pmu, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,
       "compatible",

@@ -127,6 +127,17 @@ static void test_psci_timer_and_clock_are_as_qemu_writes_them(void **state)
     expect_cells("/apb-pclk", "phandle", CELLS(GFDT_PHANDLE_CLOCK));
 }
 
+static void test_performance_monitors_are_described_where_the_vm_has_them(void **state)
+{
+    (void)state;
+    make_tree();
+    EXPECT_STRINGS("/pmu", "compatible", "arm,armv8-pmuv3");
+    expect_cells("/pmu", "interrupts", CELLS(1, 7, 4));
+    blob_string(blob, "/vms/a", "pmu", "off");
+    make_tree();
+    assert_true(fdt_path_offset(tree, "/pmu") < 0);
+}
+
 static void test_chosen_names_arguments_initrd_and_console(void **state)
 {
     u32 initrd = GUEST_RAM_BASE + (128 << 20);
@@ -172,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup(test_memory_is_one_range, setup),
         cmocka_unit_test_setup(test_cpus_are_numbered_by_affinity, setup),
         cmocka_unit_test_setup(test_psci_timer_and_clock_are_as_qemu_writes_them, setup),
+        cmocka_unit_test_setup(test_performance_monitors_are_described_where_the_vm_has_them, setup),
         cmocka_unit_test_setup(test_chosen_names_arguments_initrd_and_console, setup),
         cmocka_unit_test_setup(test_without_initrd_and_serial_chosen_does_not_name_them, setup),
         cmocka_unit_test_setup(test_longest_bootargs_fit, setup),

@@ -23,6 +23,10 @@ void guest_vtimer_irq(struct vcpu *v);
  * acknowledged. Nothing if it is known already. irq/inject. */
 void guest_vtimer_due(struct vcpu *v);
 
+/* The same two for the performance monitors' overflow interrupt, which is PPI `host_intid` of the host. */
+void guest_pmu_irq(struct vcpu *v, u32 host_intid);
+void guest_pmu_due(struct vcpu *v, u32 host_intid);
+
 /* The GIC's maintenance interrupt. irq/inject. */
 void guest_gic_maintenance(struct vcpu *v);
 

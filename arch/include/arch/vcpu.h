@@ -11,7 +11,8 @@
 struct vcpu;
 struct vm;
 
-/* Once per VM, after its memory map exists / before it goes: VMID, trap configuration. */
+/* Once per VM, after its memory map exists / before it goes: VMID, trap configuration. Takes from
+ * vm->cpu_options what this host cannot give. */
 MUST_USE enum kerr arch_vm_init(struct vm *vm);
 void arch_vm_destroy(struct vm *vm);
 

@@ -14,6 +14,7 @@ struct arch_percpu {
     struct vcpu *fp_owner; /* whose FP/SIMD registers the CPU holds */
     const char *spectre_v2, *spectre_bhb;
     u32 midr;
+    u64 mdcr; /* MDCR_EL2 without what traps for guests */
 };
 
 #endif

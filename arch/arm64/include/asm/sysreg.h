@@ -118,7 +118,11 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define MDCR_TDOSA BIT(10)
 #define MDCR_TDRA BIT(11)
 #define MDCR_TPMS BIT(14)
+#define MDCR_HPMD BIT(17)
 #define MDCR_TTRF BIT(19)
+#define MDCR_HCCD BIT(23)
+#define MDCR_HPMN_MASK 0x1fUL
+#define MDCR_GUEST (MDCR_TDA | MDCR_TDOSA | MDCR_TDRA | MDCR_TPM | MDCR_TPMCR | MDCR_TPMS | MDCR_TTRF)
 
 /* SCTLR_EL2 */
 #define SCTLR_EL2_RES1 0x30c50830UL

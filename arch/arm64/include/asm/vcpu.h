@@ -19,6 +19,17 @@ struct fp_state {
     u32 fpcr, fpsr;
 };
 
+struct pmu_state {
+    u64 cr, selr, enabled, interrupt, overflow, userenr;
+    u64 ccntr, ccfiltr, counter[31], typer[31];
+};
+
+/* What some vCPUs have in the CPU besides. One test of `extras` on a switch gates all of it. */
+enum vcpu_extras {
+    EXTRA_DEBUG = 1U << 0, /* breakpoints and watchpoints: debug.c */
+    EXTRA_PMU = 1U << 1,   /* performance monitors: pmu.c */
+};
+
 /* EL1 and EL0 state that moves on a vCPU switch only. */
 struct el1_state {
     u64 sctlr, cpacr, ttbr0, ttbr1, tcr, mair, amair, vbar, contextidr;
@@ -35,6 +46,7 @@ struct arch_vcpu {
     u64 vmpidr;
     u64 hcr;
     struct el1_state el1;
+    u32 extras;          /* enum vcpu_extras */
     bool fresh;          /* pc and pstate are a reset's, not yet in ELR_EL2 and SPSR_EL2 */
     u64 pc, pstate;      /* while off or parked; else in those registers, or on the task's stack */
     struct timer vtimer; /* wakes the vCPU while its own timer registers are not in a CPU */
@@ -42,6 +54,7 @@ struct arch_vcpu {
     u64 ptimer_ctl, ptimer_cval;
     u64 debug[64]; /* breakpoint and watchpoint registers: debug.c */
     bool os_lock;
+    struct pmu_state pmu;
     ALIGNED(16) struct fp_state fp;
 };
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest finds in its CPU: performance monitors, debug, vectors, keys, idle states."""
+import re
+
+import harness
+import pytest
+from machines import LINUX, machine, vm
+
+PAYLOAD = harness.BUILD / "payload"
+
+
+def run(start, payload, *options):
+    keel = start("--quiet", "--icount", "--kernel", PAYLOAD / f"{payload}.bin", *options)
+    assert keel.wait_end(240) == 0
+    return keel.console()
+
+
+def payload_vm(name, image, **properties):
+    return vm(name, kernel=PAYLOAD / f"{image}.bin", initrd=None, memory="32M",
+              **{"bootargs": None, "cpus": [0], **properties})
+
+
+# --- performance monitors ---
+
+@pytest.mark.parametrize("cpu, cpus, vcpus", [("cortex-a53", 1, 1), ("cortex-a55", 2, 2), ("neoverse-n1", 1, 8),
+                                              ("max", 2, 3)])
+def test_performance_monitors_count_what_the_guest_does(start, cpu, cpus, vcpus):
+    said = run(start, "pmu", "--cpu", cpu, "--cpus", cpus, "--vcpus", vcpus)
+    assert "PMU done" in said and "FAIL" not in said
+    assert said.count(" overflow_interrupt ok ") == vcpus
+
+
+@pytest.mark.parametrize("cpu", ["neoverse-n1", "max"])
+def test_performance_monitors_of_two_vms_do_not_mix(start, write_dts, cpu):
+    keel = start(write_dts(machine(payload_vm("hog", "pmu", bootargs="hog=1"),
+                                   payload_vm("counts", "pmu", autostart=False), on_last_stop="stay")),
+                 "--cpus", 1, "--cpu", cpu, "--icount")
+    keel.expect("PMU hog")
+    keel.keel("vm start counts")
+    keel.expect("PMU done", 120)
+    said = keel.console()
+    assert " overflow_interrupt ok " in said and " sleep_counts_nothing ok " in said and "FAIL" not in said
+
+
+def test_a_vm_without_performance_monitors_has_none(start, write_dts):
+    keel = start(write_dts(machine(payload_vm("without", "pmu", pmu="off"))), "--cpus", 1, "--icount")
+    assert keel.wait_end() == 0
+    assert " absent ok " in keel.console()
+
+
+def perf(keel):
+    found = re.search(r"PERF instructions (\d+) cycles (\d+) samples (\d+)", keel.sh("perf"))
+    return [int(n) for n in found.groups()]
+
+
+def test_linux_counts_and_samples_its_own_instructions(start, write_dts, with_programs):
+    initrd = with_programs("perf")
+    keel = start(write_dts(machine(vm("linux", initrd=initrd, cpus=[0]), vm("busy", cpus=[0]))), "--cpus", 1, "--icount")
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.focus(2)
+    keel.sh("while :; do :; done &")
+    keel.focus(1)
+    assert "armv8_pmuv3" in keel.sh("dmesg | grep 'PMU driver'", messages=True)
+    # Four million of the loop and a few around it; the exits and the other VM in between are not among them.
+    for _ in range(3):
+        instructions, cycles, samples = perf(keel)
+        assert 4_000_000 <= instructions < 4_050_000
+        assert 4_000_000 <= cycles < 4_050_000
+        assert samples >= 1 # no more on bare QEMU: its overflow comes late
