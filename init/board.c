@@ -20,28 +20,18 @@ static u64 cells(const fdt32_t *p, u32 n)
     return v;
 }
 
-/* A node while the tree is walked, with the cell counts that its parent sets. */
-struct at {
-    const void *dtb;
+/* A bus: the root, or a node that others lie in. */
+struct bus {
     int node;
-    u32 address_cells, size_cells;
+    u32 address_cells, size_cells; /* of its children's reg */
 };
 
-/* Entry i of a node's reg. Buses between here and the root map addresses one to one on the boards
- * that Keel knows. */
-static bool reg(const struct at *at, u32 i, u64 *base, u64 *size)
-{
-    u32 each = at->address_cells + at->size_cells;
-    int len;
-    const fdt32_t *p = fdt_getprop(at->dtb, at->node, "reg", &len);
-
-    if (p == NULL || at->address_cells - 1 > 1 || at->size_cells > 2 || (u32)len / 4 < (i + 1) * each)
-        return false;
-    *base = cells(p + (size_t)i * each, at->address_cells);
-    if (size != NULL)
-        *size = cells(p + (size_t)i * each + at->address_cells, at->size_cells);
-    return true;
-}
+/* A node, and the way to it: bus[0] is the root, bus[depth - 1] the parent. */
+struct at {
+    const void *dtb;
+    int node, depth;
+    struct bus bus[DEPTH_MAX];
+};
 
 static u32 prop_u32(const void *dtb, int node, const char *name, u32 otherwise)
 {
@@ -49,6 +39,64 @@ static u32 prop_u32(const void *dtb, int node, const char *name, u32 otherwise)
     const fdt32_t *p = fdt_getprop(dtb, node, name, &len);
 
     return p != NULL && len >= 4 ? fdt32_to_cpu(*p) : otherwise;
+}
+
+/* Turns an address on the bus into one on the bus above by the bus's `ranges`. An empty one: they are the
+ * same. A bus without cannot be reached from above. */
+static bool translate(const struct at *at, int depth, u64 *address, u64 size)
+{
+    const struct bus *bus = &at->bus[depth], *above = &at->bus[depth - 1];
+    u32 each = bus->address_cells + above->address_cells + bus->size_cells;
+    int len;
+    const fdt32_t *p = fdt_getprop(at->dtb, bus->node, "ranges", &len);
+
+    if (p == NULL)
+        return false;
+    if (len == 0)
+        return true;
+    if (above->address_cells > 2 || bus->address_cells > 2 || bus->size_cells > 2)
+        return false; /* PCI's: nothing behind it is Keel's */
+    for (; each != 0 && len >= (int)(each * 4); p += each, len -= (int)(each * 4)) {
+        u64 from = cells(p, bus->address_cells);
+        u64 to = cells(p + bus->address_cells, above->address_cells);
+
+        if (range_within(*address, size, from, cells(p + each - bus->size_cells, bus->size_cells))) {
+            *address += to - from;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Entry i of a node's reg, as the parent counts addresses. */
+static bool reg_on_bus(const struct at *at, u32 i, u64 *base, u64 *size)
+{
+    const struct bus *parent = &at->bus[at->depth - 1];
+    u32 each = parent->address_cells + parent->size_cells;
+    int len;
+    const fdt32_t *p = fdt_getprop(at->dtb, at->node, "reg", &len);
+
+    if (p == NULL || parent->address_cells - 1 > 1 || parent->size_cells > 2 || (u32)len / 4 < (i + 1) * each)
+        return false;
+    *base = cells(p + (size_t)i * each, parent->address_cells);
+    *size = cells(p + (size_t)i * each + parent->address_cells, parent->size_cells);
+    return true;
+}
+
+/* The same as a physical address. Where there is none nothing is written. */
+static bool reg(const struct at *at, u32 i, u64 *base, u64 *size)
+{
+    u64 address, length;
+
+    if (!reg_on_bus(at, i, &address, &length))
+        return false;
+    for (int depth = at->depth - 1; depth > 0; depth--)
+        if (!translate(at, depth, &address, length))
+            return false;
+    *base = address;
+    if (size != NULL)
+        *size = length;
+    return true;
 }
 
 /* NULL where there is none, also where its end is missing. */
@@ -101,22 +149,31 @@ static void read_uart(const struct at *at, struct board_uart *u)
     u->compatible = prop_string(at->dtb, at->node, "compatible");
 }
 
-/* The node that `path`, a path or an alias, names. */
+static struct bus as_bus(const void *dtb, int node)
+{
+    return (struct bus){ node, prop_u32(dtb, node, "#address-cells", 2),
+                         prop_u32(dtb, node, "#size-cells", 1) };
+}
+
+/* The node that `path`, a path or an alias, names; at.node 0: there is none. */
 static struct at find(const void *dtb, const char *path, int len)
 {
-    struct at at = { .dtb = dtb, .node = fdt_path_offset_namelen(dtb, path, len) };
-    int parent = at.node > 0 ? fdt_parent_offset(dtb, at.node) : -1;
+    struct at at = { .dtb = dtb };
+    int node = fdt_path_offset_namelen(dtb, path, len), depth = node > 0 ? fdt_node_depth(dtb, node) : 0;
 
-    if (parent >= 0) {
-        at.address_cells = prop_u32(dtb, parent, "#address-cells", 2);
-        at.size_cells = prop_u32(dtb, parent, "#size-cells", 1);
-    }
+    if (depth <= 0 || depth > DEPTH_MAX)
+        return at;
+    for (int i = 0; i < depth; i++)
+        at.bus[i] = as_bus(dtb, fdt_supernode_atdepth_offset(dtb, node, i, NULL));
+    at.node = node;
+    at.depth = depth;
     return at;
 }
 
 enum kerr board_console(const void *dtb, struct board *b)
 {
-    const char *path, *colon;
+    const char *path, *colon, *chosen_path;
+    char name[64];
     int chosen;
 
     if (fdt_check_header(dtb) != 0 || fdt_totalsize(dtb) > DTB_MAX)
@@ -127,6 +184,9 @@ enum kerr board_console(const void *dtb, struct board *b)
     b->bootargs = chosen >= 0 ? prop_string(dtb, chosen, "bootargs") : NULL;
     if (b->bootargs == NULL)
         b->bootargs = "";
+    chosen_path = board_arg(b, "console", name, sizeof(name));
+    if (chosen_path != NULL) /* rather than what the tree says */
+        path = chosen_path;
     if (path != NULL) { /* options may follow a colon */
         struct at at;
 
@@ -166,10 +226,15 @@ static void parse_memory(struct board *b, const struct at *at)
 
 static void parse_cpu(struct board *b, const struct at *at)
 {
-    u64 mpidr;
+    u64 mpidr, none;
+    const char *method;
 
-    if (b->cpu_count < MAX_CPUS && reg(at, 0, &mpidr, NULL))
-        b->mpidr[b->cpu_count++] = mpidr & 0xff00ffffffUL;
+    if (b->cpu_count == MAX_CPUS || !reg_on_bus(at, 0, &mpidr, &none))
+        return;
+    method = prop_string(at->dtb, at->node, "enable-method");
+    if (method != NULL && strcmp(method, "spin-table") == 0)
+        b->release[b->cpu_count] = prop_u64(at->dtb, at->node, "cpu-release-addr");
+    b->mpidr[b->cpu_count++] = mpidr & 0xff00ffffffUL;
 }
 
 static void parse_gic(struct board *b, const struct at *at)
@@ -182,7 +247,21 @@ static void parse_gic(struct board *b, const struct at *at)
     for (u32 i = 0; i < regions && i < ARRAY_SIZE(g->gicr); i++)
         if (reg(at, 1 + i, &g->gicr[i], &g->gicr_size[i]))
             g->gicr_count++;
+    g->version = 3;
     g->gicr_stride = prop_u64(at->dtb, at->node, "redistributor-stride");
+    (void)gic_interrupt(at->dtb, at->node, 0, &g->maintenance_irq, NULL);
+}
+
+static void parse_gic_v2(struct board *b, const struct at *at)
+{
+    struct gic_params *g = &b->gic;
+
+    if (g->gicd != 0 || !reg(at, 0, &g->gicd, &g->gicd_size))
+        return;
+    if (!reg(at, 1, &g->gicc, &g->gicc_size) || !reg(at, 2, &g->gich, &g->gich_size) ||
+        !reg(at, 3, &g->gicv, &g->gicv_size))
+        g->gicv = 0;
+    g->version = 2;
     (void)gic_interrupt(at->dtb, at->node, 0, &g->maintenance_irq, NULL);
 }
 
@@ -214,6 +293,8 @@ static void parse_pci(struct board *b, const struct at *at)
 
 static void parse_rtc(struct board *b, const struct at *at) { (void)reg(at, 0, &b->rtc, NULL); }
 
+static void parse_bcm2835_pm(struct board *b, const struct at *at) { (void)reg(at, 0, &b->bcm2835_pm, NULL); }
+
 static void parse_psci(struct board *b, const struct at *at)
 {
     const char *method = prop_string(at->dtb, at->node, "method");
@@ -233,10 +314,10 @@ static const struct {
     { false, "arm,armv8-timer", parse_timer },
     { false, "arm,psci-0.2", parse_psci },
     { false, "pci-host-ecam-generic", parse_pci },
-    { false, "arm,armv8-timer", parse_timer },
-    { false, "arm,psci-0.2", parse_psci },
-    { false, "pci-host-ecam-generic", parse_pci },
     { false, "arm,pl031", parse_rtc },
+    { false, "arm,gic-400", parse_gic_v2 },
+    { false, "arm,cortex-a15-gic", parse_gic_v2 },
+    { false, "brcm,bcm2835-pm-wdt", parse_bcm2835_pm },
     { false, "arm,armv8-pmuv3", parse_pmu }, /* and as boards' trees name a CPU's: */
     { false, "arm,cortex-a53-pmu", parse_pmu },
     { false, "arm,cortex-a55-pmu", parse_pmu },
@@ -265,21 +346,17 @@ static void parse_node(struct board *b, const struct at *at)
 /* One pass: libfdt finds a node's parent only by another. */
 static void parse_tree(struct board *b)
 {
-    struct {
-        u32 address_cells, size_cells;
-    } level[DEPTH_MAX] = { { 2, 1 } };
+    struct at at = { .dtb = b->dtb };
     int depth = 0;
 
     for (int node = 0; node >= 0 && depth >= 0; node = fdt_next_node(b->dtb, node, &depth)) {
-        struct at at = { .dtb = b->dtb, .node = node };
-
-        if (depth + 1 >= DEPTH_MAX)
+        if (depth >= DEPTH_MAX)
             continue;
-        level[depth + 1].address_cells = prop_u32(b->dtb, node, "#address-cells", 2);
-        level[depth + 1].size_cells = prop_u32(b->dtb, node, "#size-cells", 1);
-        at.address_cells = level[depth].address_cells;
-        at.size_cells = level[depth].size_cells;
-        parse_node(b, &at);
+        at.node = node;
+        at.depth = depth;
+        if (depth > 0)
+            parse_node(b, &at);
+        at.bus[depth] = as_bus(b->dtb, node);
     }
 }
 
@@ -315,10 +392,9 @@ static enum kerr parse_reserved(struct board *b)
     if (parent >= 0)
         fdt_for_each_subnode(node, b->dtb, parent)
         {
-            struct at at = { b->dtb, node, prop_u32(b->dtb, parent, "#address-cells", 2),
-                             prop_u32(b->dtb, parent, "#size-cells", 1) };
+            struct at at = { b->dtb, node, 2, { as_bus(b->dtb, 0), as_bus(b->dtb, parent) } };
 
-            for (u32 i = 0; reg(&at, i, &base, &size); i++) {
+            for (u32 i = 0; reg_on_bus(&at, i, &base, &size); i++) {
                 if (fdt_getprop(b->dtb, node, "no-map", NULL) != NULL)
                     fits &= cut_out(b, base, size);
                 else
@@ -338,8 +414,14 @@ static const char *missing(const struct board *b)
         return "memory";
     if (b->cpu_count == 0)
         return "CPUs";
-    if (b->gic.gicd == 0 || b->gic.gicr_count == 0 || b->gic.maintenance_irq == 0)
-        return "arm,gic-v3 interrupt controller with a maintenance interrupt";
+    if (b->gic.gicd == 0 || b->gic.maintenance_irq == 0)
+        return "arm,gic-v3 or arm,gic-400 interrupt controller with a maintenance interrupt";
+    if (b->gic.version == 3 && b->gic.gicr_count == 0)
+        return "redistributors in its arm,gic-v3";
+    if (b->gic.version == 2 && (b->gic.gicv == 0 || !is_aligned(b->gic.gicv, PAGE_SIZE)))
+        return "virtualization in its GICv2";
+    if (b->gic.version == 2 && b->cpu_count > GICV2_CPUS)
+        return "GICv3, which more than 8 CPUs need";
     if (b->irq_vtimer == 0 || b->irq_htimer == 0)
         return "arm,armv8-timer with a virtual and a hypervisor interrupt";
     return NULL;

@@ -24,6 +24,7 @@ struct board {
     struct boot_ram reserved[BOARD_RANGES]; /* firmware's and the loader's; not Keel's image */
     u32 reserved_count;
     u64 mpidr[MAX_CPUS];
+    u64 release[MAX_CPUS]; /* where a spinning CPU looks for its entry point; 0: PSCI starts it */
     u32 cpu_count;
     bool psci_smc;
     struct gic_params gic;
@@ -31,6 +32,7 @@ struct board {
     u32 irq_pmu;               /* 0: none, or not a private one of each CPU */
     struct board_uart uart[2]; /* console; second one for the log */
     u64 rtc;                   /* PL031, 0: none */
+    u64 bcm2835_pm;            /* Broadcom's power manager, 0: none */
     u64 ecam, pci_window;      /* generic PCI host, 0: none */
     u64 bundle, bundle_size;   /* the initrd */
     const char *bootargs;

@@ -53,8 +53,8 @@ static void irq_facts(void (*out)(const char *line))
     char line[LINE];
     struct host_irq_info info;
 
-    (void)fmt_sn(line, sizeof(line), "GICv3, %u list registers, %u priority bits", gich_lr_count,
-                 gich_pri_bits);
+    (void)fmt_sn(line, sizeof(line), "GICv%u, %u list registers, %u priority bits", gic_version(),
+                 gich_lr_count, gich_pri_bits);
     out(line);
     (void)fmt_sn(line, sizeof(line), "%-8s%-6s%-16s%12s", "INTID", "CPU", "name", "count");
     out(line);

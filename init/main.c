@@ -14,6 +14,7 @@
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/sched.h"
+#include "drivers/bcm2835_pm.h"
 #include "drivers/console.h"
 #include "drivers/pvpanic.h"
 #include "drivers/rtc.h"
@@ -141,6 +142,7 @@ static void memory_init(void)
         if (!mmu_early_ram(board.ram[i].base, board.ram[i].size))
             panic("RAM at %#lx does not fit the boot map", board.ram[i].base);
     }
+    reserve(0, PAGE_SIZE); /* NULL must be nobody's memory */
     reserve((uintptr_t)_start_image, (u64)(_end - _start_image));
     meta_size = align_up(frames_meta_size(HPA(low), HPA(high)), PAGE_SIZE);
     meta = find_room(meta_size);
@@ -155,10 +157,16 @@ static void memory_init(void)
             e = mmu_map_device(HPA(board.uart[i].base), UART_WINDOW);
     if (e == K_OK)
         e = mmu_map_device(HPA(board.gic.gicd), board.gic.gicd_size);
+    if (e == K_OK && board.gic.version == 2)
+        e = mmu_map_device(HPA(board.gic.gicc), board.gic.gicc_size);
+    if (e == K_OK && board.gic.version == 2)
+        e = mmu_map_device(HPA(board.gic.gich), board.gic.gich_size);
     for (u32 i = 0; i < board.gic.gicr_count && e == K_OK; i++)
         e = mmu_map_device(HPA(board.gic.gicr[i]), board.gic.gicr_size[i]);
     if (e == K_OK && board.rtc != 0)
         e = mmu_map_device(HPA(board.rtc), PAGE_SIZE);
+    if (e == K_OK && board.bcm2835_pm != 0)
+        e = mmu_map_device(HPA(board.bcm2835_pm), PAGE_SIZE);
     if (e != K_OK)
         panic("no memory for Keel's own map: %s", kerr_str(e));
     mmu_enter();
@@ -175,8 +183,19 @@ static void buffers_init(void)
     log_set_memory(ring, LOG_RING_SIZE);
 }
 
-static void failure_report_init(void)
+static void bcm2835_off(bool failed)
 {
+    (void)failed;
+    bcm2835_pm_off();
+}
+
+static void power_init(void)
+{
+    if (board.bcm2835_pm != 0) {
+        bcm2835_pm_init(board.bcm2835_pm);
+        arch_board_off = bcm2835_off;
+        arch_board_reset = bcm2835_pm_reset;
+    }
     if (board.ecam == 0 || board.pci_window == 0 || board.pci_window >> 32 != 0)
         return;
     if (mmu_map_device(HPA(board.ecam), ECAM_BUS0) == K_OK &&
@@ -192,8 +211,10 @@ static void start_cpus(void)
     u32 n = 1, online = 1;
 
     for (u32 i = 0; i < board.cpu_count; i++)
-        if (board.mpidr[i] != percpu[0].arch.mpidr)
-            percpu[n++].arch.mpidr = board.mpidr[i];
+        if (board.mpidr[i] != percpu[0].arch.mpidr) {
+            percpu[n].arch.mpidr = board.mpidr[i];
+            percpu[n++].arch.release = board.release[i];
+        }
     for (u32 i = 1; i < n; i++) {
         int r = arch_cpu_start(i);
 
@@ -246,9 +267,10 @@ static void say_hello(void)
 
     frames_get_stats(&memory);
     log_info(
-        "Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, %u VMIDs, GICv3 with %u list registers",
+        "Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, %u VMIDs, GICv%u with %u list registers",
         KEEL_VERSION, board.cpu_count, board.cpu_count == 1 ? "" : "s",
-        memory.free_pages >> (20 - PAGE_SHIFT), stage2_ipa_bits(), stage2_vmids(), gich_lr_count);
+        memory.free_pages >> (20 - PAGE_SHIFT), stage2_ipa_bits(), stage2_vmids(), gic_version(),
+        gich_lr_count);
     log_info("CPU %#x: Spectre v2: %s; Spectre-BHB: %s", percpu[0].arch.midr, percpu[0].arch.spectre_v2,
              percpu[0].arch.spectre_bhb);
 }
@@ -299,14 +321,15 @@ void boot_main(const void *dtb)
     stage2_init();
     debug_init();
     pmu_init(board.irq_pmu);
+    gic_select(&board.gic);
     memory_init();
     buffers_init();
-    failure_report_init();
+    power_init();
     if (board_arg(&board, "log", level, sizeof(level)) != NULL && uart_open(&board.uart[1], &log_uart))
         log_set_sink(second_uart_sink);
     e = gic_init(&board.gic);
     if (e != K_OK)
-        panic("this CPU has no GICv3 system registers");
+        panic("the CPU and the device tree disagree about the GIC: %s", kerr_str(e));
     cpu_init_el2();
     idregs_init();
     if (board.rtc != 0)

@@ -17,12 +17,14 @@ struct secondary {
     u64 ttbr, tcr, mair, sctlr;
     void *stack;
     struct percpu *percpu;
+    u64 mpidr; /* affinity fields of the CPU that it is for */
 };
 
 /* head.S */
 void mmu_on(const struct secondary *s);
 void mmu_switch(const struct secondary *s);
-extern char secondary_entry[];
+extern char secondary_entry[], secondary_spin_entry[];
+extern struct secondary secondaries[]; /* cpu.c; also for those that come without an argument */
 extern char _start_image[], _text_end[], _rodata_end[], _ro_after_init_end[], _end[];
 extern char _boot_stack_guard[], _boot_stack_bottom[], _boot_stack_top[];
 
@@ -69,8 +71,10 @@ u64 smc_call(u64 fn, u64 a1, u64 a2, u64 a3);
 void psci_init(bool by_smc);
 bool psci_present(void);
 
-/* Tells the machine that this run failed, before it goes off: set by init/ where the board has a way. */
+/* What init/ sets where the board has a way. failure_report tells the machine that this run failed, before it
+ * goes off. The other two are for boards without PSCI; they may return. */
 extern void (*arch_failure_report)(void);
+extern void (*arch_board_off)(bool failed), (*arch_board_reset)(void);
 
 /* cpu.c */
 struct secondary *smp_block(u32 cpu);
@@ -78,11 +82,11 @@ void cpu_early_init(void); /* first of all, boot CPU: every CPU's number, this o
 void cpu_init_el2(void);   /* each CPU: EL2 control registers, mitigation, interrupt interface, timer */
 void secondary_main(void);
 
-/* gicv3.c */
+/* gic.c */
+void gic_select(const struct gic_params *p);             /* boot CPU, before mmu_enter(): code is written */
 MUST_USE enum kerr gic_init(const struct gic_params *p); /* boot CPU, devices mapped */
 MUST_USE enum kerr gic_cpu_init(void);                   /* each CPU */
-bool gic_present(void);
-void gic_enable_ppi(u32 intid);
+u32 gic_version(void);
 extern u32 irq_vtimer, irq_htimer, irq_maintenance; /* INTIDs */
 extern u32 irq_pmu;                                 /* 0: none */
 

@@ -6,8 +6,12 @@
 
 #include "lib/types.h"
 
+#define GICV2_CPUS 8U /* CPU interfaces at most */
+
 struct gic_params {
+    u32 version; /* 2 or 3; 0: none */
     u64 gicd, gicd_size;
+    u64 gicc, gicc_size, gich, gich_size, gicv, gicv_size; /* GICv2 */
     u64 gicr[4], gicr_size[4], gicr_stride;
     u32 gicr_count;
     u32 maintenance_irq;

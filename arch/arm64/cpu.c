@@ -16,7 +16,7 @@
 
 #define MPIDR_AFFINITY 0xff00ffffffUL
 
-static struct secondary secondaries[MAX_CPUS];
+struct secondary secondaries[MAX_CPUS];
 static char ALIGNED(16) boot_panic_stack[PAGE_SIZE];
 
 void arch_idle(void)
@@ -53,6 +53,7 @@ struct secondary *smp_block(u32 cpu)
     *s = *mmu_secondary();
     s->stack = stack + ARCH_STACK_SIZE;
     s->percpu = &percpu[cpu];
+    s->mpidr = percpu[cpu].arch.mpidr;
     arch_dcache_clean(s, sizeof(*s));
     return s;
 }
@@ -109,7 +110,8 @@ void cpu_init_el2(void)
     spectre_init();
     e = gic_cpu_init();
     if (e != K_OK)
-        panic("CPU %u: no GICv3 redistributor for affinity %#lx: %s", cpu->id, cpu->arch.mpidr, kerr_str(e));
+        panic("CPU %u: the GIC has no interface for affinity %#lx: %s", cpu->id, cpu->arch.mpidr,
+              kerr_str(e));
     sched_cpu_init();
     __atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
     arch_signal();

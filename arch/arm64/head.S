@@ -125,6 +125,24 @@ mmu_switch:
     isb
     ret
 
+/* A secondary CPU leaves the spin table: which one it is only its affinity says. */
+    .global secondary_spin_entry
+secondary_spin_entry:
+    mrs     x1, mpidr_el1
+    ubfx    x2, x1, #32, #8
+    and     x1, x1, #0xffffff
+    orr     x1, x1, x2, lsl #32
+    adrp    x0, secondaries
+    add     x0, x0, :lo12:secondaries
+    mov     w3, #SECONDARY_COUNT
+5:  ldr     x2, [x0, #SECONDARY_MPIDR]
+    cmp     x1, x2
+    b.eq    secondary_entry
+    add     x0, x0, #SECONDARY_SIZE
+    subs    w3, w3, #1
+    b.ne    5b
+    b       halt
+
 /* A secondary CPU arrives from firmware, MMU off, x0 = struct secondary (cleaned to memory). */
     .global secondary_entry
 secondary_entry:

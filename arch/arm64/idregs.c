@@ -83,7 +83,8 @@ void idregs_init(void)
     for (u32 i = 0; i < ARRAY_SIZE(allowed); i++)
         id[allowed[i].crm][allowed[i].op2] &= allowed[i].pass;
 
-    id[4][0] = (id[4][0] & ~F(24)) | 1UL << 24; /* GIC system registers: GICv3, also on a GICv4 */
+    id[4][0] = (id[4][0] & ~F(24)) | (gic_version() == 3 ? 1UL : 0)
+                                         << 24; /* system registers: v3, also on a v4 */
     if (FIELD_GET(id[4][0], 7, 4) == 2)         /* AArch32 at EL1 is not offered, at EL0 it is */
         id[4][0] = (id[4][0] & ~F(4)) | 1UL << 4;
     limit(&id[4][0], 56, 1); /* CSV2: SCXTNUM_ELx is not switched */

@@ -16,5 +16,8 @@ static_assert(offsetof(struct secondary, mair) == SECONDARY_MAIR, "SECONDARY_MAI
 static_assert(offsetof(struct secondary, sctlr) == SECONDARY_SCTLR, "SECONDARY_SCTLR");
 static_assert(offsetof(struct secondary, stack) == SECONDARY_STACK, "SECONDARY_STACK");
 static_assert(offsetof(struct secondary, percpu) == SECONDARY_PERCPU, "SECONDARY_PERCPU");
+static_assert(offsetof(struct secondary, mpidr) == SECONDARY_MPIDR, "SECONDARY_MPIDR");
+static_assert(sizeof(struct secondary) == SECONDARY_SIZE, "SECONDARY_SIZE");
+static_assert(MAX_CPUS == SECONDARY_COUNT, "SECONDARY_COUNT");
 static_assert(offsetof(struct task, stack_pointer) == 0, "arch_task_switch");
 static_assert(offsetof(struct fp_state, fpcr) == 512, "fp_save");

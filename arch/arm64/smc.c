@@ -2,6 +2,7 @@
 /* Calls to the firmware: SMCCC (Arm DEN0028) and PSCI (DEN0022). */
 #include "arch/arm64/arm64.h"
 #include "arch/cpu.h"
+#include "arch/mmu.h"
 
 #include <asm/sysreg.h>
 
@@ -27,15 +28,29 @@ u64 smc_call(u64 fn, u64 a1, u64 a2, u64 a3)
 }
 
 RO_AFTER_INIT void (*arch_failure_report)(void);
+RO_AFTER_INIT void (*arch_board_off)(bool failed), (*arch_board_reset)(void);
 
 void psci_init(bool by_smc) { have_psci = by_smc; }
 bool psci_present(void) { return have_psci; }
+
+/* "spin-table" of the Devicetree Specification: the CPU waits with its MMU off for an address in memory. */
+static int spin_release(u64 release)
+{
+    u64 *at = hpa_to_ptr(HPA(release));
+
+    __atomic_store_n(at, (uintptr_t)secondary_spin_entry, __ATOMIC_RELAXED);
+    arch_dcache_clean(at, sizeof(*at));
+    __asm__ volatile("sev");
+    return 0;
+}
 
 int arch_cpu_start(u32 cpu)
 {
     struct percpu *p = &percpu[cpu];
     struct secondary *s = smp_block(cpu);
 
+    if (p->arch.release != 0)
+        return spin_release(p->arch.release);
     if (!have_psci)
         return -1;
     return (int)smc_call(PSCI_CPU_ON, p->arch.mpidr, (uintptr_t)secondary_entry, (uintptr_t)s);
@@ -48,6 +63,8 @@ void arch_power_off(bool failed)
         arch_failure_report();
     if (have_psci)
         (void)smc_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+    else if (arch_board_off != NULL)
+        arch_board_off(failed);
     for (;;)
         __asm__ volatile("wfi");
 }
@@ -57,6 +74,8 @@ void arch_reboot(void)
     (void)arch_irq_save();
     if (have_psci)
         (void)smc_call(PSCI_SYSTEM_RESET, 0, 0, 0);
+    else if (arch_board_reset != NULL)
+        arch_board_reset();
     for (;;)
         __asm__ volatile("wfi");
 }

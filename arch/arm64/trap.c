@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exits from a guest and interrupts of Keel's own, dispatched. Interrupts are masked throughout. */
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/gic.h"
 #include "arch/arm64/pmu.h"
 #include "arch/gich.h"
 #include "arch/guest_events.h"
@@ -13,8 +14,6 @@
 #include "core/vm.h"
 
 #include <asm/sysreg.h>
-
-#define SPURIOUS 1020U /* and above */
 
 /* An instruction ends a software step and an indirect branch's BTYPE; a conditional Thumb instruction of
  * 32-bit code moves the IT state on (DDI 0487 F1.3). */
@@ -280,17 +279,6 @@ void arm_guest_sync(struct vcpu *v, u64 esr)
     }
 }
 
-/* Acknowledges one interrupt and drops its priority. */
-static u32 acknowledge(void)
-{
-    u32 intid = (u32)sysreg_read(ICC_IAR1_EL1) & 0xffffff;
-
-    dsb(sy); /* the line is down before it is looked at again */
-    if (likely(intid < SPURIOUS))
-        sysreg_write(ICC_EOIR1_EL1, intid);
-    return intid;
-}
-
 static void own_interrupt(u32 intid)
 {
     this_cpu()->irqs++;
@@ -312,7 +300,7 @@ static COLD void pmu_interrupt(struct vcpu *v)
 
 void arm_guest_irq(struct vcpu *v)
 {
-    u32 intid = acknowledge();
+    u32 intid = gic_acknowledge();
 
     if (intid == KICK_SGI) {
         v->exits[EXIT_KICK]++;
@@ -325,7 +313,7 @@ void arm_guest_irq(struct vcpu *v)
         guest_vtimer_irq(v); /* stays active until the guest deactivates it */
         return;
     }
-    if (unlikely(intid >= SPURIOUS))
+    if (unlikely(intid >= GIC_SPURIOUS))
         return;
     v->exits[EXIT_IRQ]++;
     if (intid == irq_maintenance) {
@@ -341,9 +329,9 @@ void arm_guest_irq(struct vcpu *v)
 
 void arm_host_irq(void)
 {
-    u32 intid = acknowledge();
+    u32 intid = gic_acknowledge();
 
-    if (unlikely(intid >= SPURIOUS))
+    if (unlikely(intid >= GIC_SPURIOUS))
         return;
     if (intid == KICK_SGI) {
         arch_irq_deactivate(intid);

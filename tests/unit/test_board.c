@@ -54,6 +54,9 @@ struct want {
     u32 gics;
     u32 regions;
     bool stride, no_maintenance, no_htimer, no_end, pmu_by_spi;
+    bool gicv2, no_gicv; /* on the bus, as are the UARTs */
+    bool spin_table;
+    bool no_ranges;
     u64 ram_base, ram_size; /* one more range, if there is a size */
 };
 
@@ -165,8 +168,25 @@ static void put_cpus(const struct want *w)
         PUT("reg", i / 4 << 8 | i % 4);
         if (i == 1 && w->cpus > 2)
             put_string("status", "disabled", w->no_end);
+        if (w->spin_table) {
+            put_string("enable-method", "spin-table", w->no_end);
+            PUT("cpu-release-addr", 0, 0xd8 + i * 8);
+        }
         end();
     }
+    end();
+}
+
+static void put_gicv2(const struct want *w)
+{
+    begin("interrupt-controller@40041000");
+    put_string("compatible", "arm,gic-400", w->no_end);
+    if (w->no_gicv)
+        PUT("reg", 0x40041000, 0x1000, 0x40042000, 0x2000);
+    else
+        PUT("reg", 0x40041000, 0x1000, 0x40042000, 0x2000, 0x40044000, 0x2000, 0x40046000, 0x2000);
+    if (!w->no_maintenance)
+        PUT("interrupts", 1, 9, 0xf04);
     end();
 }
 
@@ -179,9 +199,23 @@ static void put_devices(const struct want *w)
     else
         PUT("interrupts", 1, 7, 4);
     end();
-    begin("soc"); /* a bus of its own cell counts */
+    begin("soc"); /* a bus of its own cell counts and addresses */
     PUT("#address-cells", 1);
     PUT("#size-cells", 1);
+    if (!w->no_ranges)
+        PUT("ranges", 0x0, 0x0, 0xfe000000, 0x1800000, 0x40000000, 0x1, 0xff800000, 0x800000);
+    if (w->gicv2)
+        put_gicv2(w);
+    begin("watchdog@1100000");
+    static const char pm[] = "brcm,bcm2711-pm\0brcm,bcm2835-pm-wdt";
+    ok(fdt_property(tree, "compatible", pm, sizeof(pm)));
+    PUT("reg", 0x1100000, 0x114, 0xa000, 0x24);
+    end();
+    begin("bridge"); /* a bus on the bus, at the same addresses */
+    PUT("#address-cells", 1);
+    PUT("#size-cells", 1);
+    if (!w->no_end)
+        ok(fdt_property(tree, "ranges", NULL, 0));
     begin("serial@1000");
     static const char names[] = "snps,dw-apb-uart\0ns16550a";
     ok(fdt_property(tree, "compatible", names, sizeof(names)));
@@ -189,6 +223,7 @@ static void put_devices(const struct want *w)
     PUT("reg-shift", 2);
     PUT("reg-io-width", 4);
     PUT("interrupts", 0, 5, 1);
+    end();
     end();
     begin("serial@2000");
     put_string("compatible", "arm,pl011", w->no_end);
@@ -208,7 +243,7 @@ static void make(const struct want *w)
     PUT("#address-cells", 2);
     PUT("#size-cells", 2);
     begin("aliases");
-    put_string("serial0", "/soc/serial@1000", w->no_end);
+    put_string("serial0", "/soc/bridge/serial@1000", w->no_end);
     put_string("serial1", "/soc/serial@2000", w->no_end);
     end();
     begin("chosen");
@@ -262,16 +297,90 @@ static void test_uarts_are_found_by_alias_below_a_bus(void **state)
     make(&usual);
     assert_int_equal(parse(tree), K_OK);
     assert_string_equal(board.uart[0].compatible, "snps,dw-apb-uart");
-    assert_int_equal(board.uart[0].base, 0x1000);
+    assert_int_equal(board.uart[0].base, 0xfe001000);
     assert_int_equal(board.uart[0].reg_shift, 2);
     assert_int_equal(board.uart[0].io_width, 4);
     assert_int_equal(board.uart[0].irq, 37);
     assert_true(board.uart[0].edge);
     assert_string_equal(board.uart[1].compatible, "arm,pl011");
-    assert_int_equal(board.uart[1].base, 0x2000);
+    assert_int_equal(board.uart[1].base, 0xfe002000);
     assert_int_equal(board.uart[1].io_width, 1);
     assert_int_equal(board.uart[1].irq, 38);
     assert_false(board.uart[1].edge);
+}
+
+static void test_device_that_no_ranges_lead_to_is_not_there(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.no_ranges = true;
+    make(&w);
+    assert_int_equal(parse(tree), K_OK);
+    assert_null(board.uart[0].compatible);
+    assert_null(board.uart[1].compatible);
+    assert_int_equal(board.bcm2835_pm, 0);
+}
+
+static void test_boot_argument_chooses_another_console(void **state)
+{
+    (void)state;
+    make(&usual);
+    fdt_setprop_inplace(tree, fdt_path_offset(tree, "/chosen"), "bootargs", "console=serial1 log=xx y=z", 27);
+    assert_int_equal(parse(tree), K_OK);
+    assert_int_equal(board.uart[0].base, 0xfe002000);
+}
+
+static void test_gicv2_behind_a_bus_is_read(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.gics = 0;
+    w.gicv2 = true;
+    w.spin_table = true;
+    make(&w);
+    assert_int_equal(parse(tree), K_OK);
+    assert_int_equal(board.gic.version, 2);
+    assert_int_equal(board.gic.gicd, 0x1ff841000);
+    assert_int_equal(board.gic.gicc, 0x1ff842000);
+    assert_int_equal(board.gic.gicc_size, 0x2000);
+    assert_int_equal(board.gic.gich, 0x1ff844000);
+    assert_int_equal(board.gic.gicv, 0x1ff846000);
+    assert_int_equal(board.gic.maintenance_irq, 25);
+    assert_int_equal(board.release[0], 0xd8);
+    assert_int_equal(board.release[1], 0xe0);
+    assert_int_equal(board.bcm2835_pm, 0xff100000);
+    assert_false(board.psci_smc);
+}
+
+static void test_gicv2_without_virtualization_is_refused(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.gics = 0;
+    w.gicv2 = true;
+    w.no_gicv = true;
+    make(&w);
+    assert_int_equal(parse(tree), K_UNSUPPORTED);
+    assert_non_null(strstr(said, "virtualization"));
+}
+
+static void test_gicv2_serves_eight_cpus_and_no_more(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.gics = 0;
+    w.gicv2 = true;
+    w.cpus = 9; /* one of them disabled */
+    make(&w);
+    assert_int_equal(parse(tree), K_OK);
+    memset(&board, 0, sizeof(board));
+    w.cpus = 10;
+    make(&w);
+    assert_int_equal(parse(tree), K_UNSUPPORTED);
 }
 
 static bool is_reserved(u64 base, u64 size)
@@ -614,12 +723,19 @@ static void test_qemu_with_gicv4_and_two_redistributor_regions_is_read(void **st
     assert_true(board.gic.gicr[1] > 1UL << 32);
 }
 
-static void test_qemu_with_gicv2_is_refused(void **state)
+static void test_qemu_with_gicv2_is_read(void **state)
 {
     (void)state;
     make_by_qemu("gic-version=2", "-smp 4");
-    assert_int_equal(parse(tree), K_UNSUPPORTED);
-    assert_non_null(strstr(said, "arm,gic-v3"));
+    assert_int_equal(parse(tree), K_OK);
+    assert_int_equal(board.cpu_count, 4);
+    assert_int_equal(board.gic.version, 2);
+    assert_int_equal(board.gic.gicd, 0x08000000);
+    assert_int_equal(board.gic.gicc, 0x08010000);
+    assert_int_equal(board.gic.gich, 0x08030000);
+    assert_int_equal(board.gic.gicv, 0x08040000);
+    assert_int_equal(board.gic.maintenance_irq, 25);
+    assert_string_equal(said, "");
 }
 
 int main(void)
@@ -627,6 +743,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_usual_tree_is_read, setup),
         cmocka_unit_test_setup(test_uarts_are_found_by_alias_below_a_bus, setup),
+        cmocka_unit_test_setup(test_device_that_no_ranges_lead_to_is_not_there, setup),
+        cmocka_unit_test_setup(test_boot_argument_chooses_another_console, setup),
+        cmocka_unit_test_setup(test_gicv2_behind_a_bus_is_read, setup),
+        cmocka_unit_test_setup(test_gicv2_without_virtualization_is_refused, setup),
+        cmocka_unit_test_setup(test_gicv2_serves_eight_cpus_and_no_more, setup),
         cmocka_unit_test_setup(test_reserved_memory_takes_in_tree_and_bundle, setup),
         cmocka_unit_test_setup(test_too_many_reserved_ranges_are_an_error, setup),
         cmocka_unit_test_setup(test_more_memory_than_can_be_kept_is_left_out_and_said, setup),
@@ -643,7 +764,7 @@ int main(void)
         cmocka_unit_test_setup(test_damaged_tree_does_no_damage, setup),
         cmocka_unit_test_setup(test_qemu_with_gicv3_is_read, setup),
         cmocka_unit_test_setup(test_qemu_with_gicv4_and_two_redistributor_regions_is_read, setup),
-        cmocka_unit_test_setup(test_qemu_with_gicv2_is_refused, setup),
+        cmocka_unit_test_setup(test_qemu_with_gicv2_is_read, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

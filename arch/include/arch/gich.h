@@ -7,8 +7,11 @@
 
 #include "lib/bits.h"
 
-/* List register, IHI 0069 12.4.8 */
+/* List register, IHI 0069 12.4.8. In VMs with a GICv2 the virtual ID of an SGI has its sender in bits 12:10, as
+ * GICC_IAR shows it. */
 #define LR_VINTID(id) ((u64)(id))
+#define LR_SOURCE(vcpu) FIELD_PREP(vcpu, 12, 10)
+#define LR_GET_SOURCE(lr) ((u32)FIELD_GET(lr, 12, 10))
 #define LR_PINTID(id) FIELD_PREP(id, 44, 32)
 #define LR_EOI BIT(41) /* maintenance interrupt on deactivation; only where LR_HW is 0 */
 #define LR_PRIORITY(p) FIELD_PREP(p, 55, 48)
@@ -43,6 +46,8 @@
 #define GICH_MAX_APRS 4U
 
 /* asm/gich.h supplies, as static inlines:
+ *   bool arch_gic_is_v2(void);             a GICv2 host: guests get GICv2s; else GICv3s. For next to nothing
+ *   hpa_t arch_gicv_page(void);            there: the CPU interface's first page for guests (GICV)
  *   u32  arch_lr_count(void);              list registers of this machine, 1..16
  *   u32  arch_vpri_bits(void);             virtual priority bits implemented, 5..8
  *   u64  arch_lr_read(u32 i);
