@@ -110,11 +110,38 @@ static void reset_point(struct vcpu *v)
     if (__atomic_compare_exchange_n(&v->power, &pending, VCPU_ON, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED)) {
         sched_drop_vcpu(v);
+        __atomic_store_n(&v->faults, 0, __ATOMIC_RELAXED);
         arch_vcpu_reset(v, v->start_entry, v->start_arg);
         virq_reset_sys(v);
     }
     sched_take_vcpu(v);
     arch_vcpu_resume(v);
+}
+
+enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)
+{
+    if (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) != VCPU_ON)
+        return K_BUSY;
+    if (fault == VCPU_FAULT_SERROR)
+        __atomic_store_n(&v->syndrome, syndrome, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&v->faults, fault, __ATOMIC_RELEASE);
+    vcpu_request(v, WORK_FAULT);
+    return K_OK;
+}
+
+/* Each changes where the guest goes on: of two synchronous ones the first is what the other interrupts. */
+static void fault_point(struct vcpu *v)
+{
+    u32 faults;
+
+    clear_work(v, WORK_FAULT);
+    faults = __atomic_exchange_n(&v->faults, 0, __ATOMIC_ACQUIRE);
+    if ((faults & VCPU_FAULT_UNDEFINED) != 0)
+        arch_inject_undefined(v);
+    if ((faults & VCPU_FAULT_ABORT) != 0)
+        arch_inject_abort(v);
+    if ((faults & VCPU_FAULT_SERROR) != 0)
+        arch_inject_serror(v, __atomic_load_n(&v->syndrome, __ATOMIC_RELAXED));
 }
 
 void vcpu_do_work(struct vcpu *v)
@@ -131,6 +158,8 @@ void vcpu_do_work(struct vcpu *v)
     } else if ((work & WORK_HOLD) != 0) {
         clear_work(v, WORK_HOLD);
         virq_hold_point(v);
+    } else if ((work & WORK_FAULT) != 0) {
+        fault_point(v);
     } else {
         clear_work(v, WORK_RESCHED);
         sched_reschedule();

@@ -20,6 +20,14 @@ enum vcpu_work {
     WORK_PAUSE = 1U << 3,   /* park until resumed */
     WORK_HOLD = 1U << 4,    /* someone needs our list registers in memory: vgic_hold_point() */
     WORK_RESET = 1U << 5,   /* PSCI CPU_OFF or CPU_ON took place: start over or park */
+    WORK_FAULT = 1U << 6,   /* vcpu_fault() asked for one */
+};
+
+/* Faults from outside, which belong to no instruction. */
+enum vcpu_fault {
+    VCPU_FAULT_SERROR = 1U << 0,    /* waits while the guest masks it */
+    VCPU_FAULT_ABORT = 1U << 1,     /* synchronous external abort */
+    VCPU_FAULT_UNDEFINED = 1U << 2, /* undefined instruction */
 };
 
 enum vcpu_power { VCPU_OFF, VCPU_ON, VCPU_ON_PENDING }; /* PSCI (DEN0022) 5.7 */
@@ -37,6 +45,8 @@ struct vcpu {
     u64 start_arg;
     u64 *stolen_ns; /* where the guest reads for how long it was ready but did not run; NULL: nowhere */
     u64 stolen_base, stolen_told; /* task.wait_ticks when it started, and when the guest was last told */
+    u32 faults;                   /* atomic, enum vcpu_fault: due with WORK_FAULT */
+    u32 syndrome;                 /* atomic: of VCPU_FAULT_SERROR */
     struct task task;
 };
 
@@ -47,6 +57,10 @@ void vcpu_destroy(struct vcpu *v); /* parked, never to run again */
 /* Sets work bits and makes the vCPU see them soon: kicks its CPU where it is in the guest elsewhere,
  * wakes it where it sleeps. Any context, any CPU. */
 void vcpu_request(struct vcpu *v, u32 work);
+
+/* Makes the guest take a fault before its next instruction. `syndrome`: see arch_inject_serror(). K_BUSY: the
+ * vCPU is off. Any context, any CPU. */
+MUST_USE enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome);
 
 /* Does the most urgent of the work that is due. Called on the way to the guest as long as v->work is not
  * zero. May switch tasks. Interrupts masked. */

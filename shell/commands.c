@@ -30,6 +30,11 @@ const struct command commands[] = {
     { "vm", "info", "VM", "a VM's parts: vCPUs, memory, devices", "", 1, 1, command_vm_info },
     { "vcpu", "list", "", "all vCPUs: where they run and how much", "Times are in milliseconds.", 0, 0,
       command_vcpu_list },
+    { "vcpu", "inject", "VM VCPU serror [SYNDROME]|abort|undefined", "let a guest take a fault",
+      "serror: a system error, with bits 24:0 of the syndrome register where the CPU takes them from us; "
+      "waits while "
+      "the guest masks it. abort: a synchronous external abort. undefined: an undefined instruction.",
+      3, 4, command_vcpu_inject },
     { "exits", NULL, "[VM]", "why guests left for Keel, counted",
       "Counts by reason; with a VM, for each of its vCPUs since it was started.", 0, 1, command_exits },
     { "mem", NULL, "", "memory in use and free", "", 0, 0, command_mem },
@@ -238,7 +243,7 @@ static const char *nth_word(const char *first, u32 n)
 
 static bool takes_vm(const struct command *c)
 {
-    return strcmp(c->args, "VM") == 0 || strcmp(c->args, "[VM]") == 0;
+    return strncmp(c->args, "VM", 2) == 0 || strcmp(c->args, "[VM]") == 0;
 }
 
 const char *command_candidate(void *arg, const char *line, size_t word, u32 n)

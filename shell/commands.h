@@ -40,6 +40,7 @@ void command_vm_resume(u32 argc, const char *const *argv);
 void command_vm_console(u32 argc, const char *const *argv);
 void command_vm_info(u32 argc, const char *const *argv);
 void command_vcpu_list(u32 argc, const char *const *argv);
+void command_vcpu_inject(u32 argc, const char *const *argv);
 void command_exits(u32 argc, const char *const *argv);
 void command_mem(u32 argc, const char *const *argv);
 void command_cpu(u32 argc, const char *const *argv);

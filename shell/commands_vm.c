@@ -6,6 +6,7 @@
 #include "core/vcpu.h"
 #include "drivers/console.h"
 #include "lib/bits.h"
+#include "lib/fmt.h"
 #include "shell/commands.h"
 #include "shell/table.h"
 #include "vmm/vmm.h"
@@ -212,6 +213,42 @@ void command_vcpu_list(u32 argc, const char *const *argv)
         vmm_put(i);
     }
     table_end(t);
+}
+
+#define SYNDROME_MAX 0x1ffffffUL
+
+void command_vcpu_inject(u32 argc, const char *const *argv)
+{
+    static const struct {
+        const char *name;
+        enum vcpu_fault fault;
+    } faults[] = {
+        { "serror", VCPU_FAULT_SERROR },
+        { "abort", VCPU_FAULT_ABORT },
+        { "undefined", VCPU_FAULT_UNDEFINED },
+    };
+    u64 id, syndrome = 0;
+    u32 index, which = 0;
+    struct vmm_info info;
+
+    if (!command_vm(argv[0], &index))
+        return;
+    while (which < ARRAY_SIZE(faults) && strcmp(faults[which].name, argv[2]) != 0)
+        which++;
+    if (which == ARRAY_SIZE(faults) || (argc > 3 && which != 0)) {
+        command_say("'%s' is no fault; faults: serror [SYNDROME], abort, undefined", argv[argc > 3 ? 3 : 2]);
+        return;
+    }
+    if (argc > 3 && (!parse_u64(argv[3], &syndrome) || syndrome > SYNDROME_MAX)) {
+        command_say("'%s' is no syndrome: a number up to %#lx", argv[3], SYNDROME_MAX);
+        return;
+    }
+    vmm_get(index, &info);
+    if (!parse_u64(argv[1], &id) || id >= info.cfg->vcpu_count)
+        command_say("'%s' is no vCPU: %s has 0 to %u", argv[1], info.cfg->name, info.cfg->vcpu_count - 1);
+    else if (!info.vm || vcpu_fault(info.vm->vcpu[id], faults[which].fault, (u32)syndrome) != K_OK)
+        command_say("vCPU %u of %s is off", (u32)id, info.cfg->name);
+    vmm_put(index);
 }
 
 /* One column a vCPU, or one a VM where all are asked for. */

@@ -38,8 +38,10 @@ void arm_host_irq(void);
 NORETURN void arm_fatal(const u64 *regs);
 NORETURN void arm_enter_guest(struct guest_frame *f);
 
-/* sysreg.c: emulates the trapped access of `iss`; false: undefined for the guest. */
+/* sysreg.c: emulates the trapped access of `iss`, or to the register of that encoding; false: undefined for
+ * the guest. */
 bool sysreg_emulate(struct vcpu *v, u32 iss);
+bool sysreg_access(struct vcpu *v, u32 reg, bool read, u64 *value);
 /* idregs.c: what the guest reads of the ID registers; boot: decides once. */
 void idregs_init(void);
 bool idreg_read(const struct vm *vm, u32 sysreg, u64 *value);

@@ -12,12 +12,12 @@ static u64 handler_pstate(u64 old)
     u64 sctlr = sysreg_read(sctlr_el1);
     u64 p = (old & (PSR_NZCV | PSR_DIT | PSR_PAN)) | PSR_DAIF | PSR_EL1H;
 
-    if ((old & PSR_MODE32) != 0)
-        p = (old & PSR_NZCV) | PSR_DAIF | PSR_EL1H; /* bits 24 and 22 mean other things there */
     if (FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 23, 20) != 0 && (sctlr & SCTLR_EL1_SPAN) == 0)
         p |= PSR_PAN;
     if ((sctlr & SCTLR_EL1_DSSBS) != 0 && FIELD_GET(sysreg_read(id_aa64pfr1_el1), 7, 4) != 0)
         p |= PSR_SSBS;
+    if (FIELD_GET(sysreg_read(id_aa64pfr1_el1), 11, 8) != 0)
+        p |= PSR_TCO;
     return p;
 }
 
@@ -41,8 +41,9 @@ void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid)
 
     if (from_el1 && (ec == EC_IABT_LOW || ec == EC_DABT_LOW))
         ec += 1; /* "without a change in exception level" */
-    sysreg_write(esr_el1,
-                 (u64)ec << 26 | (sysreg_read(esr_el2) & ESR_IL) | (ec == EC_UNKNOWN ? ESR_IL : 0) | iss);
+    /* IL is one for aborts without a valid instruction syndrome, whatever the instruction's length, and for
+     * the unknown reason (D24.2.40). */
+    sysreg_write(esr_el1, (u64)ec << 26 | ESR_IL | iss);
     if (far_valid)
         sysreg_write(far_el1, far);
     sysreg_write(elr_el1, sysreg_read(elr_el2));
@@ -71,15 +72,27 @@ void inject_external_abort(void)
 
 void arch_inject_external_abort(struct vcpu *v)
 {
-    u64 size = 2 + ((sysreg_read(esr_el2) >> 24) & 2);
+    u64 esr = sysreg_read(esr_el2), size = 2 + ((esr >> 24) & 2);
 
-    (void)v;
     sysreg_write(elr_el2, sysreg_read(elr_el2) - size); /* a device is called with the access stepped over */
+    if (v->arch.stepped_pstate != 0)
+        sysreg_write(spsr_el2, v->arch.stepped_pstate);
     inject_external_abort();
+    sysreg_write(esr_el2,
+                 esr | ISS_SRT_ZERO); /* where the vectors look where to put what the model returns */
 }
 
-void arch_inject_serror(struct vcpu *v)
+void arch_inject_abort(struct vcpu *v)
 {
+    (void)v;
+    inject_sync(EC_DABT_LOW, FSC_EXTERNAL | ISS_FNV, 0, false);
+}
+
+void arch_inject_serror(struct vcpu *v, u32 syndrome)
+{
+    v->arch.vsesr = syndrome & ESR_ISS_MASK;
+    if (cpu_has_ras())
+        sysreg_write(VSESR_EL2, v->arch.vsesr);
     v->arch.hcr |= HCR_VSE; /* taken when the guest unmasks it; the CPU clears the bit */
     sysreg_write(hcr_el2, v->arch.hcr);
     isb();

@@ -101,24 +101,31 @@ static const struct trapped *find(u32 reg)
     return NULL;
 }
 
-bool sysreg_emulate(struct vcpu *v, u32 iss)
+bool sysreg_access(struct vcpu *v, u32 reg, bool read, u64 *value)
 {
     static const struct trapped id = { 0, 0, id_read, NULL };
-    u32 reg = iss & ISS_SYSREG_MASK, rt = ISS_SYSREG_RT(iss);
     bool is_id = FIELD_GET(reg, 21, 20) == 3 && FIELD_GET(reg, 16, 14) == 0 && FIELD_GET(reg, 13, 10) == 0 &&
                  FIELD_GET(reg, 4, 1) >= 1 && FIELD_GET(reg, 4, 1) <= 7;
     const struct trapped *t = is_id ? &id : find(reg);
-    bool read = (iss & ISS_SYSREG_READ) != 0;
 
     if (t == NULL || (read ? t->read == NULL : t->write == NULL))
         return false;
-    if (read) {
-        u64 value = t->read(v, reg);
+    if (read)
+        *value = t->read(v, reg);
+    else
+        t->write(v, reg, *value);
+    return true;
+}
 
-        if (rt != 31)
-            v->arch.frame->x[rt] = value;
-    } else {
-        t->write(v, reg, rt == 31 ? 0 : v->arch.frame->x[rt]);
-    }
+bool sysreg_emulate(struct vcpu *v, u32 iss)
+{
+    u32 rt = ISS_SYSREG_RT(iss);
+    bool read = (iss & ISS_SYSREG_READ) != 0;
+    u64 value = read || rt == 31 ? 0 : v->arch.frame->x[rt];
+
+    if (!sysreg_access(v, iss & ISS_SYSREG_MASK, read, &value))
+        return false;
+    if (read)
+        v->arch.frame->x[rt] = value;
     return true;
 }

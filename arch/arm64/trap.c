@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exits from a guest and interrupts of Keel's own, dispatched. Interrupts are masked throughout. */
+#include "arch/arm64/a32.h"
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/gic.h"
 #include "arch/arm64/pmu.h"
@@ -23,7 +24,7 @@ static COLD void advance_pstate(u64 pstate)
     if ((pstate & PSR_MODE32) == 0) {
         pstate &= ~PSR_BTYPE;
     } else {
-        u64 it = FIELD_GET(pstate, 15, 10) << 2 | FIELD_GET(pstate, 26, 25);
+        u64 it = a32_it_state(pstate);
 
         it = (it & 7) == 0 ? 0 : (it & 0xe0) | ((it << 1) & 0x1f);
         pstate &= ~(GENMASK(15, 10) | GENMASK(26, 25));
@@ -32,14 +33,16 @@ static COLD void advance_pstate(u64 pstate)
     sysreg_write(spsr_el2, pstate);
 }
 
-/* As if the trapped instruction had run: a guest that steps through it takes its exception now. */
-static inline void skip_instruction(u64 esr)
+/* As if the trapped instruction had run: a guest that steps through it takes its exception now. Returns
+ * PSTATE as it was. */
+static inline u64 skip_instruction(u64 esr)
 {
     u64 pstate = sysreg_read(spsr_el2);
 
     sysreg_write(elr_el2, sysreg_read(elr_el2) + 2 + ((esr >> 24) & 2)); /* IL: 4 bytes, else 2 */
     if (unlikely((pstate & (PSR_MODE32 | PSR_SS | PSR_BTYPE)) != 0))
         advance_pstate(pstate);
+    return pstate;
 }
 
 /* The faulting guest-physical address. HPFAR_EL2 holds it for translation faults and for faults on
@@ -82,7 +85,8 @@ static COLD void access_undescribed(struct vcpu *v, u64 esr, gpa_t ipa)
 }
 
 /* Any access, at leisure: the device that answers it, and the access is counted and stepped over, before
- * the device is called, whose injected fault takes that back. NULL: the fault was dealt with. */
+ * the device is called, whose injected fault takes that back, PSTATE's changes included. NULL: the fault was
+ * dealt with. */
 static COLD const struct bus_region *device_access(struct vcpu *v, u64 esr, unsigned size, gpa_t *ipa)
 {
     const struct bus_region *r;
@@ -104,7 +108,7 @@ static COLD const struct bus_region *device_access(struct vcpu *v, u64 esr, unsi
     }
     v->arch.last_region = r;
     v->exits[EXIT_MMIO]++;
-    skip_instruction(esr);
+    v->arch.stepped_pstate = skip_instruction(esr);
     return r;
 }
 
@@ -118,6 +122,7 @@ static COLD u64 load_slowly(struct vcpu *v, u64 esr)
     if (r == NULL)
         return v->arch.frame->x[ISS_SRT(esr)];
     value = r->ops->read(r->ctx, v, ipa.v - r->base, size);
+    v->arch.stepped_pstate = 0;
     if ((esr & ISS_SSE) != 0) {
         u32 shift = 64 - size * 8;
 
@@ -134,8 +139,10 @@ static COLD void store_slowly(struct vcpu *v, u64 esr, u64 value)
     gpa_t ipa;
     const struct bus_region *r = device_access(v, esr, size, &ipa);
 
-    if (r != NULL)
-        r->ops->write(r->ctx, v, ipa.v - r->base, size, value);
+    if (r == NULL)
+        return;
+    r->ops->write(r->ctx, v, ipa.v - r->base, size, value);
+    v->arch.stepped_pstate = 0;
 }
 
 /* The usual access: by 64-bit code, with a plain register, where nothing is mapped, to the region that the
@@ -153,7 +160,8 @@ static inline bool usual_access(struct vcpu *v, u64 esr, unsigned size, u64 *off
            (sysreg_read(spsr_el2) & (PSR_MODE32 | PSR_SS | PSR_BTYPE)) == 0;
 }
 
-/* A load: what the register is to hold. Storing that is the caller's affair. */
+/* A load: what the register is to hold. Storing that is the caller's affair, into the register that ESR_EL2
+ * names then: none, where the device made a fault of the access. */
 u64 arm_guest_load(struct vcpu *v, u64 esr)
 {
     const struct bus_region *r = v->arch.last_region;
@@ -191,10 +199,10 @@ static void data_abort(struct vcpu *v, u64 esr)
 
     if ((esr & ISS_WNR) != 0) {
         arm_guest_store(v, esr, rt == 31 ? 0 : x[rt]);
-    } else if (rt == 31) {
-        (void)arm_guest_load(v, esr & ~(31UL << 16));
     } else {
-        x[rt] = arm_guest_load(v, esr);
+        u64 value = arm_guest_load(v, esr);
+
+        x[ISS_SRT(sysreg_read(esr_el2))] = value;
     }
 }
 
@@ -251,9 +259,77 @@ static COLD void fetch_abort(struct vcpu *v, u64 esr)
         abort_unhandled(v, esr, ipa);
 }
 
+#define CP14_REG(opc1, crn, crm, op2) ((op2) << 17 | (opc1) << 14 | (crn) << 10 | (crm) << 1)
+#define CP14_REG_MASK CP14_REG(7U, 15U, 15U, 7U)
+#define DBGDIDR CP14_REG(0U, 0U, 0U, 0U)
+#define DBGDSCRINT CP14_REG(0U, 0U, 1U, 0U)
+#define DBGDTR CP14_REG(0U, 0U, 5U, 0U) /* TXint written, RXint read */
+#define DBGDRAR CP14_REG(0U, 1U, 0U, 0U)
+#define DBGDSAR CP14_REG(0U, 2U, 0U, 0U)
+
+/* The debug registers that user code may be let at: no debugger is there, no ROM table. */
+static bool cp14_emulate(const struct vcpu *v, u64 esr, u64 *value)
+{
+    bool read = (esr & ISS_SYSREG_READ) != 0;
+    u64 dfr0 = 0;
+
+    if (ESR_EC(esr) == EC_CP14_64) {
+        *value = 0;
+        return read && FIELD_GET(esr, 19, 16) == 0 &&
+               (FIELD_GET(esr, 4, 1) == 1 || FIELD_GET(esr, 4, 1) == 2);
+    }
+    switch ((u32)esr & CP14_REG_MASK) {
+    case DBGDIDR:
+        (void)idreg_read(v->vm, SYSREG(3, 0, 0, 5, 0), &dfr0);
+        *value = a32_dbgdidr(dfr0);
+        return read;
+    case DBGDTR: *value = 0; return true;
+    case DBGDSCRINT:
+    case DBGDRAR:
+    case DBGDSAR: *value = 0; return read;
+    default: return false;
+    }
+}
+
+/* Coprocessor registers of 32-bit user code: those of the generic timer and the like are the 64-bit ones by
+ * another name. */
+static COLD void coprocessor(struct vcpu *v, u64 esr)
+{
+    u64 *x = v->arch.frame->x, value = 0;
+    bool wide = ESR_EC(esr) == EC_CP15_64 || ESR_EC(esr) == EC_CP14_64;
+    bool read = (esr & ISS_SYSREG_READ) != 0, known;
+    u32 rt = ISS_SYSREG_RT(esr), rt2 = (u32)FIELD_GET(esr, 14, 10);
+
+    if (!a32_condition_holds(esr, sysreg_read(spsr_el2))) {
+        skip_instruction(esr);
+        return;
+    }
+    v->exits[EXIT_SYSREG]++;
+    if (!read && rt != 31)
+        value = wide && rt2 != 31 ? (u32)x[rt] | x[rt2] << 32 : (u32)x[rt];
+    if (ESR_EC(esr) == EC_CP14_32 || ESR_EC(esr) == EC_CP14_64)
+        known = cp14_emulate(v, esr, &value);
+    else
+        known = sysreg_access(v, wide ? a32_cp15_64(esr) : a32_cp15_32(esr), read, &value);
+    if (!known) {
+        arch_inject_undefined(v);
+        return;
+    }
+    if (read) {
+        x[rt] = (u32)value;
+        if (wide)
+            x[rt2] = value >> 32;
+    }
+    skip_instruction(esr);
+}
+
 static COLD void other_exit(struct vcpu *v, u64 esr)
 {
     switch (ESR_EC(esr)) {
+    case EC_CP15_32:
+    case EC_CP15_64:
+    case EC_CP14_32:
+    case EC_CP14_64: coprocessor(v, esr); return;
     case EC_IABT_LOW: fetch_abort(v, esr); return;
     case EC_FP: fp_trap(v); return;
     default:
@@ -263,16 +339,24 @@ static COLD void other_exit(struct vcpu *v, u64 esr)
     }
 }
 
+/* A pending SError ends the wait as an interrupt does, masked or not (D1.6.2). */
+static inline void wait_for_interrupt(struct vcpu *v, u64 esr)
+{
+    u64 pstate = skip_instruction(esr);
+
+    v->exits[EXIT_WFI]++;
+    if (unlikely((pstate & PSR_MODE32) != 0) && !a32_condition_holds(esr, pstate))
+        return;
+    if (likely((sysreg_read(hcr_el2) & HCR_VSE) == 0))
+        vcpu_wait_for_interrupt(v);
+}
+
 void arm_guest_sync(struct vcpu *v, u64 esr)
 {
     switch (ESR_EC(esr)) {
     case EC_DABT_LOW: data_abort(v, esr); return;
     case EC_SYSREG: system_register(v, esr); return;
-    case EC_WFX:
-        v->exits[EXIT_WFI]++;
-        skip_instruction(esr);
-        vcpu_wait_for_interrupt(v);
-        return;
+    case EC_WFX: wait_for_interrupt(v, esr); return;
     case EC_HVC64:
     case EC_SMC64: hypercall(v, esr); return;
     default: other_exit(v, esr); return;
@@ -359,5 +443,5 @@ void arm_guest_serror(struct vcpu *v, u64 esr)
     v->exits[EXIT_OTHER]++;
     if (log_allowed(&limit, 4))
         log_warn("vm %s: SError while its guest ran, ESR %#lx: passed on", v->vm->name, esr);
-    arch_inject_serror(v);
+    arch_inject_serror(v, ESR_ISS(esr));
 }

@@ -60,6 +60,8 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     a->frame->x[0] = arg;
     a->el1.sctlr = SCTLR_EL1_RESET;
     a->ptimer_ctl = a->ptimer_cval = 0;
+    a->stepped_pstate = 0;
+    a->vsesr = 0;
     a->hcr = HCR_GUEST | (cpu_has_pac() ? HCR_APK | HCR_API : 0);
     a->fresh = true;
     a->pc = entry.v;
@@ -117,8 +119,10 @@ void arch_vcpu_load(struct vcpu *v)
     isb();
     sysreg_write(sctlr_el1, s->sctlr);
     sysreg_write(tcr_el1, s->tcr);
-    if (cpu_has_ras())
+    if (cpu_has_ras()) {
         sysreg_write(VDISR_EL2, s->vdisr);
+        sysreg_write(VSESR_EL2, a->vsesr);
+    }
     isb();
 }
 

@@ -32,8 +32,14 @@ void arch_vcpu_resume(struct vcpu *v) { v->arch.resumes++; }
 
 void arch_inject_external_abort(struct vcpu *v) { v->arch.external_aborts++; }
 
+void arch_inject_abort(struct vcpu *v) { v->arch.aborts++; }
+
 void arch_inject_undefined(struct vcpu *v) { v->arch.undefineds++; }
 
-void arch_inject_serror(struct vcpu *v) { v->arch.serrors++; }
+void arch_inject_serror(struct vcpu *v, u32 syndrome)
+{
+    v->arch.serrors++;
+    v->arch.syndrome = syndrome;
+}
 
 void arch_vcpu_dump(struct vcpu *v) { v->arch.dumps++; }

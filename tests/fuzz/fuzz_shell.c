@@ -61,6 +61,12 @@ enum kerr vmm_resume(u32 index) { return change(index); }
 
 bool vmm_any_crash(void) { return false; }
 
+enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)
+{
+    (void)v, (void)fault, (void)syndrome;
+    return K_OK;
+}
+
 bool console_focus_guest(u32 guest) { return guest == 1; }
 
 void console_flush(void) {}

@@ -80,16 +80,28 @@ cpu_setup:                  /* x0: index */
     mov     x1, #\kind
     b       trap
     .endm
+    .macro vector32 kind
+    .balign 0x80
+    stp     x0, x1, [sp, #-272]!
+    mov     x1, #1
+    str     x1, [sp, #264]
+    mov     x1, #\kind
+    b       trap
+    .endm
 
     .balign 0x800
     .global vectors
 vectors:
-    .rept 4                 /* SP_EL0, SP_EL1, and lower levels that are not used: one way for all */
+    .rept 3                 /* SP_EL0, SP_EL1, AArch64 below: one way for all */
     vector  0
     vector  1
     vector  2
     vector  3
     .endr
+    vector32 0
+    vector32 1
+    vector32 2
+    vector32 3
 
 trap:
     stp     x2, x3, [sp, #16]

@@ -29,7 +29,8 @@ void payload_main(void);
 /* Saved by the vectors; what a handler changes is restored. sp_el0 is not touched. */
 struct rt_frame {
     u64 x[31];
-    u64 elr, spsr, pad;
+    u64 elr, spsr;
+    u64 from_32; /* set where the vectors for AArch32 were taken, and never cleared by others */
 };
 
 enum rt_kind { RT_SYNC, RT_IRQ, RT_FIQ, RT_SERROR };

@@ -24,6 +24,7 @@ static enum kerr result;
 static int held;
 static char called[64];
 static enum log_level level;
+static u64 fault_asked; /* kind and syndrome */
 
 u32 vmm_count(void) { return 2; }
 
@@ -76,6 +77,12 @@ enum kerr vmm_pause(u32 index) { return call("pause", index); }
 enum kerr vmm_resume(u32 index) { return call("resume", index); }
 
 bool vmm_any_crash(void) { return false; }
+
+enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)
+{
+    fault_asked = (u64)fault << 32 | syndrome;
+    return v->power == VCPU_ON ? K_OK : K_BUSY;
+}
 
 bool console_focus_guest(u32 guest) { return guest == 1; }
 
@@ -233,6 +240,21 @@ static void test_failures_say_why(void **state)
     command_run("vm console 1");
 }
 
+static void test_faults_are_injected_by_name(void **state)
+{
+    (void)state;
+    command_run("vcpu inject debian 0 serror 0x1234");
+    command_run("vcpu inject debian 0 abort");
+    assert_string_equal(said, "");
+    assert_int_equal(fault_asked, (u64)VCPU_FAULT_ABORT << 32);
+    assert_says("vcpu inject debian 1 abort", "vCPU 1 of debian is off");
+    assert_says("vcpu inject rt 0 abort", "vCPU 0 of rt is off");
+    assert_says("vcpu inject debian 2 abort", "'2' is no vCPU: debian has 0 to 1");
+    assert_says("vcpu inject debian 0 nmi", "'nmi' is no fault");
+    assert_says("vcpu inject debian 0 abort 1", "'1' is no fault");
+    assert_says("vcpu inject debian 0 serror 0x2000000", "is no syndrome");
+}
+
 static void test_lists_are_aligned(void **state)
 {
     (void)state;
@@ -302,6 +324,7 @@ int main(void)
         T(test_every_command_has_help_that_shows_its_usage),
         T(test_commands_reach_the_vm_by_name_and_number),
         T(test_failures_say_why),
+        T(test_faults_are_injected_by_name),
         T(test_lists_are_aligned),
         T(test_words_are_completed_by_place),
         T(test_table_prints_more_than_it_can_hold_in_pieces),

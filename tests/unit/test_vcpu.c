@@ -346,6 +346,33 @@ static void test_wait_ends_for_other_work(void **state)
 
 /* --- requests --- */
 
+static void test_fault_wakes_one_that_waits_and_is_taken_once(void **state)
+{
+    struct vcpu *v = make_on(0, 1);
+
+    (void)state;
+    fake[0].guest = waits;
+    enter_until_idle(1);
+    away_from(v);
+    assert_int_equal(vcpu_fault(v, VCPU_FAULT_SERROR, 0x1234), K_OK);
+    assert_int_equal(vcpu_fault(v, VCPU_FAULT_UNDEFINED, 0), K_OK);
+    enter_until_idle(1);
+    enter_until_idle(1);
+    assert_int_equal(v->arch.serrors, 1);
+    assert_int_equal(v->arch.syndrome, 0x1234);
+    assert_int_equal(v->arch.undefineds, 1);
+    assert_int_equal(v->arch.aborts, 0);
+}
+
+static void test_one_that_is_off_takes_no_fault(void **state)
+{
+    struct vcpu *v = make(0, 1);
+
+    (void)state;
+    assert_int_equal(vcpu_fault(v, VCPU_FAULT_ABORT, 0), K_BUSY);
+    assert_int_equal(v->work & WORK_FAULT, 0);
+}
+
 static void test_request_kicks_a_guest_that_runs_elsewhere_once(void **state)
 {
     struct vcpu *v = make_on(0, 1);
@@ -753,6 +780,8 @@ int main(void)
         WITH(test_wait_ends_at_once_when_an_interrupt_is_there),
         WITH(test_interrupt_that_cannot_be_taken_does_not_end_the_wait),
         WITH(test_wait_ends_for_other_work),
+        WITH(test_fault_wakes_one_that_waits_and_is_taken_once),
+        WITH(test_one_that_is_off_takes_no_fault),
         WITH(test_request_kicks_a_guest_that_runs_elsewhere_once),
         WITH(test_new_bit_beside_an_old_one_kicks_again),
         WITH(test_request_by_itself_kicks_nobody_and_is_done_before_the_guest_goes_on),

@@ -40,9 +40,16 @@ void arch_vcpu_resume(struct vcpu *v);
 NORETURN void arch_vcpu_enter(struct vcpu *v);
 
 /* Faults that the guest's own handler takes on the next entry. The vCPU is current. */
-void arch_inject_external_abort(struct vcpu *v); /* from a device model, for the access it was called for */
+
+/* From a device model, for the access it was called for: which then has no effect on registers, whatever
+ * the model returns. */
+void arch_inject_external_abort(struct vcpu *v);
+/* The same for no access in particular: its address is reported as not known. */
+void arch_inject_abort(struct vcpu *v);
 void arch_inject_undefined(struct vcpu *v);
-void arch_inject_serror(struct vcpu *v);
+/* A system error, which waits where the guest masks it. `syndrome`: bits 24:0 of the guest's ESR, where the
+ * CPU lets one choose. */
+void arch_inject_serror(struct vcpu *v, u32 syndrome);
 
 /* Speculation mitigations as a guest may ask for them: `which` is the number in the name of the
  * SMCCC_ARCH_WORKAROUND (1..3). 0: needed, and entering Keel does it; 1: this CPU needs none; -1: Keel

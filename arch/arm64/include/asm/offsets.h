@@ -3,8 +3,8 @@
 #ifndef ASM_OFFSETS_H
 #define ASM_OFFSETS_H
 
-#define FRAME_VCPU 248
-#define FRAME_SIZE 256
+#define FRAME_VCPU 256
+#define FRAME_SIZE 272
 
 #define VCPU_WORK 0
 #define VCPU_EXITS 8

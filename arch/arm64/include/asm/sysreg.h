@@ -150,9 +150,14 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 /* ESR_ELx */
 #define ESR_EC(esr) ((u32)((esr) >> 26) & 0x3f)
 #define ESR_IL BIT(25)
-#define ESR_ISS(esr) ((u32)((esr)&0x1ffffff))
+#define ESR_ISS_MASK 0x1ffffffU
+#define ESR_ISS(esr) ((u32)(esr)&ESR_ISS_MASK)
 #define EC_UNKNOWN 0x00
 #define EC_WFX 0x01
+#define EC_CP15_32 0x03 /* these four: of AArch32 */
+#define EC_CP15_64 0x04
+#define EC_CP14_32 0x05
+#define EC_CP14_64 0x0c
 #define EC_FP 0x07
 #define EC_HVC64 0x16
 #define EC_SMC64 0x17
@@ -168,6 +173,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define ISS_SAS(iss) (((iss) >> 22) & 3)
 #define ISS_SSE BIT(21)
 #define ISS_SRT(iss) (((iss) >> 16) & 31)
+#define ISS_SRT_ZERO (31UL << 16)
 #define ISS_SF BIT(15)
 #define ISS_FNV BIT(10)
 #define ISS_CM BIT(8)

@@ -8,10 +8,12 @@
 struct bus_region;
 struct vcpu;
 
-/* The guest's general registers at the top of its task's stack; the vectors fill it. */
+/* The guest's general registers at the top of its task's stack; the vectors fill it. x[31] takes what is
+ * loaded into the zero register; nothing reads it. */
 struct guest_frame {
-    u64 x[31];
+    u64 x[32];
     struct vcpu *vcpu;
+    u64 pad;
 };
 
 struct fp_state {
@@ -47,6 +49,8 @@ struct arch_vcpu {
     u64 hcr;
     struct el1_state el1;
     u32 extras;          /* enum vcpu_extras */
+    u64 stepped_pstate;  /* PSTATE before a device access was stepped over, where that changed it; else 0 */
+    u32 vsesr;           /* FEAT_RAS: syndrome of the SError that is pending */
     bool fresh;          /* pc and pstate are a reset's, not yet in ELR_EL2 and SPSR_EL2 */
     u64 pc, pstate;      /* while off or parked; else in those registers, or on the task's stack */
     struct timer vtimer; /* wakes the vCPU while its own timer registers are not in a CPU */
