@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vdev/virtio/queue.h"
+
+#include <string.h>
+
+#include "lib/bits.h"
+#include "lib/checked.h"
+#include "vdev/virtio/queue_internal.h"
+
+/* Finds the pages below an area. They stay where they are as long as the VM lives. */
+static enum kerr area_set(struct vm *vm, struct vq_area *a, gpa_t gpa, u32 size, u32 align, bool write)
+{
+    u64 end;
+
+    if (!is_aligned(gpa.v, align))
+        return K_INVAL;
+    if (add_wraps(gpa.v, size, &end))
+        return K_RANGE;
+    a->gpa = gpa;
+    a->size = size;
+    a->offset = (u32)(gpa.v % PAGE_SIZE);
+    for (u32 i = 0; align_down(gpa.v, PAGE_SIZE) + i * PAGE_SIZE < end; i++) {
+        a->page[i] = vm_mem(vm, GPA(align_down(gpa.v, PAGE_SIZE) + i * PAGE_SIZE), PAGE_SIZE, write);
+        if (a->page[i] == NULL)
+            return K_RANGE;
+    }
+    return K_OK;
+}
+
+static enum kerr split_areas(struct vq *q, struct vm *vm, const struct vq_layout *l)
+{
+    enum kerr e = area_set(vm, &q->desc, l->desc, l->size * DESC_SIZE, 16, false);
+
+    if (e == K_OK)
+        e = area_set(vm, &q->driver, l->driver, 6 + 2 * l->size, 2, false);
+    if (e == K_OK)
+        e = area_set(vm, &q->device, l->device, 6 + 8 * l->size, 4, true);
+    return e;
+}
+
+static enum kerr packed_areas(struct vq *q, struct vm *vm, const struct vq_layout *l)
+{
+    enum kerr e = area_set(vm, &q->desc, l->desc, l->size * DESC_SIZE, 16, true);
+
+    if (e == K_OK)
+        e = area_set(vm, &q->driver, l->driver, 4, 4, false);
+    if (e == K_OK)
+        e = area_set(vm, &q->device, l->device, 4, 4, true);
+    return e;
+}
+
+enum kerr vq_enable(struct vq *q, struct vm *vm, const struct vq_layout *l)
+{
+    bool packed = (l->features >> VIRTIO_F_RING_PACKED & 1) != 0;
+    enum kerr e;
+
+    if (l->size == 0 || l->size > VQ_SIZE_MAX || (!packed && !is_pow2(l->size)))
+        return K_INVAL;
+    memset(q, 0, sizeof(*q));
+    e = packed ? packed_areas(q, vm, l) : split_areas(q, vm, l);
+    if (e != K_OK)
+        return e;
+    q->vm = vm;
+    q->size = l->size;
+    q->packed = packed;
+    q->indirect = (l->features >> VIRTIO_F_INDIRECT_DESC & 1) != 0;
+    q->event_idx = (l->features >> VIRTIO_F_EVENT_IDX & 1) != 0;
+    q->avail_wrap = q->used_wrap = true;
+    q->enabled = true;
+    return K_OK;
+}
+
+void vq_disable(struct vq *q) { q->enabled = false; }
+
+bool vq_add(struct vq_chain *c, const struct vq_desc *d)
+{
+    u32 n = c->reads + c->writes;
+    u64 end;
+
+    if (n == VQ_SEGMENTS_MAX || add_wraps(d->addr, d->len, &end))
+        return false;
+    if ((d->flags & DESC_WRITE) != 0) {
+        c->writes++;
+        c->write_len += d->len;
+    } else if (c->writes == 0) {
+        c->reads++;
+        c->read_len += d->len;
+    } else {
+        return false; /* 2.7.4.2: readable ones come first */
+    }
+    c->seg[n] = (struct vq_segment){ GPA(d->addr), d->len };
+    return true;
+}
+
+u32 vq_table_entries(const struct vq *q, const struct vq_desc *d)
+{
+    u32 n = d->len / DESC_SIZE;
+
+    return q->indirect && d->len % DESC_SIZE == 0 && n <= VQ_SIZE_MAX ? n : 0;
+}
+
+bool vq_read_desc(const struct vq *q, u64 gpa, u32 i, struct vq_desc *d)
+{
+    u64 at;
+
+    return !add_wraps(gpa, (u64)i * DESC_SIZE, &at) && vm_read(q->vm, GPA(at), d, sizeof(*d)) == K_OK;
+}
+
+enum kerr vq_pop(struct vq *q, struct vq_chain *out)
+{
+    if (!q->enabled)
+        return K_NOENT;
+    if (q->broken)
+        return K_INVAL;
+    out->reads = out->writes = 0;
+    out->read_len = out->write_len = 0;
+    return q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
+}
+
+void vq_push(struct vq *q, const struct vq_chain *c, u32 written)
+{
+    if (!q->enabled || q->broken)
+        return;
+    if (q->packed)
+        vq_packed_push(q, c, written);
+    else
+        vq_split_push(q, c, written);
+}
+
+bool vq_publish(struct vq *q)
+{
+    if (!q->enabled || q->broken)
+        return false;
+    return q->packed ? vq_packed_publish(q) : vq_split_publish(q);
+}
+
+void vq_silence(struct vq *q)
+{
+    if (!q->enabled || q->broken || q->silent)
+        return;
+    q->silent = true;
+    if (q->packed)
+        vq_packed_silence(q);
+    else
+        vq_split_silence(q);
+}
+
+bool vq_listen(struct vq *q)
+{
+    if (!q->enabled || q->broken)
+        return false;
+    q->silent = false;
+    return q->packed ? vq_packed_listen(q) : vq_split_listen(q);
+}
+
+/* Both directions: out of the guest's memory into buf, or the other way. */
+static enum kerr copy(const struct vq *q, const struct vq_segment *seg, u32 count, u64 at, void *buf, u64 n,
+                      bool to_guest)
+{
+    char *p = buf;
+
+    for (u32 i = 0; i < count && n != 0; i++) {
+        u64 part;
+        enum kerr e;
+
+        if (at >= seg[i].len) {
+            at -= seg[i].len;
+            continue;
+        }
+        part = min_u64(seg[i].len - at, n);
+        e = to_guest ? vm_write(q->vm, GPA(seg[i].gpa.v + at), p, part)
+                     : vm_read(q->vm, GPA(seg[i].gpa.v + at), p, part);
+        if (e != K_OK)
+            return e;
+        p += part;
+        n -= part;
+        at = 0;
+    }
+    return n == 0 ? K_OK : K_RANGE;
+}
+
+enum kerr vq_copy_out(const struct vq *q, const struct vq_chain *c, u64 at, void *buf, u64 n)
+{
+    return copy(q, c->seg, c->reads, at, buf, n, false);
+}
+
+enum kerr vq_copy_in(const struct vq *q, const struct vq_chain *c, u64 at, const void *buf, u64 n)
+{
+    return copy(q, c->seg + c->reads, c->writes, at, (void *)(uintptr_t)buf, n, true);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packed virtqueues, section 2.8. */
+#include "lib/bits.h"
+#include "vdev/virtio/queue_internal.h"
+
+#define FLAG_AVAIL 0x0080U
+#define FLAG_USED 0x8000U
+#define DESC_LEN 8U
+#define DESC_ID 12U
+#define DESC_FLAGS 14U
+
+/* Event suppression structures (2.8.10): an offset with its wrap bit, then flags. */
+#define EVENT_OFFSET 0U
+#define EVENT_FLAGS 2U
+#define EVENT_WRAP 0x8000U
+#define EVENT_ENABLE 0U
+#define EVENT_DISABLE 1U
+#define EVENT_DESC 2U
+
+static u16 *flags_of(const struct vq *q, u16 i) { return vq_at(&q->desc, i * DESC_SIZE + DESC_FLAGS); }
+
+static bool is_available(const struct vq *q, u16 flags)
+{
+    return ((flags & FLAG_AVAIL) != 0) == q->avail_wrap && ((flags & FLAG_USED) != 0) != q->avail_wrap;
+}
+
+static u16 load_flags(const struct vq *q, u16 i) { return __atomic_load_n(flags_of(q, i), __ATOMIC_ACQUIRE); }
+
+/* flags were read before the rest, as the specification orders. */
+static struct vq_desc read_ring_desc(const struct vq *q, u16 i, u16 flags)
+{
+    const u64 *p = vq_at(&q->desc, i * DESC_SIZE);
+    u64 high = __atomic_load_n(p + 1, __ATOMIC_RELAXED);
+
+    return (struct vq_desc){ __atomic_load_n(p, __ATOMIC_RELAXED), (u32)high, flags, (u16)(high >> 32) };
+}
+
+/* All entries of an indirect table belong to the buffer, in their order (2.8.7). */
+static bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out)
+{
+    u32 entries = vq_table_entries(q, table);
+    struct vq_desc d, e;
+
+    if ((table->flags & DESC_NEXT) != 0 || entries == 0 || entries > VQ_SEGMENTS_MAX)
+        return false;
+    for (u32 i = 0; i < entries; i++) {
+        if (!vq_read_desc(q, table->addr, i, &d))
+            return false;
+        e = (struct vq_desc){ d.addr, d.len, d.tail, 0 }; /* in a packed ring the id comes before the flags */
+        if ((e.flags & DESC_INDIRECT) != 0 || !vq_add(out, &e))
+            return false;
+    }
+    return true;
+}
+
+static void advance(const struct vq *q, u16 *place, bool *wrap, u32 by)
+{
+    u32 to = *place + by;
+
+    if (to >= q->size) {
+        to -= q->size;
+        *wrap = !*wrap;
+    }
+    *place = (u16)to;
+}
+
+enum kerr vq_packed_pop(struct vq *q, struct vq_chain *out)
+{
+    u16 i = q->next_avail, flags = load_flags(q, i);
+    u32 n;
+
+    if (!is_available(q, flags))
+        return K_NOENT;
+    for (n = 1; n <= q->size; n++) {
+        struct vq_desc d = read_ring_desc(q, i, flags);
+        bool more = (flags & DESC_NEXT) != 0;
+
+        if ((flags & DESC_INDIRECT) != 0) {
+            if (n != 1 || !walk_table(q, &d, out))
+                break;
+        } else if (!vq_add(out, &d)) {
+            break;
+        }
+        if (!more) {
+            out->id = d.tail;
+            out->slots = (u16)n;
+            advance(q, &q->next_avail, &q->avail_wrap, n);
+            return K_OK;
+        }
+        i = i + 1U == q->size ? 0 : (u16)(i + 1);
+        flags = load_flags(q, i);
+    }
+    return vq_break(q);
+}
+
+void vq_packed_push(struct vq *q, const struct vq_chain *c, u32 written)
+{
+    u16 at = q->next_used;
+    u16 flags = (u16)(q->used_wrap ? FLAG_AVAIL | FLAG_USED : 0);
+
+    if (c->writes != 0)
+        flags |= DESC_WRITE; /* then the length means something (2.8.4) */
+    vq_store32(&q->desc, at * DESC_SIZE + DESC_LEN, written);
+    vq_store16(&q->desc, at * DESC_SIZE + DESC_ID, c->id);
+    __atomic_store_n(flags_of(q, at), flags, __ATOMIC_RELEASE);
+    advance(q, &q->next_used, &q->used_wrap, c->slots);
+    q->since_told = (u16)(q->since_told + c->slots);
+}
+
+bool vq_packed_publish(struct vq *q)
+{
+    u16 given = q->since_told, flags, event, back;
+
+    if (given == 0)
+        return false;
+    q->since_told = 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* what was given back, before the look at the driver's wish */
+    flags = vq_load16(&q->driver, EVENT_FLAGS);
+    if (flags != EVENT_DESC || !q->event_idx)
+        return flags != EVENT_DISABLE;
+    event = vq_load16(&q->driver, EVENT_OFFSET);
+    /* How far the entry it waits for lies behind next_used, in the ring's two laps. */
+    back = (u16)(q->next_used - (event & ~EVENT_WRAP));
+    if (((event & EVENT_WRAP) != 0) != q->used_wrap)
+        back = (u16)(back + q->size);
+    return (u16)(back - 1) < given;
+}
+
+void vq_packed_silence(struct vq *q) { vq_store16(&q->device, EVENT_FLAGS, EVENT_DISABLE); }
+
+bool vq_packed_listen(struct vq *q)
+{
+    if (q->event_idx) {
+        vq_store16(&q->device, EVENT_OFFSET, (u16)(q->next_avail | (q->avail_wrap ? EVENT_WRAP : 0)));
+        /* The offset before the flags that make it count. */
+        __atomic_store_n((u16 *)vq_at(&q->device, EVENT_FLAGS), EVENT_DESC, __ATOMIC_RELEASE);
+    } else {
+        vq_store16(&q->device, EVENT_FLAGS, EVENT_ENABLE);
+    }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return is_available(q, load_flags(q, q->next_avail));
+}
