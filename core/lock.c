@@ -75,4 +75,7 @@ NO_LOCK_ANALYSIS void spin_unlock_irq(struct spinlock *l, unsigned long flags)
 {
     spin_unlock(l);
     arch_irq_restore(flags);
+    /* An interrupt's end is where threads switch. */
+    if (unlikely(this_cpu()->need_resched != 0) && !arch_irqs_masked())
+        arch_kick(this_cpu()->id);
 }

@@ -27,6 +27,7 @@ enum lock_rank {
     LOCK_RANK_VM,       /* one VM's memory map */
     LOCK_RANK_VDEV,     /* one device model */
     LOCK_RANK_VGIC_CPU, /* one vCPU's interrupt state; two at once never */
+    LOCK_RANK_SCHED,    /* what CPUs have promised */
     LOCK_RANK_MMU,      /* Keel's own tables, VMIDs */
     LOCK_RANK_HEAP,
     LOCK_RANK_FRAMES,
@@ -48,7 +49,8 @@ void spin_init(struct spinlock *l, enum lock_rank rank);
 void spin_lock(struct spinlock *l) ACQUIRE(*l);
 void spin_unlock(struct spinlock *l) RELEASE(*l);
 
-/* Masks interrupts, then locks; returns what spin_unlock_irq wants. For thread context. */
+/* Masks interrupts, then locks; returns what spin_unlock_irq wants. For thread context: a better task that was
+ * woken meanwhile runs with the unlock. */
 unsigned long spin_lock_irq(struct spinlock *l) ACQUIRE(*l);
 void spin_unlock_irq(struct spinlock *l, unsigned long flags) RELEASE(*l);
 

@@ -17,9 +17,11 @@ struct percpu {
     u32 online;              /* atomic */
     u32 need_resched;        /* looked at when an interrupt of a thread returns */
     /* scheduler */
-    u32 ready_mask; /* bit p: ready[p] is not empty */
-    struct list ready[TASK_PRIO_MAX + 1];
-    struct task *inbox; /* atomic: tasks woken by other CPUs */
+    u64 ready_mask;                       /* bit n: ready[n] is not empty */
+    struct list ready[TASK_PRIO_MAX + 2]; /* by level, each sorted by key */
+    u64 virtual_now;                      /* of time-shared tasks: none that waits is behind it */
+    u32 promised_ppm;                     /* to tasks with budgets; guarded by sched_change.c's lock */
+    struct task *inbox;                   /* atomic: tasks that other CPUs want looked at */
     struct task *idle;
     struct task *switched_from;
     struct timer slice;

@@ -8,69 +8,37 @@
 #include "arch/time.h"
 #include "arch/vcpu.h"
 #include "core/heap.h"
-#include "core/percpu.h"
-#include "core/vcpu.h"
+#include "core/sched_queue.h"
 #include "core/virq.h"
-#include "lib/bits.h"
 
-#define SLICE_UNBOUNDED ~0UL
 #define STOLEN_STEP_TICKS 1024U /* tens of microseconds: less waiting is not worth a conversion */
-#define SLICE_OVER 0UL          /* its turn is over: equals go first */
 
-static void set_state(struct task *t, enum task_state s) { __atomic_store_n(&t->state, s, __ATOMIC_SEQ_CST); }
 static u32 get_state(const struct task *t) { return __atomic_load_n(&t->state, __ATOMIC_SEQ_CST); }
 
-/* Makes the running task pass through schedule() soon. */
-static void want_switch(struct percpu *cpu)
+/* Something else is the matter than that t was woken. True: t belongs to another CPU. */
+static COLD bool look_closely(struct percpu *cpu, struct task *t)
 {
-    cpu->need_resched = 1;
-    if (cpu->current->vcpu != NULL)
-        __atomic_fetch_or(&cpu->current->vcpu->work, WORK_RESCHED, __ATOMIC_RELAXED);
+    if (t->cpu != cpu->id) /* it moved since the sender looked */
+        return true;
+    if (t == cpu->current) {
+        want_switch(cpu); /* its change is made then */
+        return false;
+    }
+    return sched_make_change(cpu, t);
 }
 
-static void slice_over(void *arg)
+/* A task of the inbox, or one that was just switched out and is marked as listed. Out of the list as the last
+ * step: then it may be quiet, and go away. `wake` has no say, because a waker that found it listed relies on
+ * this; so a wake-up that came late wakes for nothing. */
+static inline void look_at(struct percpu *cpu, struct task *t)
 {
-    struct percpu *cpu = arg;
-
-    if (list_empty(&cpu->ready[cpu->current->prio]))
-        return;
-    cpu->current->slice_end = SLICE_OVER;
-    want_switch(cpu);
-}
-
-/* A time slice runs only while an equal waits. One that was cut short goes on: else whoever is preempted
- * often enough would keep the CPU from its equals. */
-static void slice_start(struct percpu *cpu, struct task *t)
-{
-    u64 left = t->slice_left;
-
-    t->slice_left = 0;
-    if (list_empty(&cpu->ready[t->prio])) {
-        timer_cancel(&cpu->slice);
-        t->slice_end = SLICE_UNBOUNDED;
+    if (unlikely(t->cpu != cpu->id || t->change != NULL) && look_closely(cpu, t)) {
+        sched_send(t);
         return;
     }
-    t->slice_end = arch_ticks() + (left != 0 ? left : time_ns_to_ticks(TASK_SLICE_NS));
-    timer_arm(&cpu->slice, t->slice_end);
-}
-
-static void enqueue(struct percpu *cpu, struct task *t)
-{
-    set_state(t, TASK_READY);
-    t->ready_since = arch_ticks();
-    list_insert(&cpu->ready[t->prio], &t->run_node);
-    cpu->ready_mask |= 1U << t->prio;
-    if (t->prio > cpu->current->prio)
-        want_switch(cpu);
-    else if (t->prio == cpu->current->prio && !cpu->slice.armed)
-        slice_start(cpu, cpu->current);
-}
-
-static void dequeue(struct percpu *cpu, struct task *t)
-{
-    list_remove(&t->run_node);
-    if (list_empty(&cpu->ready[t->prio]))
-        cpu->ready_mask &= ~(1U << t->prio);
+    if (t->state == TASK_BLOCKED && likely(t->change == NULL))
+        sched_enqueue(cpu, t, arch_ticks());
+    __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
 }
 
 static void drain_inbox(struct percpu *cpu)
@@ -83,11 +51,7 @@ static void drain_inbox(struct percpu *cpu)
     while (t != NULL) {
         struct task *next = t->inbox_next;
 
-        /* Out of the list as the last step: then it may be quiet, and go away. `wake` has no say, because a
-         * waker that found it listed relies on this; so a wake-up that came late wakes for nothing. */
-        if (t->state == TASK_BLOCKED)
-            enqueue(cpu, t);
-        __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
+        look_at(cpu, t);
         t = next;
     }
 }
@@ -113,25 +77,59 @@ static void load_vcpu(struct percpu *cpu, struct vcpu *v)
     virq_load(v);
 }
 
-/* In the new task: nothing touches the old one's stack any more. */
-static void switch_done(void) { __atomic_store_n(&this_cpu()->switched_from->on_cpu, 0, __ATOMIC_RELEASE); }
+/* Somebody else may be listing t just now: then his kick leads to the change. */
+static COLD void change_at_last(struct percpu *cpu, struct task *t)
+{
+    if (__atomic_exchange_n(&t->in_inbox, 1, __ATOMIC_SEQ_CST) == 0)
+        look_at(cpu, t);
+    if (cpu->need_resched != 0)
+        arch_kick(cpu->id); /* whoever runs now may have passed its look at this */
+}
+
+/* In the new task: nothing touches the old one's stack any more. Without a change that waits for this, the old
+ * one may go away at once. */
+static inline void switch_done(void)
+{
+    struct task *from = this_cpu()->switched_from;
+    bool change = __atomic_load_n(&from->change, __ATOMIC_RELAXED) != NULL;
+
+    __atomic_store_n(&from->on_cpu, 0, __ATOMIC_RELEASE);
+    if (unlikely(change))
+        change_at_last(this_cpu(), from);
+}
 
 /* The running task gives way though it could go on. */
 static void put_back(struct percpu *cpu, struct task *t, u64 now)
 {
-    set_state(t, TASK_READY);
+    bool preempted = t->slice_end > now;
+
+    sched_set_state(t, TASK_READY);
     t->ready_since = now;
-    if (t->slice_end <= now) {
-        list_insert(&cpu->ready[t->prio], &t->run_node);
-    } else { /* preempted: goes on before its equals */
-        t->slice_left = t->slice_end == SLICE_UNBOUNDED ? 0 : t->slice_end - now;
-        list_push_front(&cpu->ready[t->prio], &t->run_node);
-    }
-    cpu->ready_mask |= 1U << t->prio;
+    /* A preempted one goes on before its equals. */
+    t->slice_left = preempted && t->slice_end != TURN_UNBOUNDED ? t->slice_end - now : 0;
+    queue_insert(cpu, t, preempted);
 }
 
-/* Interrupts masked. The current task's state says whether it may go on. */
-static void schedule(void)
+/* A time-shared task leaves; where it was the last one, virtual time stands still at its. */
+static inline void shared_left(struct percpu *cpu, const struct task *t)
+{
+    if (list_empty(&cpu->ready[LEVEL_SHARED]) && key_before(cpu->virtual_now, t->key))
+        cpu->virtual_now = t->key;
+}
+
+/* Interrupts masked. The running task could go on; does it, before what is ready? */
+static bool stays(const struct percpu *cpu, const struct task *t, u32 top)
+{
+    if (cpu->ready_mask == 0 || top < t->level)
+        return true;
+    if (top > t->level || t->slice_end == TURN_OVER)
+        return false;
+    return t->level == LEVEL_SHARED || !key_before(first_ready(cpu, top)->key, t->key);
+}
+
+/* Interrupts masked. The current task's state says whether it may go on. `favoured` goes before its equals, if
+ * it is ready still. */
+static void schedule_to(const struct task *favoured)
 {
     struct percpu *cpu = this_cpu();
     struct task *prev = cpu->current, *next;
@@ -141,29 +139,38 @@ static void schedule(void)
 
     drain_inbox(cpu);
     cpu->need_resched = 0;
+    if (unlikely(prev->change != NULL) && prev->state == TASK_RUNNING) {
+        prev->ready_since = arch_ticks();
+        sched_set_state(prev, TASK_HELD);
+    }
     runnable = prev->state == TASK_RUNNING;
+    if (unlikely(budget_counts(prev)) && runnable)
+        runnable = sched_budget_allows(cpu, prev);
     top = cpu->ready_mask != 0 ? log2_floor(cpu->ready_mask) : 0;
-    if (runnable &&
-        (cpu->ready_mask == 0 || top < prev->prio || (top == prev->prio && prev->slice_end != SLICE_OVER)))
+    if (runnable && stays(cpu, prev, top))
         return;
     if (cpu->ready_mask == 0) {
         next = cpu->idle;
     } else {
-        next = list_entry(cpu->ready[top].next, struct task, run_node);
-        dequeue(cpu, next);
+        next = first_ready(cpu, top);
+        if (unlikely(favoured != NULL) && favoured->state == TASK_READY && favoured->cpu == cpu->id &&
+            favoured->level == top)
+            next = (struct task *)favoured;
+        queue_remove(cpu, next);
     }
     now = arch_ticks();
+    sched_charge(prev, now);
     if (runnable && prev != cpu->idle)
         put_back(cpu, prev, now);
-    set_state(next, TASK_RUNNING);
+    else if (prev->level == LEVEL_SHARED && next->level != LEVEL_SHARED)
+        shared_left(cpu, prev);
+    sched_set_state(next, TASK_RUNNING);
+    next->run_since = now;
+    next->wait_ticks += now - next->ready_since;
     if (next == prev) {
-        slice_start(cpu, next);
+        sched_turn_start(cpu, next, now);
         return;
     }
-    next->run_since = now;
-    if (next != cpu->idle)
-        next->wait_ticks += now - next->ready_since;
-    prev->run_ticks += now - prev->run_since;
     next->switches++;
     cpu->switches++;
     if (prev->vcpu != NULL && cpu->loaded == prev->vcpu)
@@ -173,14 +180,21 @@ static void schedule(void)
     /* Before the vectors' look at next's `work`, a plain load: vcpu_request() sets that and looks here. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     cpu->switched_from = prev;
-    slice_start(cpu, next);
+    sched_turn_begin(cpu, next, now);
     if (next->vcpu != NULL && __atomic_load_n(&next->vcpu->parked, __ATOMIC_ACQUIRE) == 0)
         load_vcpu(cpu, next->vcpu);
     arch_task_switch(prev, next);
     switch_done();
 }
 
-void task_started(void) { switch_done(); }
+static void schedule(void) { schedule_to(NULL); }
+
+/* The wake-up that began the task is taken by this; one that came since is as good as it. */
+void task_started(void)
+{
+    (void)__atomic_exchange_n(&task_current()->wake, 0, __ATOMIC_SEQ_CST);
+    switch_done();
+}
 
 bool task_quiet(const struct task *t)
 {
@@ -191,26 +205,34 @@ bool task_quiet(const struct task *t)
 
 struct task *task_current(void) { return this_cpu()->current; }
 
+void sched_send(struct task *t)
+{
+    u32 id = __atomic_load_n(&t->cpu, __ATOMIC_SEQ_CST);
+    struct percpu *cpu = &percpu[id];
+
+    t->inbox_next = __atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&cpu->inbox, &t->inbox_next, t, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        ;
+    arch_kick(id);
+}
+
 void task_wake(struct task *t)
 {
     bool preemptible = !arch_irqs_masked();
     unsigned long flags = arch_irq_save();
-    struct percpu *cpu = &percpu[t->cpu];
+    struct percpu *cpu = this_cpu();
 
     __atomic_store_n(&t->wake, 1, __ATOMIC_SEQ_CST);
     if (get_state(t) == TASK_BLOCKED) {
-        if (cpu == this_cpu()) {
+        if (__atomic_load_n(&t->cpu, __ATOMIC_SEQ_CST) == cpu->id) {
             if (t->in_inbox == 0)
-                enqueue(cpu, t);
+                sched_enqueue(cpu, t, arch_ticks());
         } else if (__atomic_exchange_n(&t->in_inbox, 1, __ATOMIC_SEQ_CST) == 0) {
-            t->inbox_next = __atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED);
-            while (!__atomic_compare_exchange_n(&cpu->inbox, &t->inbox_next, t, true, __ATOMIC_RELEASE,
-                                                __ATOMIC_RELAXED))
-                ;
-            arch_kick(t->cpu);
+            sched_send(t);
         }
     }
-    if (preemptible && this_cpu()->need_resched != 0)
+    if (preemptible && cpu->need_resched != 0)
         schedule();
     arch_irq_restore(flags);
 }
@@ -220,9 +242,9 @@ void task_block(void)
     unsigned long flags = arch_irq_save();
     struct task *t = task_current();
 
-    set_state(t, TASK_BLOCKED);
+    sched_set_state(t, TASK_BLOCKED);
     if (__atomic_exchange_n(&t->wake, 0, __ATOMIC_SEQ_CST) != 0) {
-        set_state(t, TASK_RUNNING);
+        sched_set_state(t, TASK_RUNNING);
     } else {
         schedule();
         /* Not a store: what was written before the wake-up that this takes must be seen from here on. */
@@ -248,13 +270,74 @@ bool task_block_until(u64 deadline)
     return in_time;
 }
 
+/* Those that wait go first, where there are any: a time-shared task catches up with the next for it. */
+static void give_way(const struct task *to)
+{
+    struct percpu *cpu = this_cpu();
+    struct task *t = cpu->current;
+
+    drain_inbox(cpu);
+    if (!list_empty(&cpu->ready[t->level])) {
+        t->slice_end = TURN_OVER;
+        if (t->level == LEVEL_SHARED && to == NULL) {
+            u64 key = first_ready(cpu, LEVEL_SHARED)->key;
+
+            sched_charge(t, arch_ticks());
+            if (key_before(t->key, key))
+                t->key = key;
+        }
+    }
+    schedule_to(to);
+}
+
 void task_yield(void)
 {
     unsigned long flags = arch_irq_save();
 
-    task_current()->slice_end = SLICE_OVER;
-    schedule();
+    give_way(NULL);
     arch_irq_restore(flags);
+}
+
+bool task_yield_to(struct task *t)
+{
+    unsigned long flags = arch_irq_save();
+    bool here = t->state == TASK_READY && t->cpu == this_cpu()->id && t->level == task_current()->level;
+
+    if (here)
+        give_way(t);
+    arch_irq_restore(flags);
+    return here;
+}
+
+bool task_extend_turn(u64 ticks)
+{
+    struct percpu *cpu = this_cpu();
+    struct task *t = cpu->current;
+    u64 now = arch_ticks(), end = now + ticks;
+
+    if (t->slice_end != TURN_OVER || log2_floor(cpu->ready_mask | 1) > t->level)
+        return false;
+    t->slice_end = end;
+    if (budget_counts(t))
+        end = min_u64(end, t->run_since + (t->budget_left > 0 ? (u64)t->budget_left : 0));
+    timer_arm(&cpu->slice, end);
+    return true;
+}
+
+u64 task_run_ticks(const struct task *t, u64 now)
+{
+    u64 since = t->run_since;
+
+    return t->run_ticks + (get_state(t) == TASK_RUNNING && now > since ? now - since : 0);
+}
+
+u64 task_wait_ticks(const struct task *t, u64 now)
+{
+    u64 since = t->ready_since;
+    u32 state = get_state(t);
+    bool waits = state == TASK_READY || state == TASK_THROTTLED || state == TASK_HELD;
+
+    return t->wait_ticks + (waits && now > since ? now - since : 0);
 }
 
 void sched_reschedule(void) { schedule(); }
@@ -300,9 +383,9 @@ enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*e
         return K_NOMEM;
     t->name = name;
     t->cpu = cpu;
-    t->prio = prio;
     t->state = TASK_BLOCKED;
     list_init(&t->run_node);
+    task_set_params(t, &(struct task_params){ .prio = prio, .weight = TASK_WEIGHT_DEFAULT });
     arch_task_init(t, entry, arg);
     return K_OK;
 }
@@ -338,13 +421,15 @@ void sched_cpu_init(void)
     struct percpu *cpu = this_cpu();
     struct task *idle = &idle_task[cpu->id];
 
-    for (u32 i = 0; i <= TASK_PRIO_MAX; i++)
+    sched_slice_ticks = time_ns_to_ticks(TASK_SLICE_NS);
+    sched_shared_slice_ticks = time_ns_to_ticks(TASK_SHARED_SLICE_NS);
+    for (u32 i = 0; i < ARRAY_SIZE(cpu->ready); i++)
         list_init(&cpu->ready[i]);
     timer_queue_init(&cpu->timers);
-    timer_init(&cpu->slice, slice_over, cpu);
+    timer_init(&cpu->slice, sched_turn_over, cpu);
     idle->name = "idle";
     idle->cpu = cpu->id;
-    idle->prio = TASK_PRIO_IDLE;
+    idle->level = LEVEL_IDLE;
     idle->state = TASK_RUNNING;
     list_init(&idle->run_node);
     idle->run_since = arch_ticks();

@@ -26,4 +26,21 @@ void sched_reschedule(void);
 void sched_drop_vcpu(struct vcpu *v);
 void sched_take_vcpu(struct vcpu *v);
 
+/* Changes what t is scheduled by, and where: also while t runs, sleeps or waits for its turn. Returns when it is done.
+ * Only vCPUs move. K_FULL: the CPU has promised too much already (see sched_promised_ppm). K_BUSY: another change is
+ * under way. Thread context; t does not go away meanwhile. */
+MUST_USE enum kerr task_change(struct task *t, u32 cpu, const struct task_params *p);
+
+/* A budget is a promise, of which a CPU can keep only so many: its share is taken before a task gets it (by
+ * task_set_params), given back when the task is gone. Parts per million of the CPU. Thread context or boot. */
+#define SCHED_PROMISE_MAX_PPM 950000U              /* the rest is for switching and interrupts */
+u32 sched_params_ppm(const struct task_params *p); /* rounded up */
+MUST_USE enum kerr sched_promise(u32 cpu, const struct task_params *p);
+void sched_unpromise(u32 cpu, const struct task_params *p);
+u32 sched_promised_ppm(u32 cpu);
+
+/* A thread of Keel's own that guests must not keep out: it has that much of each period at the highest priority, and
+ * goes on at its own beyond that. Right after its creation, on its CPU. */
+MUST_USE enum kerr sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns);
+
 #endif

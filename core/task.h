@@ -1,40 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is scheduled: hypervisor threads and vCPUs alike. Each CPU has its own queues, which only it
- * touches; another CPU's wake-up goes through a lock-free list and a kick. Fixed priorities, round
- * robin within one; no tick while a task has no equal waiting. */
+ * touches; another CPU's wake-up goes through a lock-free list and a kick. No tick while a task has no
+ * equal waiting. docs/scheduling.md has the classes. */
 #ifndef CORE_TASK_H
 #define CORE_TASK_H
 
+#include "core/timer.h"
 #include "lib/err.h"
 #include "lib/list.h"
 #include "lib/types.h"
 
-#define TASK_PRIO_MAX 31U /* highest */
-#define TASK_PRIO_DEFAULT 8U
-#define TASK_PRIO_IDLE 0U /* the idle task's alone */
-#define TASK_SLICE_NS 10000000UL
+#define TASK_PRIO_SHARED 0U
+#define TASK_PRIO_MAX 31U              /* highest of the real-time ones, 1 being the lowest */
+#define TASK_PRIO_BUDGET 24U           /* of a task with a budget and no priority of its own */
+#define TASK_SLICE_NS 10000000UL       /* turns of real-time equals */
+#define TASK_SHARED_SLICE_NS 3000000UL /* shortest turn of a time-shared task */
+#define TASK_WEIGHT_UNIT 1024U
+#define TASK_WEIGHT_DEFAULT (100U * TASK_WEIGHT_UNIT)
 
 struct vcpu;
+struct task_change;
 
-enum task_state { TASK_BLOCKED, TASK_READY, TASK_RUNNING };
+/* Who goes first: the higher level; within one the lower key.
+ *
+ * class      level                             key                         its turn ends
+ * shared     1                                 virtual time, by weight     when it has run its share ahead
+ * real time  1 + prio                          the same for all            after a slice, where an equal waits
+ * budget     1 + prio or TASK_PRIO_BUDGET      deadline                    for an earlier deadline, or budget spent
+ *
+ * So at one level those with budgets go before those without. */
+struct task_params {
+    u8 prio;            /* TASK_PRIO_SHARED, or 1..TASK_PRIO_MAX */
+    u32 weight;         /* in TASK_WEIGHT_UNITs; counts where prio is TASK_PRIO_SHARED. At least 1 */
+    u64 budget, period; /* ticks, budget <= period; 0: no limit */
+};
+
+enum task_state {
+    TASK_BLOCKED,
+    TASK_READY,
+    TASK_RUNNING,
+    TASK_THROTTLED, /* could run, but for its budget */
+    TASK_HELD,      /* could run, but its parameters are being changed */
+};
 
 struct task {
     void *stack_pointer; /* arch_task_switch's, while not running; must stay first */
     struct vcpu *vcpu;   /* or NULL: a hypervisor thread */
     const char *name;
-    u8 prio;
-    u32 cpu;      /* where it runs; changes only while blocked */
+    u32 cpu;      /* atomic: where it runs; changed by that CPU only (task_change) */
     u32 state;    /* atomic enum task_state; written by its CPU only */
     u32 wake;     /* atomic: a wake-up came since it last looked */
-    u32 in_inbox; /* atomic: on its CPU's remote wake list */
+    u32 in_inbox; /* atomic: on a CPU's list of tasks to look at */
     u32 on_cpu;   /* atomic: its stack is in use */
+    u32 level;    /* whose queue it is in when ready; 0: the idle task's alone */
+    u64 key;
     struct task *inbox_next;
+    struct task_change *change; /* atomic: asked for, not yet made */
     struct list run_node;
-    u64 run_ticks, run_since;    /* ticks; run_since: when it last got the CPU */
-    u64 wait_ticks, ready_since; /* ticks; ready but not running; ready_since: the stretch that goes on */
+    u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
+    u64 wait_ticks,
+        ready_since; /* ticks; able to run, but not running; ready_since: the stretch that goes on */
     u64 slice_end;
     u64 slice_left; /* of a preempted task, while it waits; 0: it gets a whole one */
     u64 switches;
+    struct task_params params;
+    /* Of a task with a budget: a constant-bandwidth server. */
+    s64 budget_left;      /* ticks; below 0: it was stopped late, and pays */
+    u64 deadline;         /* ticks: when it gets its budget anew */
+    struct timer refill;  /* armed while its budget is spent */
+    u32 refill_low_level; /* where it goes on with its budget spent; 0: nowhere */
+    u64 throttles;
     void *stack; /* lowest usable byte */
 };
 
@@ -46,6 +81,8 @@ MUST_USE enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(
 /* The pieces, for vCPUs: the task starts blocked. */
 MUST_USE enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*entry)(void *),
                              void *arg);
+/* Before it first runs. Admission is the caller's affair, see core/sched.h. */
+void task_set_params(struct task *t, const struct task_params *p);
 /* Gives its stack back; t never ran or is quiet. */
 void task_destroy(struct task *t);
 /* t is blocked, switched out and in nobody's queue. Any context. */
@@ -55,14 +92,25 @@ bool task_quiet(const struct task *t);
  * Any context, any CPU. Idempotent. */
 void task_wake(struct task *t);
 
-/* Sleeps until a task_wake() since the last return from here. Own thread only. May return early:
- * check the condition in a loop. */
+/* Sleeps until a task_wake() since the last return from here, or since the task began. Own thread only. May
+ * return early: check the condition in a loop. */
 void task_block(void);
-/* The same with a bound: false when `deadline` (ticks) passed first. */
+/* The same with a bound: false when `deadline` (ticks) passed first. Threads only: a vCPU may move to another
+ * CPU meanwhile, its timer would not. */
 bool task_block_until(u64 deadline);
 void task_yield(void);
+/* Gives the turn to t, where that is ready on this CPU at the same level; false: it is not. */
+bool task_yield_to(struct task *t);
+/* The running task goes on for that long though its turn is over, where it is for an equal that it would go;
+ * charged as ever. False: it is for something else, or its turn is not over. Interrupts masked. */
+bool task_extend_turn(u64 ticks);
 
 /* The task this CPU runs. */
 struct task *task_current(void);
+
+/* Ticks that t has run, or has been kept from running, up to `now`. Exact on its own CPU, elsewhere for a
+ * task that does not run just now. */
+u64 task_run_ticks(const struct task *t, u64 now);
+u64 task_wait_ticks(const struct task *t, u64 now);
 
 #endif

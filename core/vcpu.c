@@ -59,14 +59,17 @@ void vcpu_destroy(struct vcpu *v)
 void vcpu_request(struct vcpu *v, u32 work)
 {
     struct task *t = &v->task;
+    u32 cpu;
 
     if ((__atomic_fetch_or(&v->work, work, __ATOMIC_SEQ_CST) & work) == work)
         return; /* asked before: whoever did has kicked or woken it */
     if (t == task_current())
         return;
     task_wake(t);
-    if (__atomic_load_n(&percpu[t->cpu].current, __ATOMIC_SEQ_CST) == t)
-        arch_kick(t->cpu);
+    cpu = __atomic_load_n(&t->cpu,
+                          __ATOMIC_SEQ_CST); /* if it moved: it saw the request, or this sees where to */
+    if (__atomic_load_n(&percpu[cpu].current, __ATOMIC_SEQ_CST) == t)
+        arch_kick(cpu);
 }
 
 static u32 work_of(const struct vcpu *v) { return __atomic_load_n(&v->work, __ATOMIC_SEQ_CST); }

@@ -204,7 +204,7 @@ void command_vcpu_list(u32 argc, const char *const *argv)
             table_cell(t, "%s", info.cfg->name);
             table_cell(t, "%u", n);
             table_cell(t, "%u", v->task.cpu);
-            table_cell(t, "%u", v->task.prio);
+            table_cell(t, "%u", v->task.params.prio);
             table_cell(t, "%s", vcpu_state(v));
             table_cell(t, "%llu", (unsigned long long)(time_ticks_to_ns(v->task.run_ticks) / 1000000));
             table_cell(t, "%llu", (unsigned long long)v->task.switches);

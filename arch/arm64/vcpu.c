@@ -156,7 +156,7 @@ void arch_vcpu_unload(struct vcpu *v)
 
 void arch_vcpu_release(struct vcpu *v)
 {
-    if (!v->arch.fresh) {
+    if (!v->arch.fresh && task_current() == &v->task) {
         v->arch.pc = sysreg_read(elr_el2);
         v->arch.pstate = sysreg_read(spsr_el2);
     }

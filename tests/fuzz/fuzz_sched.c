@@ -58,7 +58,7 @@ static void body(void *arg)
     unsigned long flags;
 
     require(model[self].asleep && model[self].woken);
-    model[self].asleep = false; /* its first sleep is short: what started it still counts */
+    model[self].asleep = model[self].woken = false;
     for (;;) {
         enum op op;
         u32 a;
@@ -89,14 +89,14 @@ static u32 queued(const struct percpu *cpu, const struct task *t)
 {
     u32 found = 0;
 
-    for (u32 p = 0; p <= TASK_PRIO_MAX; p++) {
+    for (u32 p = 0; p <= TASK_PRIO_MAX + 1; p++) {
         u32 n = 0;
 
         list_for_each(at, &cpu->ready[p])
         {
             const struct task *other = list_entry(at, struct task, run_node);
 
-            require(++n <= TASKS && other->prio == p);
+            require(++n <= TASKS && other->level == p);
             found += other == t;
         }
         require((n != 0) == (cpu->ready_mask >> p & 1));
@@ -158,8 +158,8 @@ static void check_choice(u32 c)
         timed = timed || model[i].timed;
         if (t->state != TASK_READY)
             continue;
-        require(t->prio <= now->prio);
-        equal = equal || t->prio == now->prio;
+        require(t->level <= now->level);
+        equal = equal || t->level == now->level;
     }
     require(cpu->slice.armed == equal);
     require(cpu->arch.timer_on == !list_empty(&cpu->timers.sorted));
@@ -190,7 +190,7 @@ static u32 equals(const struct task *t)
     u32 n = 0;
 
     for (u32 i = 0; i < TASKS; i++)
-        n += model[i].task.cpu == t->cpu && model[i].task.prio == t->prio;
+        n += model[i].task.cpu == t->cpu && model[i].task.level == t->level;
     return n - 1;
 }
 
@@ -201,7 +201,7 @@ static void pass(u64 ticks)
     for (u32 i = 0; i < TASKS; i++) {
         const struct task *t = &model[i].task;
 
-        if (t->state == TASK_READY && percpu[t->cpu].current->prio == t->prio)
+        if (t->state == TASK_READY && percpu[t->cpu].current->level == t->level)
             model[i].waited += ticks;
         require(model[i].waited <= (u64)equals(t) * (SLICE + STEP));
     }

@@ -148,6 +148,7 @@ static void cpus_start(u32 n)
     for (u32 i = 0; i < n; i++) {
         if (task_init(&test.boot[i], "boot", i, 1, boot_cpu, NULL) != K_OK)
             abort();
+        percpu[i].current = &test.boot[i];
         enter(i);
     }
     host_set_cpu(0);

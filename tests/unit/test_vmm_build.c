@@ -412,7 +412,7 @@ static void test_vcpu_on_a_missing_cpu_is_an_error(void **state)
     cfg.vm[0].vcpu[1] = (struct cfg_vcpu){ .cpu = 3, .prio = 9 };
     b = build();
     assert_int_equal(b->vm.vcpu[1]->task.cpu, 3);
-    assert_int_equal(b->vm.vcpu[1]->task.prio, 9);
+    assert_int_equal(b->vm.vcpu[1]->task.params.prio, 9);
     vboard_destroy(b);
     cfg.vm[0].vcpu[1].cpu = 4;
     assert_int_equal(vboard_create(&cfg.vm[0], 0, fake_models, &b), K_RANGE);

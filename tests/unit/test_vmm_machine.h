@@ -191,7 +191,7 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out
     v->id = id;
     v->vm = vm;
     v->task.cpu = cpu;
-    v->task.prio = prio;
+    v->task.params.prio = prio;
     *out = v;
     return K_OK;
 }

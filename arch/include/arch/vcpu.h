@@ -29,7 +29,7 @@ void arch_vcpu_load(struct vcpu *v);
 void arch_vcpu_unload(struct vcpu *v);
 
 /* After the unload: drops the rest of v from this CPU (lazily kept floating-point state), so that v
- * may go away or run elsewhere. On v's CPU, interrupts masked. */
+ * may go away or run elsewhere. On v's CPU, interrupts masked; v is current, or does not run. */
 void arch_vcpu_release(struct vcpu *v);
 
 /* Last thing before the guest goes on after it was parked or reset: a reset takes effect. Registers

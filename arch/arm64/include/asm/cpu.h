@@ -11,7 +11,8 @@ static inline struct percpu *this_cpu(void)
 {
     struct percpu *p;
 
-    __asm__("mrs %0, tpidr_el2" : "=r"(p)); /* constant while a task runs: may be kept in a register */
+    /* Volatile: a task that gave the CPU away may be on another one now. */
+    __asm__ volatile("mrs %0, tpidr_el2" : "=r"(p));
     return p;
 }
 

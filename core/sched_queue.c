@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/sched_queue.h"
+
+/* --- turns --- */
+
+u64 sched_slice_ticks, sched_shared_slice_ticks;
+
+/* A real-time one's slice: where it was cut short it goes on, else whoever is preempted often enough would
+ * keep the CPU from its equals. A time-shared one's: until it is ahead of the next, but not too short. */
+static u64 turn_end(const struct percpu *cpu, const struct task *t, u64 now)
+{
+    const struct task *next = first_ready(cpu, t->level);
+    u64 end;
+    s64 behind;
+
+    if (t->level == LEVEL_SHARED) {
+        behind = (s64)(next->key - t->key);
+        end = t->run_since + sched_shared_slice_ticks;
+        if (behind > 0)
+            end = max_u64(end, t->run_since +
+                                   (min_u64((u64)behind, LEAD_MAX) * t->params.weight >> VIRTUAL_SHIFT));
+        return end;
+    }
+    if (t->key != KEY_LAST) /* has a deadline */
+        return TURN_UNBOUNDED;
+    return now + (t->slice_left != 0 ? t->slice_left : sched_slice_ticks);
+}
+
+void sched_turn_start(struct percpu *cpu, struct task *t, u64 now)
+{
+    u64 end = list_empty(&cpu->ready[t->level]) ? TURN_UNBOUNDED : turn_end(cpu, t, now);
+
+    t->slice_left = 0;
+    t->slice_end = end;
+    if (budget_counts(t))
+        end = min_u64(end, t->run_since + (t->budget_left > 0 ? (u64)t->budget_left : 0));
+    if (end == TURN_UNBOUNDED)
+        timer_cancel(&cpu->slice);
+    else
+        timer_arm(&cpu->slice, end);
+}
+
+void sched_turn_over(void *arg)
+{
+    struct percpu *cpu = arg;
+    struct task *t = cpu->current;
+
+    if (t->slice_end <= arch_ticks() && !list_empty(&cpu->ready[t->level]))
+        t->slice_end = TURN_OVER;
+    else if (!budget_counts(t))
+        return;
+    want_switch(cpu);
+}
+
+/* --- time-shared --- */
+
+u64 sched_virtual_now(struct percpu *cpu, u64 now)
+{
+    const struct task *t = cpu->current;
+    bool waiting = !list_empty(&cpu->ready[LEVEL_SHARED]);
+    u64 least = cpu->virtual_now;
+
+    if (waiting)
+        least = first_ready(cpu, LEVEL_SHARED)->key;
+    if (t->level == LEVEL_SHARED) {
+        u64 key = t->key + virtual_time(t, now - t->run_since);
+
+        if (!waiting || key_before(key, least))
+            least = key;
+    }
+    if (key_before(cpu->virtual_now, least))
+        cpu->virtual_now = least;
+    return cpu->virtual_now;
+}
+
+/* --- budgets --- */
+
+static u64 capped(s64 ticks) { return ticks > 0 ? (u64)ticks : 0; }
+
+/* A constant-bandwidth server's rule for one that wakes: what is left of its budget counts until its deadline
+ * only if it could not make it exceed its share; else it begins anew. No product wraps: a period is 1 s at most. */
+static void budget_wake(struct task *t, u64 now)
+{
+    const struct task_params *p = &t->params;
+
+    if (t->deadline <= now || capped(t->budget_left) * p->period > (t->deadline - now) * p->budget) {
+        t->budget_left = (s64)p->budget + (t->budget_left < 0 ? t->budget_left : 0);
+        t->deadline = now + p->period;
+    }
+}
+
+/* A new period; false: all of it was used up before. */
+static bool budget_refill(struct task *t, u64 now)
+{
+    t->budget_left = (s64)t->params.budget + (t->budget_left < 0 ? t->budget_left : 0);
+    t->deadline += t->params.period;
+    if (t->deadline <= now)
+        t->deadline = now + t->params.period;
+    t->key = t->deadline;
+    return t->budget_left > 0;
+}
+
+static u32 own_level(const struct task *t)
+{
+    if (t->params.prio == TASK_PRIO_SHARED && t->params.budget != 0)
+        return TASK_PRIO_BUDGET + 1;
+    return t->params.prio + 1U;
+}
+
+/* Its deadline has come. */
+static void refill(void *arg)
+{
+    struct task *t = arg;
+    struct percpu *cpu = this_cpu();
+    u64 now = arch_ticks();
+    u32 state = t->state;
+
+    if (state == TASK_READY)
+        queue_remove(cpu, t);
+    if (state == TASK_RUNNING) { /* at its low level: not charged */
+        t->run_ticks += now - t->run_since;
+        t->run_since = now;
+    }
+    if (!budget_refill(t, now)) {
+        timer_arm(&t->refill, t->deadline);
+        t->key = t->refill_low_level != 0 ? KEY_LAST : t->key;
+    } else {
+        t->level = own_level(t);
+    }
+    if (state == TASK_READY || (state == TASK_THROTTLED && !t->refill.armed)) {
+        t->wait_ticks += now - t->ready_since;
+        sched_enqueue(cpu, t, now);
+    } else if (state == TASK_RUNNING) {
+        sched_turn_start(cpu, t, now);
+    }
+}
+
+/* Its budget is spent before its deadline. */
+static void budget_spent(struct task *t)
+{
+    timer_arm(&t->refill, t->deadline);
+    t->throttles++;
+    if (t->refill_low_level != 0) {
+        t->level = t->refill_low_level;
+        t->key = KEY_LAST;
+    }
+}
+
+bool sched_budget_allows(struct percpu *cpu, struct task *t)
+{
+    u64 now = arch_ticks();
+
+    if (t->budget_left > (s64)(now - t->run_since))
+        return true;
+    sched_charge(t, now);
+    if (t->deadline > now || !budget_refill(t, now)) {
+        budget_spent(t);
+        if (t->refill_low_level == 0) {
+            t->ready_since = now;
+            sched_set_state(t, TASK_THROTTLED);
+            return false;
+        }
+    }
+    sched_turn_start(cpu, t, now);
+    return true;
+}
+
+/* --- queues --- */
+
+void sched_enqueue(struct percpu *cpu, struct task *t, u64 now)
+{
+    struct task *current = cpu->current;
+
+    t->ready_since = now;
+    if (t->level == LEVEL_SHARED) {
+        u64 least = sched_virtual_now(cpu, now);
+
+        if (t->key - least > LEAD_MAX)
+            t->key = least;
+    } else if (unlikely(budget_counts(t))) {
+        if (t->state == TASK_BLOCKED)
+            budget_wake(t, now);
+        t->key = t->deadline;
+        if (t->budget_left <= 0)
+            budget_spent(t);
+        if (t->refill.armed && t->refill_low_level == 0) {
+            sched_set_state(t, TASK_THROTTLED);
+            return;
+        }
+    }
+    sched_set_state(t, TASK_READY);
+    queue_insert(cpu, t, false);
+    if (t->level > current->level) {
+        want_switch(cpu);
+    } else if (t->level == current->level) {
+        if (current->slice_end == TURN_OVER || (t->level != LEVEL_SHARED && key_before(t->key, current->key)))
+            want_switch(cpu);
+        else if (t->level == LEVEL_SHARED || current->slice_end == TURN_UNBOUNDED)
+            sched_turn_start(cpu, current, now);
+    }
+}
+
+/* --- tasks --- */
+
+void task_set_params(struct task *t, const struct task_params *p)
+{
+    t->params = *p;
+    t->level = own_level(t);
+    t->key = t->level == LEVEL_SHARED ? 0 : KEY_LAST;
+    t->budget_left = 0;
+    t->deadline = 0; /* begins with its first wake-up */
+    timer_init(&t->refill, refill, t);
+}
