@@ -20,8 +20,12 @@ static COLD bool look_closely(struct percpu *cpu, struct task *t)
 {
     if (t->cpu != cpu->id) /* it moved since the sender looked */
         return true;
-    if (t == cpu->current) {
-        want_switch(cpu); /* its change is made then */
+    if (t == cpu->current) { /* its change is made when it is out; where it blocks instead, then */
+        if (t->state == TASK_RUNNING) {
+            t->ready_since = arch_ticks();
+            sched_set_state(t, TASK_HELD);
+        }
+        want_switch(cpu);
         return false;
     }
     return sched_make_change(cpu, t);
@@ -139,13 +143,7 @@ static void schedule_to(const struct task *favoured)
 
     drain_inbox(cpu);
     cpu->need_resched = 0;
-    if (unlikely(prev->change != NULL) && prev->state == TASK_RUNNING) {
-        prev->ready_since = arch_ticks();
-        sched_set_state(prev, TASK_HELD);
-    }
     runnable = prev->state == TASK_RUNNING;
-    if (unlikely(budget_counts(prev)) && runnable)
-        runnable = sched_budget_allows(cpu, prev);
     top = cpu->ready_mask != 0 ? log2_floor(cpu->ready_mask) : 0;
     if (runnable && stays(cpu, prev, top))
         return;
@@ -160,7 +158,7 @@ static void schedule_to(const struct task *favoured)
     }
     now = arch_ticks();
     sched_charge(prev, now);
-    if (runnable && prev != cpu->idle)
+    if (runnable && prev->level != LEVEL_IDLE)
         put_back(cpu, prev, now);
     else if (prev->level == LEVEL_SHARED && next->level != LEVEL_SHARED)
         shared_left(cpu, prev);
@@ -241,10 +239,11 @@ void task_block(void)
 {
     unsigned long flags = arch_irq_save();
     struct task *t = task_current();
+    u32 state = t->state; /* where it is to be out of the CPU already, it stays so */
 
     sched_set_state(t, TASK_BLOCKED);
     if (__atomic_exchange_n(&t->wake, 0, __ATOMIC_SEQ_CST) != 0) {
-        sched_set_state(t, TASK_RUNNING);
+        sched_set_state(t, state);
     } else {
         schedule();
         /* Not a store: what was written before the wake-up that this takes must be seen from here on. */
@@ -441,7 +440,7 @@ void sched_idle_loop(void)
 {
     (void)arch_irq_save();
     for (;;) {
-        schedule();
+        sched_irq_return();
         arch_idle();
     }
 }

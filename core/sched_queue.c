@@ -40,18 +40,6 @@ void sched_turn_start(struct percpu *cpu, struct task *t, u64 now)
         timer_arm(&cpu->slice, end);
 }
 
-void sched_turn_over(void *arg)
-{
-    struct percpu *cpu = arg;
-    struct task *t = cpu->current;
-
-    if (t->slice_end <= arch_ticks() && !list_empty(&cpu->ready[t->level]))
-        t->slice_end = TURN_OVER;
-    else if (!budget_counts(t))
-        return;
-    want_switch(cpu);
-}
-
 /* --- time-shared --- */
 
 u64 sched_virtual_now(struct percpu *cpu, u64 now)
@@ -100,6 +88,14 @@ static bool budget_refill(struct task *t, u64 now)
     return t->budget_left > 0;
 }
 
+void sched_charge_budget(struct task *t, u64 ran)
+{
+    if (!t->refill.armed)
+        t->budget_left -= (s64)ran;
+    else if (t->state == TASK_BLOCKED && t->refill_low_level == 0)
+        timer_cancel(&t->refill); /* a task that sleeps may go away; what it owes counts when it wakes */
+}
+
 static u32 own_level(const struct task *t)
 {
     if (t->params.prio == TASK_PRIO_SHARED && t->params.budget != 0)
@@ -146,23 +142,46 @@ static void budget_spent(struct task *t)
     }
 }
 
-bool sched_budget_allows(struct percpu *cpu, struct task *t)
+/* The running task's budget has come to its end: it goes on in a new period, at its low level, or not at all. */
+static void budget_end(struct percpu *cpu, struct task *t, u64 now)
 {
-    u64 now = arch_ticks();
-
-    if (t->budget_left > (s64)(now - t->run_since))
-        return true;
     sched_charge(t, now);
     if (t->deadline > now || !budget_refill(t, now)) {
         budget_spent(t);
         if (t->refill_low_level == 0) {
             t->ready_since = now;
             sched_set_state(t, TASK_THROTTLED);
-            return false;
         }
     }
     sched_turn_start(cpu, t, now);
-    return true;
+    want_switch(cpu);
+}
+
+void sched_turn_over(void *arg)
+{
+    struct percpu *cpu = arg;
+    struct task *t = cpu->current;
+    u64 now = arch_ticks();
+
+    if (budget_counts(t) && t->state == TASK_RUNNING && t->budget_left <= (s64)(now - t->run_since)) {
+        budget_end(cpu, t, now);
+    } else if (t->slice_end <= now && !list_empty(&cpu->ready[t->level])) {
+        t->slice_end = TURN_OVER;
+        want_switch(cpu);
+    }
+}
+
+/* A task that has a budget becomes ready; can it run? */
+static bool budget_allows(struct task *t, u64 now)
+{
+    if (!t->refill.armed) {
+        if (t->state == TASK_BLOCKED)
+            budget_wake(t, now);
+        t->key = t->deadline;
+        if (t->budget_left <= 0)
+            budget_spent(t);
+    }
+    return !t->refill.armed || t->refill_low_level != 0;
 }
 
 /* --- queues --- */
@@ -177,16 +196,9 @@ void sched_enqueue(struct percpu *cpu, struct task *t, u64 now)
 
         if (t->key - least > LEAD_MAX)
             t->key = least;
-    } else if (unlikely(budget_counts(t))) {
-        if (t->state == TASK_BLOCKED)
-            budget_wake(t, now);
-        t->key = t->deadline;
-        if (t->budget_left <= 0)
-            budget_spent(t);
-        if (t->refill.armed && t->refill_low_level == 0) {
-            sched_set_state(t, TASK_THROTTLED);
-            return;
-        }
+    } else if (unlikely(t->params.budget != 0) && !budget_allows(t, now)) {
+        sched_set_state(t, TASK_THROTTLED);
+        return;
     }
     sched_set_state(t, TASK_READY);
     queue_insert(cpu, t, false);

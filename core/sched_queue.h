@@ -55,6 +55,8 @@ static inline void want_switch(struct percpu *cpu)
         __atomic_fetch_or(&cpu->current->vcpu->work, WORK_RESCHED, __ATOMIC_RELAXED);
 }
 
+void sched_charge_budget(struct task *t, u64 ran);
+
 /* What t ran since it got the CPU, or since this was last called, is its own from here on. */
 static inline void sched_charge(struct task *t, u64 now)
 {
@@ -64,8 +66,8 @@ static inline void sched_charge(struct task *t, u64 now)
     t->run_ticks += ran;
     if (t->level == LEVEL_SHARED)
         t->key += virtual_time(t, ran);
-    else if (unlikely(budget_counts(t)))
-        t->budget_left -= (s64)ran;
+    else if (unlikely(t->params.budget != 0))
+        sched_charge_budget(t, ran);
 }
 
 static inline void queue_remove(struct percpu *cpu, struct task *t)
@@ -115,10 +117,6 @@ u64 sched_virtual_now(struct percpu *cpu, u64 now);
 
 /* A task that blocked becomes ready (or throttled). */
 void sched_enqueue(struct percpu *cpu, struct task *t, u64 now);
-
-/* The running task's budget is counted: whether it may go on by it, where it goes on at another level, or at
- * a later deadline. Else it is throttled now. */
-bool sched_budget_allows(struct percpu *cpu, struct task *t);
 
 /* Makes t->change, and tells who asked. t does not run, and is marked as listed. True: it belongs to another CPU now,
  * to which the caller is to send it. */
