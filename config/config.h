@@ -16,6 +16,7 @@
 #define CFG_PRIO_MIN 1U
 #define CFG_PRIO_MAX 31U
 #define CFG_PRIO_DEFAULT 8U
+#define CFG_DISK_MAX (64UL * SZ_1G)
 #define CFG_MAX_SPIS 988U /* what GICv3's numbering leaves */
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
@@ -28,15 +29,24 @@ struct cfg_image {
     u64 size;
 };
 
+/* A disk's own properties. */
+struct cfg_disk {
+    struct cfg_image image; /* NULL name: none, the disk starts as zeros */
+    u64 size;               /* bytes; 0: the image's */
+    bool read_only;
+};
+
 struct cfg_device {
     const char *node;       /* node name, for messages and the guest's tree */
     const char *compatible; /* selects the model */
-    u64 base, size;  /* window; 0 size: the model's default place (config_parse fills in the board's) */
-    u32 irq;         /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
-    const void *fdt; /* the blob, for a model's own properties; NULL: of the default set, has no node */
-    int fdt_node;    /* its offset; -1 there */
+    u64 base, size;       /* window; 0 size: the model's default place (config_parse fills in the board's) */
+    u32 irq;              /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
+    const void *fdt;      /* the blob, for a model's own properties; NULL: of the default set, has no node */
+    int fdt_node;         /* its offset; -1 there */
+    struct cfg_disk disk; /* of CFG_DISK */
 };
 #define CFG_IRQ_DEFAULT 0xffffffffU
+#define CFG_DISK "keel,disk"
 
 struct cfg_vcpu {
     u32 cpu; /* logical host CPU, or CFG_CPU_ANY: Keel spreads them */

@@ -15,15 +15,26 @@ struct device_props {
     const char *compatible;
     struct cfg_window reg;
     u32 irq;
+    const char *image;
+    u64 size;
+    bool read_only;
 };
 
+#define AT(field) offsetof(struct device_props, field)
+/* What every device may say, then what only a disk may. */
 static const struct prop_rule device_prop[] = {
-    { "compatible", PROP_STRING, true, offsetof(struct device_props, compatible), 1, 63, NULL },
-    { "reg", PROP_WINDOW, false, offsetof(struct device_props, reg), 0, 0, NULL },
-    { "interrupts", PROP_CELL, false, offsetof(struct device_props, irq), 0, CFG_MAX_SPIS - 1, NULL },
+    { "compatible", PROP_STRING, true, AT(compatible), 1, 63, NULL },
+    { "reg", PROP_WINDOW, false, AT(reg), 0, 0, NULL },
+    { "interrupts", PROP_CELL, false, AT(irq), 0, CFG_MAX_SPIS - 1, NULL },
+    { "image", PROP_STRING, false, AT(image), 1, 4095, NULL },
+    { "size", PROP_BYTES, false, AT(size), SZ_4K, CFG_DISK_MAX, NULL },
+    { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
 };
+#undef AT
+#define COMMON_PROPS 3U
 
-static const struct node_rules device_rules = { device_prop, ARRAY_SIZE(device_prop) };
+static const struct node_rules device_rules = { device_prop, COMMON_PROPS };
+static const struct node_rules disk_rules = { device_prop, ARRAY_SIZE(device_prop) };
 
 static bool is_known(const char *const *known, const char *compatible)
 {
@@ -89,10 +100,49 @@ static void set_irq(const struct cfg_node *n, const struct guest_device *place, 
     }
 }
 
+static bool is_disk(const struct cfg_node *n)
+{
+    int len;
+    const char *p = fdt_getprop(n->blob, n->offset, "compatible", &len);
+
+    return p != NULL && len == sizeof(CFG_DISK) && memcmp(p, CFG_DISK, sizeof(CFG_DISK)) == 0;
+}
+
+static void set_disk(const struct cfg_node *n, const struct device_props *p, struct cfg_disk *disk)
+{
+    if (p->image == NULL && p->size == 0)
+        cfg_report(n, "image", "image: missing; a disk has an image, or a size, or both");
+    if (p->image == NULL && p->read_only)
+        cfg_report(n, "read-only", "read-only: a disk without an image must be written to be of use");
+    disk->image.name = p->image;
+    disk->size = p->size;
+    disk->read_only = p->read_only;
+}
+
+/* The place of one more device of that kind in vm. False: there is none left. */
+static bool next_place(const struct cfg_vm *vm, const struct cfg_device *d, struct guest_device *place)
+{
+    u32 slot = 0;
+
+    for (const struct cfg_device *e = vm->device; e != d; e++) {
+        const struct guest_device *g = e->compatible != NULL ? guest_device_find(e->compatible) : NULL;
+
+        if (g != NULL && g->base == place->base)
+            slot++;
+    }
+    if (place->slots != 0) {
+        place->base += slot * place->size;
+        place->irq += slot;
+    }
+    return place->slots == 0 || slot < place->slots;
+}
+
 /* On a mistake that leaves nothing to check further, d->compatible stays NULL. */
-static void read_device(const struct cfg_node *n, const char *const *known, u32 nr_spis, struct cfg_device *d)
+static void read_device(const struct cfg_node *n, const char *const *known, const struct cfg_vm *vm,
+                        struct cfg_device *d)
 {
     struct device_props p = { .irq = IRQ_ABSENT };
+    struct guest_device here;
     const struct guest_device *place;
     u32 errors_before = n->errors->count;
 
@@ -100,7 +150,7 @@ static void read_device(const struct cfg_node *n, const char *const *known, u32 
         .node = cfg_node_name(n), .irq = CFG_IRQ_DEFAULT, .fdt = n->blob, .fdt_node = n->offset
     };
     (void)schema_only_child(n, NULL);
-    schema_read(n, &device_rules, &p);
+    schema_read(n, is_disk(n) ? &disk_rules : &device_rules, &p);
     if (p.compatible == NULL)
         return;
     if (!is_known(known, p.compatible)) {
@@ -111,8 +161,18 @@ static void read_device(const struct cfg_node *n, const char *const *known, u32 
     place = guest_device_find(p.compatible);
     if (n->errors->count != errors_before)
         return;
+    if (is_disk(n))
+        set_disk(n, &p, &d->disk);
+    if (place != NULL) {
+        here = *place;
+        place = &here;
+        if (!next_place(vm, d, &here)) {
+            cfg_report(n, NULL, "too many devices of this kind; at most %u", here.slots);
+            return;
+        }
+    }
     set_window(n, place, p.reg, d);
-    set_irq(n, place, p.irq, nr_spis, d);
+    set_irq(n, place, p.irq, vm->nr_spis, d);
 }
 
 static void read_all(const struct cfg_node *devices, const char *const *known, struct cfg_vm *vm)
@@ -130,7 +190,8 @@ static void read_all(const struct cfg_node *devices, const char *const *known, s
             return;
         }
         cfg_node_child(&n, devices, child);
-        read_device(&n, known, vm->nr_spis, &vm->device[vm->device_count++]);
+        read_device(&n, known, vm, &vm->device[vm->device_count]);
+        vm->device_count++;
     }
 }
 

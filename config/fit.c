@@ -149,6 +149,8 @@ enum kerr config_parse_fit(const void *blob, size_t size, const char *const *kno
         bind(&fit, &m->vm[i], "kernel", &m->vm[i].kernel);
         bind(&fit, &m->vm[i], "firmware", &m->vm[i].firmware);
         bind(&fit, &m->vm[i], "initrd", &m->vm[i].initrd);
+        for (u32 j = 0; j < m->vm[i].device_count; j++)
+            bind(&fit, &m->vm[i], "image", &m->vm[i].device[j].disk.image);
     }
     return errors->count == errors_before ? K_OK : K_INVAL;
 }

@@ -4,10 +4,11 @@
 #include <string.h>
 
 const struct guest_device guest_devices[] = {
-    { "arm,pl011", "serial", GUEST_ALWAYS, true, 0x09000000, 0x1000, 1 },
-    { "arm,pl031", "rtc", GUEST_ALWAYS, true, 0x09010000, 0x1000, 2 },
+    { "arm,pl011", "serial", GUEST_ALWAYS, true, 0x09000000, 0x1000, 1, 0 },
+    { "arm,pl031", "rtc", GUEST_ALWAYS, true, 0x09010000, 0x1000, 2, 0 },
     { "cfi-flash", "flash", GUEST_WITH_FIRMWARE, false, GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE,
-      CFG_IRQ_DEFAULT },
+      CFG_IRQ_DEFAULT, 0 },
+    { CFG_DISK, "disk", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 }, /* virtio-mmio */
 };
 
 const u32 guest_device_count = ARRAY_SIZE(guest_devices);

@@ -25,7 +25,8 @@ struct guest_device {
     enum guest_default when;
     bool movable; /* `reg` may place it elsewhere */
     u64 base, size;
-    u32 irq; /* SPI, or CFG_IRQ_DEFAULT: has none */
+    u32 irq;   /* SPI, or CFG_IRQ_DEFAULT: has none */
+    u32 slots; /* places side by side, and SPIs: the VM's devices take the next one each; 0: only this one */
 };
 
 extern const struct guest_device guest_devices[];

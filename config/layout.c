@@ -94,6 +94,23 @@ static void report_no_room(const struct cfg_node *n, const struct cfg_vm *vm, co
                memory, h->memory_size >> 10, h->text_offset, vm->initrd.size >> 10);
 }
 
+/* A disk is at least as large as its image. */
+static bool disks_fit(const struct cfg_vm *vm, const struct cfg_node *n)
+{
+    bool fit = true;
+
+    for (u32 i = 0; i < vm->device_count; i++) {
+        const struct cfg_disk *d = &vm->device[i].disk;
+
+        if (d->image.name != NULL && d->size != 0 && d->size < d->image.size) {
+            cfg_report(n, "size", "disk %.31s: size = %lu KiB: must hold the image's %lu KiB",
+                       vm->device[i].node, d->size >> 10, (d->image.size + 1023) >> 10);
+            fit = false;
+        }
+    }
+    return fit;
+}
+
 enum kerr config_layout(const struct cfg_vm *vm, struct cfg_layout *out, struct cfg_errors *errors)
 {
     struct image_header h;
@@ -101,6 +118,8 @@ enum kerr config_layout(const struct cfg_vm *vm, struct cfg_layout *out, struct 
 
     cfg_node_vm(&n, vm, errors);
     *out = (struct cfg_layout){ .dtb_room = 0 };
+    if (!disks_fit(vm, &n))
+        return K_RANGE;
     if (vm->firmware.name != NULL) {
         if (vm->firmware.size > GUEST_FLASH_SIZE) {
             cfg_report(&n, "firmware", "firmware: %lu KiB; flash has %lu KiB", vm->firmware.size >> 10,

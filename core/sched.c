@@ -414,6 +414,12 @@ enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg
     return K_OK;
 }
 
+void thread_destroy(struct task *t)
+{
+    task_destroy(t);
+    heap_free(t, sizeof(*t));
+}
+
 void sched_cpu_init(void)
 {
     static struct task idle_task[MAX_CPUS];

@@ -78,6 +78,9 @@ struct task {
 MUST_USE enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
                                  struct task **out);
 
+/* Ends a thread that is quiet and that nobody will wake. Thread context. */
+void thread_destroy(struct task *t);
+
 /* The pieces, for vCPUs: the task starts blocked. */
 MUST_USE enum kerr task_init(struct task *t, const char *name, u32 cpu, u8 prio, void (*entry)(void *),
                              void *arg);

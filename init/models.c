@@ -5,9 +5,10 @@
 #include "vdev/gic/gic.h"
 #include "vdev/rtc/pl031.h"
 #include "vdev/uart/pl011.h"
+#include "vdev/virtio/blk.h"
 
 const struct vdev_model *const vdev_models[] = {
-    &gic_model, &pl011_model, &pl031_model, &cfi_flash_model, NULL,
+    &gic_model, &pl011_model, &pl031_model, &cfi_flash_model, &virtio_blk_model, NULL,
 };
 
-const char *const known_devices[] = { "arm,pl011", "arm,pl031", "cfi-flash", NULL };
+const char *const known_devices[] = { "arm,pl011", "arm,pl031", "cfi-flash", CFG_DISK, NULL };

@@ -18,10 +18,11 @@
 
 static const struct {
     const char *property, *type;
-} slot[VM_IMAGES] = {
+} slot[] = {
     [VM_KERNEL] = { "kernel", "kernel" },
     [VM_FIRMWARE] = { "firmware", "firmware" },
     [VM_INITRD] = { "initrd", "ramdisk" },
+    [VM_DISK] = { "image", "filesystem" },
 };
 
 /* Maps a regular file. Returns NULL, or why not. */
@@ -130,6 +131,8 @@ static const char *get_image(struct machine *m, u32 kind, const char *name, stru
             return NULL;
         }
     }
+    if (m->image_count == MAX_IMAGES)
+        return "too many images in all";
     *image = (struct image){ .path = path, .type = slot[kind].type };
     snprintf(image->fit_name, sizeof(image->fit_name), "%s-%u", image->type, number);
     problem = map_file(m, image);
@@ -142,34 +145,43 @@ static const char *get_image(struct machine *m, u32 kind, const char *name, stru
     return NULL;
 }
 
-static void load(struct machine *m, u32 vm, u32 kind, struct cfg_image *cfg)
+/* node: of the configuration, where the image is named. */
+static struct image *load(struct machine *m, const char *node, u32 kind, struct cfg_image *cfg)
 {
     struct image *image = NULL;
     const char *problem;
 
     if (cfg->name == NULL)
-        return;
+        return NULL;
     problem = get_image(m, kind, cfg->name, &image);
     if (problem != NULL) {
-        char *node = xformat("/vms/%s", m->cfg.vm[vm].name);
         char *text = xformat("%s = \"%s\": %s", slot[kind].property, cfg->name, problem);
 
         m->errors.count++;
         m->errors.report(m->errors.arg, node, slot[kind].property, text);
-        free(node);
         free(text);
-        return;
+        return NULL;
     }
-    m->vm_image[vm][kind] = image;
     cfg->data = image->data;
     cfg->size = image->size;
+    return image;
 }
 
 void images_load(struct machine *m)
 {
     for (u32 i = 0; i < m->cfg.vm_count; i++) {
-        load(m, i, VM_KERNEL, &m->cfg.vm[i].kernel);
-        load(m, i, VM_FIRMWARE, &m->cfg.vm[i].firmware);
-        load(m, i, VM_INITRD, &m->cfg.vm[i].initrd);
+        struct cfg_vm *vm = &m->cfg.vm[i];
+        char *node = xformat("/vms/%s", vm->name);
+
+        m->vm_image[i][VM_KERNEL] = load(m, node, VM_KERNEL, &vm->kernel);
+        m->vm_image[i][VM_FIRMWARE] = load(m, node, VM_FIRMWARE, &vm->firmware);
+        m->vm_image[i][VM_INITRD] = load(m, node, VM_INITRD, &vm->initrd);
+        for (u32 j = 0; j < vm->device_count; j++) {
+            char *device = xformat("%s/devices/%s", node, vm->device[j].node);
+
+            m->disk_image[i][j] = load(m, device, VM_DISK, &vm->device[j].disk.image);
+            free(device);
+        }
+        free(node);
     }
 }

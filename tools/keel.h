@@ -11,20 +11,21 @@
 
 enum { EXIT_BAD_INPUT = 2 }; /* usage or configuration; found before anything was started */
 
-#define MAX_IMAGES (3 * CFG_MAX_VMS)
+#define MAX_IMAGES (4 * CFG_MAX_VMS)
 #define IMAGE_NAME_MAX 16U
 
 /* A file that a VM names, as Keel will load it. Two VMs that name the same file share one. */
 struct image {
     char *path;
     char fit_name[IMAGE_NAME_MAX];
-    const char *type; /* FIT's word: kernel, firmware, ramdisk */
+    const char *type; /* FIT's word: kernel, firmware, ramdisk, filesystem */
     const void *data;
     size_t size;
     bool unpacked;
 };
 
-enum { VM_KERNEL, VM_FIRMWARE, VM_INITRD, VM_IMAGES };
+/* What a VM names once; then what its devices may. */
+enum { VM_KERNEL, VM_FIRMWARE, VM_INITRD, VM_IMAGES, VM_DISK = VM_IMAGES };
 
 struct machine {
     const char *label; /* stands before messages: the .dts, or "keel run" */
@@ -37,6 +38,7 @@ struct machine {
     struct image image[MAX_IMAGES];
     u32 image_count;
     struct image *vm_image[CFG_MAX_VMS][VM_IMAGES];
+    struct image *disk_image[CFG_MAX_VMS][CFG_MAX_DEVICES];
     struct cfg_layout layout[CFG_MAX_VMS];
 };
 

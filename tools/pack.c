@@ -28,25 +28,35 @@ struct fit {
     time_t timestamp;
 };
 
+/* In the VM's node, or that of its device. Returns libfdt's error. */
+static int rename_image(void *blob, const struct cfg_vm *vm, const char *device, const char *property,
+                        const struct image *image)
+{
+    int node;
+
+    if (image == NULL)
+        return 0;
+    node = fdt_subnode_offset(blob, fdt_path_offset(blob, "/vms"), vm->name);
+    if (device != NULL)
+        node = fdt_subnode_offset(blob, fdt_subnode_offset(blob, node, "devices"), device);
+    return fdt_setprop(blob, node, property, image->fit_name, (int)strlen(image->fit_name) + 1);
+}
+
 /* The configuration with images named as in the FIT instead of by path. */
 static void *rename_images(const struct machine *m, size_t *size)
 {
     static const char *const property[VM_IMAGES] = { "kernel", "firmware", "initrd" };
-    size_t room = m->blob_size + (size_t)m->cfg.vm_count * 128;
+    size_t room = m->blob_size + (size_t)m->cfg.vm_count * 128 + (size_t)m->image_count * IMAGE_NAME_MAX;
     void *blob = xalloc(room);
-    const char *name;
-    int vms;
     int e = fdt_open_into(m->blob, blob, (int)room);
 
     for (u32 i = 0; e == 0 && i < m->cfg.vm_count; i++) {
-        for (u32 k = 0; e == 0 && k < VM_IMAGES; k++) {
-            if (m->vm_image[i][k] == NULL)
-                continue;
-            vms = fdt_path_offset(blob, "/vms");
-            name = m->vm_image[i][k]->fit_name;
-            e = fdt_setprop(blob, fdt_subnode_offset(blob, vms, m->cfg.vm[i].name), property[k], name,
-                            (int)strlen(name) + 1);
-        }
+        const struct cfg_vm *vm = &m->cfg.vm[i];
+
+        for (u32 k = 0; e == 0 && k < VM_IMAGES; k++)
+            e = rename_image(blob, vm, NULL, property[k], m->vm_image[i][k]);
+        for (u32 k = 0; e == 0 && k < vm->device_count; k++)
+            e = rename_image(blob, vm, vm->device[k].node, "image", m->disk_image[i][k]);
     }
     if (e == 0)
         e = fdt_pack(blob);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hypervisor thread that does a device's work when it is told that there is some: what a back end runs in. */
+#ifndef CORE_WORKER_H
+#define CORE_WORKER_H
+
+#include "core/task.h"
+#include "lib/err.h"
+
+struct worker {
+    struct task *task;
+    void (*fn)(void *arg);
+    void *arg;
+    u32 halt, halted; /* atomic */
+};
+
+/* Made halted. fn(arg) runs in thread context, preemptible, and at least once after each kick. Thread context. */
+MUST_USE enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
+                                 void *arg);
+/* It is halted, and nobody kicks it any more. May sleep. */
+void worker_destroy(struct worker *w);
+
+/* Any context, any CPU. */
+void worker_kick(struct worker *w);
+
+/* fn does not run when this returns, nor until worker_go(). Kicks are forgotten. One caller at a time, on its own
+ * task; sleeps. */
+void worker_halt(struct worker *w);
+void worker_go(struct worker *w);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Block devices of the host, whatever is behind them: what a virtual disk is made of. */
+#ifndef DRIVERS_BLOCK_H
+#define DRIVERS_BLOCK_H
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+#define BLOCK_SECTOR 512U /* the unit of addresses here, whatever the device's own is */
+
+/* WRITE_ZEROES may give the space back; after DISCARD contents are undefined (here: zero). */
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES };
+
+struct block_vec {
+    hpa_t addr;
+    u32 len; /* bytes; all of a request together are its sectors */
+};
+
+struct block_request {
+    enum block_op op;
+    u64 sector;
+    u64 sectors;                 /* none for BLOCK_FLUSH */
+    const struct block_vec *vec; /* of reads and writes; stays until done */
+    u32 vecs;
+    /* Any thread or interrupt; possibly before submit() returns. */
+    void (*done)(struct block_request *r, enum kerr result);
+};
+
+struct block_device;
+
+struct block_ops {
+    /* Thread context. The range lies within the device, which is not read-only where r changes it. */
+    void (*submit)(struct block_device *d, struct block_request *r);
+    void (*destroy)(struct block_device *d); /* nothing is under way */
+};
+
+struct block_device {
+    const struct block_ops *ops;
+    u64 sectors;
+    u32 block_size; /* bytes that the device writes at once best */
+    bool read_only;
+};
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The overlay is a two-level table of page pointers, which grows with what is written. */
+#include "drivers/ramdisk.h"
+
+#include <string.h>
+
+#include "arch/mmu.h"
+#include "core/frames.h"
+#include "core/heap.h"
+#include "lib/bits.h"
+
+#define LEAF_ENTRIES (PAGE_SIZE / sizeof(void *))
+#define LEAF_SPAN (LEAF_ENTRIES * PAGE_SIZE)
+
+struct ramdisk {
+    struct block_device dev;
+    const u8 *image;
+    u64 image_size;
+    u64 pages;
+    u64 leaves;
+    void ***leaf;
+};
+
+/* Its bytes are never touched: what was discarded, and reads as zero, whatever the image has. */
+static char zero_page;
+
+static struct ramdisk *of(struct block_device *d) { return container_of(d, struct ramdisk, dev); }
+
+static void **slot_of(struct ramdisk *d, u64 at, bool make)
+{
+    void ***leaf = &d->leaf[at / LEAF_SPAN];
+
+    if (*leaf == NULL && make)
+        *leaf = page_alloc();
+    return *leaf != NULL ? &(*leaf)[at / PAGE_SIZE % LEAF_ENTRIES] : NULL;
+}
+
+static void drop(struct ramdisk *d, void **slot)
+{
+    if (*slot != NULL && *slot != &zero_page) {
+        page_free(*slot);
+        d->pages--;
+    }
+    *slot = NULL;
+}
+
+/* What the image has at `at`, and zeros behind it. */
+static void read_image(const struct ramdisk *d, u64 at, void *buf, u64 n)
+{
+    u64 there = at < d->image_size ? min_u64(n, d->image_size - at) : 0;
+
+    memcpy(buf, d->image + at, there);
+    memset((char *)buf + there, 0, n - there);
+}
+
+/* These three: within one page. */
+static void read_part(struct ramdisk *d, u64 at, void *buf, u64 n)
+{
+    void **slot = slot_of(d, at, false);
+
+    if (slot == NULL || *slot == NULL)
+        read_image(d, at, buf, n);
+    else if (*slot == &zero_page)
+        memset(buf, 0, n);
+    else
+        memcpy(buf, (char *)*slot + at % PAGE_SIZE, n);
+}
+
+static enum kerr write_part(struct ramdisk *d, u64 at, const void *buf, u64 n)
+{
+    void **slot = slot_of(d, at, true);
+
+    if (slot == NULL)
+        return K_NOMEM;
+    if (*slot == NULL || *slot == &zero_page) {
+        void *page = page_alloc();
+
+        if (page == NULL)
+            return K_NOMEM;
+        if (*slot == NULL && n != PAGE_SIZE)
+            read_image(d, align_down(at, PAGE_SIZE), page, PAGE_SIZE);
+        *slot = page;
+        d->pages++;
+    }
+    memcpy((char *)*slot + at % PAGE_SIZE, buf, n);
+    return K_OK;
+}
+
+static enum kerr zero_part(struct ramdisk *d, u64 at, u64 n)
+{
+    static const char zeros[PAGE_SIZE];
+    void **slot;
+
+    if (n != PAGE_SIZE)
+        return write_part(d, at, zeros, n);
+    slot = slot_of(d, at, true);
+    if (slot == NULL)
+        return K_NOMEM;
+    drop(d, slot);
+    *slot = &zero_page;
+    return K_OK;
+}
+
+static u64 part_of(u64 at, u64 left) { return min_u64(left, PAGE_SIZE - at % PAGE_SIZE); }
+
+static enum kerr transfer(struct ramdisk *d, const struct block_request *r)
+{
+    u64 at = r->sector * BLOCK_SECTOR;
+
+    for (u32 i = 0; i < r->vecs; i++) {
+        char *p = hpa_to_ptr(r->vec[i].addr);
+
+        for (u64 left = r->vec[i].len, n; left != 0; left -= n, at += n, p += n) {
+            enum kerr e = K_OK;
+
+            n = part_of(at, left);
+            if (r->op == BLOCK_READ)
+                read_part(d, at, p, n);
+            else
+                e = write_part(d, at, p, n);
+            if (e != K_OK)
+                return e;
+        }
+    }
+    return K_OK;
+}
+
+static enum kerr zero(struct ramdisk *d, const struct block_request *r)
+{
+    u64 at = r->sector * BLOCK_SECTOR, n;
+
+    for (u64 left = r->sectors * BLOCK_SECTOR; left != 0; left -= n, at += n) {
+        enum kerr e;
+
+        n = part_of(at, left);
+        e = zero_part(d, at, n);
+        if (e != K_OK)
+            return e;
+    }
+    return K_OK;
+}
+
+static void submit(struct block_device *dev, struct block_request *r)
+{
+    enum kerr e = K_OK;
+
+    switch (r->op) {
+    case BLOCK_READ:
+    case BLOCK_WRITE: e = transfer(of(dev), r); break;
+    case BLOCK_DISCARD:
+    case BLOCK_WRITE_ZEROES: e = zero(of(dev), r); break;
+    case BLOCK_FLUSH: break;
+    }
+    r->done(r, e);
+}
+
+static void destroy(struct block_device *dev)
+{
+    struct ramdisk *d = of(dev);
+
+    for (u64 i = 0; i < d->leaves; i++) {
+        if (d->leaf[i] == NULL)
+            continue;
+        for (u32 j = 0; j < LEAF_ENTRIES; j++)
+            drop(d, &d->leaf[i][j]);
+        page_free(d->leaf[i]);
+    }
+    heap_free(d->leaf, d->leaves * sizeof(*d->leaf));
+    heap_free(d, sizeof(*d));
+}
+
+static const struct block_ops ops = { submit, destroy };
+
+enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only,
+                         struct block_device **out)
+{
+    struct ramdisk *d;
+
+    if (size == 0 || size > RAMDISK_SIZE_MAX || size % BLOCK_SECTOR != 0 || image_size > size)
+        return K_INVAL;
+    d = heap_alloc(sizeof(*d));
+    if (d == NULL)
+        return K_NOMEM;
+    d->leaves = (size + LEAF_SPAN - 1) / LEAF_SPAN;
+    d->leaf = heap_alloc(d->leaves * sizeof(*d->leaf));
+    if (d->leaf == NULL) {
+        heap_free(d, sizeof(*d));
+        return K_NOMEM;
+    }
+    d->image = image;
+    d->image_size = image_size;
+    d->dev = (struct block_device){
+        .ops = &ops, .sectors = size / BLOCK_SECTOR, .block_size = PAGE_SIZE, .read_only = read_only
+    };
+    *out = &d->dev;
+    return K_OK;
+}
+
+u64 ramdisk_pages(const struct block_device *dev)
+{
+    return container_of(dev, const struct ramdisk, dev)->pages;
+}

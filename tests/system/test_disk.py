@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks of Debian guests, by the stock virtio-blk driver."""
+import hashlib
+import pathlib
+
+import harness
+import pytest
+
+TOP = pathlib.Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def disks(start):
+    machine = start(TOP / "guests" / "disks.dts")
+    machine.boot()
+    return machine
+
+
+def test_a_read_only_image_is_read_as_it_is(disks):
+    image = harness.INITRD.read_bytes()
+    assert disks.sh(f"head -c {len(image)} /dev/vdb | sha256sum").split()[0] == hashlib.sha256(image).hexdigest()
+    assert disks.sh("cat /sys/block/vdb/ro") == "1"
+    assert disks.sh("dd if=/dev/zero of=/dev/vdb count=1 2>/dev/null", check=False) == ""
+
+
+def test_what_is_written_comes_back_after_the_cache_is_dropped(disks):
+    disks.sh("dd if=/dev/urandom of=/tmp/random bs=1M count=24 2>/dev/null")
+    disks.sh("dd if=/tmp/random of=/dev/vda bs=64k seek=16 conv=fsync 2>/dev/null")
+    disks.sh("echo 3 > /proc/sys/vm/drop_caches")
+    disks.sh("dd if=/dev/vda bs=64k skip=16 count=384 2>/dev/null | cmp - /tmp/random")
+    disks.sh("blkdiscard /dev/vda")
+    disks.sh("dd if=/dev/vda bs=1M skip=1 count=4 2>/dev/null | cmp -n 4194304 - /dev/zero")
+
+
+def test_a_disk_outlives_a_reset_in_the_midst_of_writing(disks):
+    disks.sh("dd if=/dev/urandom of=/tmp/random bs=1M count=4 2>/dev/null; sha256sum < /tmp/random > /tmp/sum")
+    disks.sh("dd if=/tmp/random of=/dev/vda bs=1M conv=fsync 2>/dev/null")
+    before = disks.sh("cat /tmp/sum")
+    disks.sh("while :; do dd if=/dev/zero of=/dev/vda bs=1M seek=8 count=32 conv=fsync 2>/dev/null; done &")
+    disks.keel("vm reset debian")
+    disks.focus(1)
+    disks.boot()
+    assert disks.sh("dd if=/dev/vda bs=1M count=4 2>/dev/null | sha256sum") == before
+
+
+def test_the_driver_may_be_unbound_and_bound_again(disks):
+    driver = "/sys/bus/virtio/drivers/virtio_blk"
+    for _ in range(3):
+        disks.sh("dd if=/dev/vda of=/dev/null bs=1M count=64 2>/dev/null & true")
+        disks.sh(f"echo virtio0 > {driver}/unbind; echo virtio0 > {driver}/bind")
+    assert disks.sh("cat /sys/block/vda/size") == "131072"

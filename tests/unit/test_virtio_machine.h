@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VM with one virtio device behind the mmio transport, and its driver. The device's worker runs when the test
+ * says so. For unit tests and fuzz targets of kinds of devices. */
+#ifndef TESTS_UNIT_TEST_VIRTIO_MACHINE_H
+#define TESTS_UNIT_TEST_VIRTIO_MACHINE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/heap.h"
+#include "core/vcpu.h"
+#include "irq/inject/vgic.h"
+#include "tests/unit/test_virtio_driver.h"
+#include "vdev/vdev.h"
+#include "vdev/virtio/virtio.h"
+
+#define MMIO_BASE 0x0a000000UL
+
+static struct ring_driver ring; /* with the VM */
+static struct vcpu vcpu;
+static struct task worker_task;
+static struct worker *worker;
+static u32 kicks, halts;
+static bool line;
+
+void *heap_alloc(size_t size) { return calloc(1, size); }
+
+void heap_free(void *p, size_t size)
+{
+    (void)size;
+    free(p);
+}
+
+void *page_alloc(void)
+{
+    void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+
+    return page != NULL ? memset(page, 0, PAGE_SIZE) : NULL;
+}
+
+void page_free(void *page) { free(page); }
+
+struct task *task_current(void) { return &worker_task; }
+
+bool task_block_until(u64 deadline)
+{
+    (void)deadline;
+    abort();
+}
+
+enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
+                        void *arg)
+{
+    (void)name, (void)cpu, (void)prio;
+    *w = (struct worker){ .task = &worker_task, .fn = fn, .arg = arg, .halt = 1 };
+    worker = w;
+    return K_OK;
+}
+
+void worker_destroy(struct worker *w) { (void)w; }
+void worker_kick(struct worker *w)
+{
+    (void)w;
+    kicks++;
+}
+
+void worker_halt(struct worker *w)
+{
+    w->halt = 1;
+    halts++;
+}
+
+void worker_go(struct worker *w) { w->halt = 0; }
+
+/* The worker, as often as it asks for it. */
+static inline void run_worker(void)
+{
+    for (u32 i = 0; kicks != 0; i++) {
+        if (i == 10000)
+            abort();
+        kicks = 0;
+        if (worker->halt == 0)
+            worker->fn(worker->arg);
+    }
+}
+
+void vgic_spi_level(struct vm *vm, u32 intid, bool level)
+{
+    if (vm != &ring.vm || intid != 32 + 16)
+        abort();
+    line = level;
+}
+
+static inline u64 mmio_read(u32 offset, unsigned size)
+{
+    const struct bus_region *r = bus_find(&ring.vm.mmio, MMIO_BASE + offset, size);
+
+    return r != NULL ? r->ops->read(r->ctx, &vcpu, offset, size) : 0;
+}
+
+static inline void mmio_write(u32 offset, u32 value)
+{
+    const struct bus_region *r = bus_find(&ring.vm.mmio, MMIO_BASE + offset, 4);
+
+    if (r != NULL)
+        r->ops->write(r->ctx, &vcpu, offset, 4, value);
+}
+
+static inline u64 device_features(void)
+{
+    u64 low;
+
+    mmio_write(0x14, 0);
+    low = mmio_read(0x10, 4);
+    mmio_write(0x14, 1);
+    return low | mmio_read(0x10, 4) << 32;
+}
+
+static inline void accept_features(u64 features)
+{
+    for (u32 half = 0; half < 2; half++) {
+        mmio_write(0x24, half);
+        mmio_write(0x20, (u32)(features >> (half * 32)));
+    }
+}
+
+/* The VM with the device; then the driver is to do its part. */
+static inline void machine_make(const struct vdev_model *model, struct cfg_device *cfg, bool packed, u32 size,
+                                void **dev)
+{
+    struct vcpu *first = &vcpu;
+
+    (void)driver_start(&ring, packed, size, false);
+    ring.vm.vcpu[0] = first;
+    ring.vm.vcpu_count = 1;
+    cfg->base = MMIO_BASE;
+    cfg->size = 0x200;
+    cfg->irq = 16;
+    cfg->node = "device";
+    kicks = halts = 0;
+    line = false;
+    if (model->create(&ring.vm, cfg, dev) != K_OK)
+        abort();
+    model->reset(*dev);
+}
+
+static inline void queue_set_up(u32 queue, u32 size)
+{
+    struct vq_layout l = driver_layout(&ring);
+
+    mmio_write(0x30, queue);
+    mmio_write(0x38, size);
+    mmio_write(0x80, (u32)l.desc.v);
+    mmio_write(0x84, (u32)(l.desc.v >> 32));
+    mmio_write(0x90, (u32)l.driver.v);
+    mmio_write(0x94, (u32)(l.driver.v >> 32));
+    mmio_write(0xa0, (u32)l.device.v);
+    mmio_write(0xa4, (u32)(l.device.v >> 32));
+    mmio_write(0x44, 1);
+}
+
+/* As section 3.1.1 has it, with one queue. */
+static inline void driver_up(u64 features, u32 queue)
+{
+    mmio_write(0x70, 0);
+    mmio_write(0x70, VIRTIO_ACKNOWLEDGE);
+    mmio_write(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
+    accept_features(features | (ring.packed ? 1UL << VIRTIO_F_RING_PACKED : 0));
+    mmio_write(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
+    queue_set_up(queue, ring.size);
+    mmio_write(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK);
+}
+
+static inline void notify(u32 queue)
+{
+    mmio_write(0x50, queue);
+    run_worker();
+}
+
+#endif

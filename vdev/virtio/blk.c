@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtio-blk (Virtual I/O Device 1.2, section 5.2) on a block device of the host. Requests are taken out of the
+ * queues by the device's worker, carried out by the host's device in any order, and given back by the worker. */
+#include "vdev/virtio/blk.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "arch/time.h"
+#include "core/heap.h"
+#include "core/log.h"
+#include "core/timer.h"
+#include "core/vcpu.h"
+#include "drivers/block.h"
+#include "drivers/ramdisk.h"
+#include "lib/bits.h"
+#include "lib/checked.h"
+#include "lib/fmt.h"
+#include "vdev/virtio/mmio.h"
+
+#define BLK_ID 2U
+#define BLK_REQUESTS 32U /* under way at once */
+#define BLK_QUEUE_SIZE 128U
+#define BLK_BATCH 64U
+#define BLK_STOP_POLL_NS 100000UL
+#define BLK_SERIAL_SIZE 20U
+#define BLK_DATA_SEGMENTS (VQ_SEGMENTS_MAX - 2)
+#define BLK_DISCARD_SECTORS 0x8000U /* at once, 16 MiB: bounds what one request makes the worker do */
+
+enum blk_feature {
+    BLK_F_SEG_MAX = 2,
+    BLK_F_RO = 5,
+    BLK_F_BLK_SIZE = 6,
+    BLK_F_FLUSH = 9,
+    BLK_F_TOPOLOGY = 10,
+    BLK_F_DISCARD = 13,
+    BLK_F_WRITE_ZEROES = 14,
+};
+
+enum blk_type {
+    BLK_IN = 0,
+    BLK_OUT = 1,
+    BLK_FLUSH = 4,
+    BLK_GET_ID = 8,
+    BLK_DISCARD = 11,
+    BLK_WRITE_ZEROES = 13
+};
+enum blk_status { BLK_OK, BLK_IOERR, BLK_UNSUPP };
+
+struct blk_header {
+    u32 type, reserved;
+    u64 sector;
+};
+
+struct blk_range { /* of a discard */
+    u64 sector;
+    u32 sectors, flags;
+};
+
+struct blk_config {
+    u64 capacity;
+    u32 size_max, seg_max;
+    u16 cylinders;
+    u8 heads, sectors;
+    u32 blk_size;
+    u8 physical_block_exp, alignment_offset;
+    u16 min_io_size;
+    u32 opt_io_size;
+    u8 writeback, unused;
+    u16 num_queues;
+    u32 max_discard_sectors, max_discard_seg, discard_sector_alignment;
+    u32 max_write_zeroes_sectors, max_write_zeroes_seg;
+    u8 write_zeroes_may_unmap, unused1[3];
+};
+static_assert(sizeof(struct blk_config) == 64, "5.2.4, with the padding of its 8-byte alignment");
+#define BLK_CONFIG_SIZE 60U
+
+struct blk;
+
+struct blk_request {
+    struct block_request host;
+    struct blk *blk;
+    struct blk_request *next; /* in the free or the completed list */
+    u32 queue;
+    u32 type;
+    enum kerr result;
+    u64 sector;    /* of what is left */
+    u64 done, len; /* data bytes */
+    u32 in_vec;    /* of them, in vec now */
+    struct vq_chain chain;
+    struct block_vec vec[BLK_DATA_SEGMENTS];
+};
+
+struct blk {
+    struct virtio_device dev;
+    struct block_device *disk;
+    char serial[BLK_SERIAL_SIZE];
+    struct blk_request *request; /* BLK_REQUESTS */
+    /* The worker's; the completed list is pushed to from anywhere. */
+    struct blk_request *free;
+    struct blk_request *completed; /* atomic */
+    u32 under_way;
+};
+
+static struct blk *of(struct virtio_device *d) { return container_of(d, struct blk, dev); }
+
+static void host_done(struct block_request *host, enum kerr result)
+{
+    struct blk_request *r = container_of(host, struct blk_request, host);
+    struct blk *b = r->blk;
+
+    r->result = result;
+    r->next = __atomic_load_n(&b->completed, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&b->completed, &r->next, r, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    if (task_current() != b->dev.worker.task) {
+        __atomic_fetch_or(&b->dev.notified, BIT(r->queue), __ATOMIC_SEQ_CST);
+        worker_kick(&b->dev.worker);
+    }
+}
+
+/* Host memory below the data from r->done on, as much as fits; neighbours make one piece. */
+static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
+{
+    const struct vq_chain *c = &r->chain;
+    bool in = r->type == BLK_IN;
+    u32 first = in ? c->reads : 0, last = in ? c->reads + c->writes : c->reads, n = 0;
+    u64 skip = r->done + (in ? 0 : sizeof(struct blk_header)), left = r->len - r->done;
+
+    r->in_vec = 0;
+    for (u32 i = first; i < last && left != 0; i++) {
+        u64 at = c->seg[i].gpa.v, size = c->seg[i].len;
+
+        if (skip >= size) {
+            skip -= size;
+            continue;
+        }
+        at += skip;
+        size = min_u64(size - skip, left);
+        skip = 0;
+        while (size != 0) {
+            u64 part = min_u64(size, PAGE_SIZE - at % PAGE_SIZE);
+            void *p = vm_mem(q->vm, GPA(at), part, in);
+            u64 pa = ptr_to_hpa(p).v;
+
+            if (p == NULL)
+                return K_RANGE;
+            if (n != 0 && r->vec[n - 1].addr.v + r->vec[n - 1].len == pa) {
+                r->vec[n - 1].len += (u32)part;
+            } else if (n == BLK_DATA_SEGMENTS) {
+                r->in_vec -= r->in_vec % BLOCK_SECTOR; /* the host's device wants whole sectors */
+                return r->in_vec != 0 ? K_OK : K_RANGE;
+            } else {
+                r->vec[n++] = (struct block_vec){ HPA(pa), (u32)part };
+            }
+            r->host.vecs = n;
+            r->in_vec += (u32)part;
+            left -= part;
+            at += part;
+            size -= part;
+        }
+    }
+    return left == 0 ? K_OK : K_RANGE;
+}
+
+/* What fill_vec() put in may end within a sector: cuts the pieces to in_vec bytes. */
+static void trim_vec(struct blk_request *r)
+{
+    u32 left = r->in_vec, n = 0;
+
+    for (; n < r->host.vecs && left != 0; n++) {
+        r->vec[n].len = (u32)min_u64(r->vec[n].len, left);
+        left -= r->vec[n].len;
+    }
+    r->host.vecs = n;
+}
+
+static void finish(struct blk_request *r, enum blk_status status)
+{
+    struct blk *b = r->blk;
+    struct vq *q = &b->dev.queue[r->queue].vq;
+    u8 byte = (u8)status;
+
+    if (vq_copy_in(q, &r->chain, r->chain.write_len - 1, &byte, 1) != K_OK)
+        virtio_fail(&b->dev); /* no memory: the driver could not see how it ended */
+    vq_push(q, &r->chain, (u32)(r->type == BLK_IN && status == BLK_OK ? r->chain.write_len : 1));
+    r->next = b->free;
+    b->free = r;
+    b->under_way--;
+}
+
+/* The next part of a read or write, or its end. */
+static void go_on(struct blk_request *r)
+{
+    struct blk *b = r->blk;
+
+    if (r->done == r->len) {
+        finish(r, BLK_OK);
+        return;
+    }
+    if (fill_vec(r, &b->dev.queue[r->queue].vq) != K_OK) {
+        finish(r, BLK_IOERR);
+        return;
+    }
+    trim_vec(r);
+    r->host.sector = r->sector;
+    r->host.sectors = r->in_vec / BLOCK_SECTOR;
+    r->host.vec = r->vec;
+    b->disk->ops->submit(b->disk, &r->host);
+}
+
+/* Ends, since every round brings a request under way nearer to its end. */
+static void drain_completed(struct blk *b)
+{
+    struct blk_request *r, *next;
+
+    while ((r = __atomic_exchange_n(&b->completed, NULL, __ATOMIC_ACQUIRE)) != NULL) {
+        for (; r != NULL; r = next) {
+            next = r->next;
+            if (r->result != K_OK) {
+                finish(r, r->result == K_UNSUPPORTED ? BLK_UNSUPP : BLK_IOERR);
+                continue;
+            }
+            r->done += r->in_vec;
+            r->sector += r->host.sectors;
+            go_on(r);
+        }
+    }
+}
+
+static bool in_disk(const struct blk *b, u64 sector, u64 sectors)
+{
+    return range_within(sector, sectors, 0, b->disk->sectors);
+}
+
+static void start_transfer(struct blk_request *r)
+{
+    struct blk *b = r->blk;
+    u64 len = r->type == BLK_IN ? r->chain.write_len - 1 : r->chain.read_len - sizeof(struct blk_header);
+
+    if (len % BLOCK_SECTOR != 0 || !in_disk(b, r->sector, len / BLOCK_SECTOR) ||
+        (r->type == BLK_OUT && b->disk->read_only)) {
+        finish(r, BLK_IOERR);
+        return;
+    }
+    r->host.op = r->type == BLK_IN ? BLOCK_READ : BLOCK_WRITE;
+    r->done = 0;
+    r->len = len;
+    go_on(r);
+}
+
+/* DISCARD, WRITE_ZEROES: one range, as the configuration says (5.2.6.1). */
+static void start_range(struct blk_request *r, const struct vq *q)
+{
+    struct blk *b = r->blk;
+    struct blk_range range;
+
+    if (r->chain.read_len != sizeof(struct blk_header) + sizeof(range) ||
+        vq_copy_out(q, &r->chain, sizeof(struct blk_header), &range, sizeof(range)) != K_OK ||
+        range.sectors > BLK_DISCARD_SECTORS || !in_disk(b, range.sector, range.sectors) ||
+        b->disk->read_only) {
+        finish(r, BLK_IOERR);
+        return;
+    }
+    if ((range.flags & ~(r->type == BLK_WRITE_ZEROES ? 1U : 0U)) != 0) {
+        finish(r, BLK_UNSUPP);
+        return;
+    }
+    r->host.op = r->type == BLK_DISCARD ? BLOCK_DISCARD : BLOCK_WRITE_ZEROES;
+    r->host.sector = range.sector;
+    r->host.sectors = range.sectors;
+    r->done = r->len = 0;
+    r->in_vec = 0;
+    b->disk->ops->submit(b->disk, &r->host);
+}
+
+static void get_id(struct blk_request *r, const struct vq *q)
+{
+    u64 n = min_u64(r->chain.write_len - 1, BLK_SERIAL_SIZE);
+
+    finish(r, vq_copy_in(q, &r->chain, 0, r->blk->serial, n) == K_OK ? BLK_OK : BLK_IOERR);
+}
+
+/* False: what the driver sent is no request at all. */
+static bool start(struct blk_request *r)
+{
+    struct blk *b = r->blk;
+    const struct vq *q = &b->dev.queue[r->queue].vq;
+    struct blk_header h;
+
+    if (r->chain.write_len == 0 || r->chain.write_len > ~0U ||
+        vq_copy_out(q, &r->chain, 0, &h, sizeof(h)) != K_OK)
+        return false;
+    r->type = h.type;
+    r->sector = h.sector;
+    r->host.vecs = 0;
+    b->under_way++;
+    switch (h.type) {
+    case BLK_IN:
+    case BLK_OUT: start_transfer(r); break;
+    case BLK_FLUSH:
+        r->host.op = BLOCK_FLUSH;
+        r->host.sector = r->host.sectors = 0;
+        r->done = r->len = 0;
+        r->in_vec = 0;
+        b->disk->ops->submit(b->disk, &r->host);
+        break;
+    case BLK_DISCARD:
+    case BLK_WRITE_ZEROES: start_range(r, q); break;
+    case BLK_GET_ID: get_id(r, q); break;
+    default: finish(r, BLK_UNSUPP); break;
+    }
+    return true;
+}
+
+/* Takes requests out of one queue. True: there may be more, and the driver does not notify. */
+static bool take(struct blk *b, u32 queue)
+{
+    struct vq *q = &b->dev.queue[queue].vq;
+
+    vq_silence(q);
+    for (u32 n = 0; n < BLK_BATCH; n++) {
+        struct blk_request *r = b->free;
+        enum kerr e;
+
+        if (r == NULL)
+            return true;
+        e = vq_pop(q, &r->chain);
+        if (e == K_NOENT && !vq_listen(q))
+            return false;
+        if (e == K_NOENT)
+            continue;
+        b->free = r->next;
+        r->queue = queue;
+        if (e == K_OK && start(r))
+            continue;
+        r->next = b->free;
+        b->free = r;
+        virtio_fail(&b->dev);
+        return false;
+    }
+    return true;
+}
+
+static u64 work(struct virtio_device *d, u64 queues)
+{
+    struct blk *b = of(d);
+    u64 again = 0;
+    bool more;
+
+    drain_completed(b);
+    for (u32 i = 0; i < d->queue_count; i++) {
+        if ((queues >> i & 1) == 0)
+            continue;
+        more = take(b, i);
+        drain_completed(b);
+        if (more && b->free != NULL) /* else the next request that is done brings us back */
+            again |= BIT(i);
+        if (vq_publish(&d->queue[i].vq))
+            d->interrupt(d, VIRTIO_ISR_QUEUE);
+    }
+    return again;
+}
+
+static void forget_requests(struct blk *b)
+{
+    b->free = NULL;
+    for (u32 i = 0; i < BLK_REQUESTS; i++) {
+        b->request[i].blk = b;
+        b->request[i].host.done = host_done;
+        b->request[i].next = b->free;
+        b->free = &b->request[i];
+    }
+    b->under_way = 0;
+    b->completed = NULL;
+}
+
+/* Whatever the host's device still has comes back by itself: it bounds its time. */
+static void stop(struct virtio_device *d)
+{
+    struct blk *b = of(d);
+
+    while (b->under_way != 0) {
+        struct blk_request *r = __atomic_exchange_n(&b->completed, NULL, __ATOMIC_ACQUIRE);
+
+        for (; r != NULL; r = r->next)
+            b->under_way--;
+        if (b->under_way != 0)
+            (void)task_block_until(arch_ticks() + time_ns_to_ticks(BLK_STOP_POLL_NS));
+    }
+    forget_requests(b);
+}
+
+static void config_read(struct virtio_device *d, void *config)
+{
+    const struct blk *b = of(d);
+    struct blk_config c = {
+        .capacity = b->disk->sectors,
+        .seg_max = BLK_DATA_SEGMENTS,
+        .blk_size = BLOCK_SECTOR,
+        .physical_block_exp = (u8)log2_floor(b->disk->block_size / BLOCK_SECTOR),
+        .min_io_size = (u16)(b->disk->block_size / BLOCK_SECTOR),
+        .num_queues = 1,
+        .max_discard_sectors = BLK_DISCARD_SECTORS,
+        .max_discard_seg = 1,
+        .discard_sector_alignment = b->disk->block_size / BLOCK_SECTOR,
+        .max_write_zeroes_sectors = BLK_DISCARD_SECTORS,
+        .max_write_zeroes_seg = 1,
+        .write_zeroes_may_unmap = 1,
+    };
+
+    memcpy(config, &c, BLK_CONFIG_SIZE);
+}
+
+static const struct virtio_kind blk_kind = {
+    .name = "virtio-blk",
+    .id = BLK_ID,
+    .config_size = BLK_CONFIG_SIZE,
+    .config_read = config_read,
+    .work = work,
+    .stop = stop,
+};
+
+static u64 features(const struct block_device *disk)
+{
+    u64 f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) |
+            BIT(VIRTIO_F_RING_PACKED) | BIT(BLK_F_SEG_MAX) | BIT(BLK_F_BLK_SIZE) | BIT(BLK_F_FLUSH) |
+            BIT(BLK_F_TOPOLOGY);
+
+    return f | (disk->read_only ? BIT(BLK_F_RO) : BIT(BLK_F_DISCARD) | BIT(BLK_F_WRITE_ZEROES));
+}
+
+static void blk_reset(void *dev)
+{
+    struct blk *b = dev;
+
+    virtio_mmio_reset(&b->dev);
+}
+
+static void blk_free(struct blk *b)
+{
+    if (b->disk != NULL)
+        b->disk->ops->destroy(b->disk);
+    if (b->request != NULL)
+        heap_free(b->request, BLK_REQUESTS * sizeof(*b->request));
+    heap_free(b, sizeof(*b));
+}
+
+static void blk_destroy(void *dev)
+{
+    struct blk *b = dev;
+
+    virtio_destroy(&b->dev);
+    virtio_mmio_detach(&b->dev);
+    blk_free(b);
+}
+
+static enum kerr open_disk(const struct cfg_disk *cfg, struct block_device **out)
+{
+    u64 size = cfg->size != 0 ? cfg->size : align_up(cfg->image.size, BLOCK_SECTOR);
+
+    return ramdisk_create(cfg->image.data, cfg->image.size, size, cfg->read_only, out);
+}
+
+static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **dev)
+{
+    struct blk *b = heap_alloc(sizeof(*b));
+    enum kerr e;
+
+    if (b == NULL)
+        return K_NOMEM;
+    b->request = heap_alloc(BLK_REQUESTS * sizeof(*b->request));
+    e = b->request != NULL ? open_disk(&cfg->disk, &b->disk) : K_NOMEM;
+    if (e != K_OK)
+        goto undo;
+    (void)fmt_sn(b->serial, sizeof(b->serial), "%s", cfg->node);
+    forget_requests(b);
+    b->dev.kind = &blk_kind;
+    b->dev.vm = vm;
+    b->dev.offered = features(b->disk);
+    b->dev.queue_count = 1;
+    b->dev.queue_size = BLK_QUEUE_SIZE;
+    e = virtio_init(&b->dev, vm->vcpu[0]->task.cpu);
+    if (e != K_OK)
+        goto undo;
+    e = virtio_mmio_attach(&b->dev, cfg);
+    if (e != K_OK) {
+        virtio_destroy(&b->dev);
+        goto undo;
+    }
+    *dev = b;
+    return K_OK;
+undo:
+    blk_free(b);
+    return e;
+}
+
+static void blk_fdt(void *dev, struct gfdt *f)
+{
+    struct blk *b = dev;
+
+    virtio_mmio_fdt(&b->dev, f);
+}
+
+const struct vdev_model virtio_blk_model = {
+    .compatible = "keel,disk",
+    .create = blk_create,
+    .reset = blk_reset,
+    .destroy = blk_destroy,
+    .fdt = blk_fdt,
+};

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vdev/virtio/virtio.h"
+
+#include <string.h>
+
+#include "lib/bits.h"
+
+#define CONFIG_MAX 256U
+#define WORKER_PRIO 12U /* above guests that say nothing about theirs */
+/* In a driver's way to DRIVER_OK it only adds bits. */
+#define STATUS_BITS                                                                                          \
+    ((u32)VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK | VIRTIO_FEATURES_OK | VIRTIO_FAILED)
+
+u32 virtio_status(struct virtio_device *d) { return __atomic_load_n(&d->status, __ATOMIC_ACQUIRE); }
+
+static void set_status_locked(struct virtio_device *d, u32 status)
+{
+    __atomic_store_n(&d->status, status, __ATOMIC_RELEASE);
+}
+
+static bool is_up(struct virtio_device *d)
+{
+    return (virtio_status(d) & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK;
+}
+
+static void run(void *arg)
+{
+    struct virtio_device *d = arg;
+    u64 queues = __atomic_exchange_n(&d->notified, 0, __ATOMIC_SEQ_CST), again;
+
+    if (queues == 0 || !is_up(d))
+        return;
+    again = d->kind->work(d, queues);
+    if (again != 0) {
+        __atomic_fetch_or(&d->notified, again, __ATOMIC_SEQ_CST);
+        worker_kick(&d->worker);
+    }
+}
+
+enum kerr virtio_init(struct virtio_device *d, u32 cpu)
+{
+    spin_init(&d->lock, LOCK_RANK_VDEV);
+    return worker_create(&d->worker, d->kind->name, cpu, WORKER_PRIO, run, d);
+}
+
+/* Nothing of the driver's is used any more. Sleeps. */
+static void quiesce(struct virtio_device *d)
+{
+    worker_halt(&d->worker);
+    if (d->kind->stop != NULL)
+        d->kind->stop(d);
+}
+
+static void forget_driver(struct virtio_device *d)
+{
+    d->accepted = 0;
+    __atomic_store_n(&d->notified, 0, __ATOMIC_SEQ_CST);
+    for (u32 i = 0; i < d->queue_count; i++) {
+        vq_disable(&d->queue[i].vq);
+        d->queue[i].ready = false;
+        d->queue[i].layout = (struct vq_layout){ .size = d->queue_size };
+    }
+    set_status_locked(d, 0);
+}
+
+void virtio_reset(struct virtio_device *d)
+{
+    quiesce(d);
+    forget_driver(d);
+}
+
+void virtio_destroy(struct virtio_device *d)
+{
+    quiesce(d);
+    worker_destroy(&d->worker);
+}
+
+/* By the driver: other vCPUs may be at the device's registers meanwhile; they see the old status. */
+static void reset_by_driver(struct virtio_device *d)
+{
+    bool mine;
+
+    spin_lock(&d->lock);
+    mine = !d->resetting;
+    d->resetting = true;
+    spin_unlock(&d->lock);
+    if (!mine)
+        return;
+    quiesce(d);
+    spin_lock(&d->lock);
+    forget_driver(d);
+    d->resetting = false;
+    spin_unlock(&d->lock);
+}
+
+static bool features_are_good(const struct virtio_device *d)
+{
+    return (d->accepted & ~d->offered) == 0 && (d->accepted >> VIRTIO_F_VERSION_1 & 1) != 0;
+}
+
+void virtio_set_status(struct virtio_device *d, u32 status)
+{
+    u32 old;
+
+    if (status == 0) {
+        reset_by_driver(d);
+        return;
+    }
+    spin_lock(&d->lock);
+    old = d->status;
+    status = d->resetting ? old : old | (status & STATUS_BITS);
+    if ((status & VIRTIO_FEATURES_OK) != 0 && (old & VIRTIO_FEATURES_OK) == 0 && !features_are_good(d))
+        status &= ~(u32)VIRTIO_FEATURES_OK; /* 3.1.1: the driver reads it back */
+    if ((status & VIRTIO_DRIVER_OK) != 0 && (status & VIRTIO_FEATURES_OK) == 0)
+        status &= ~(u32)VIRTIO_DRIVER_OK;
+    set_status_locked(d, status);
+    spin_unlock(&d->lock);
+    if ((status & ~old & VIRTIO_DRIVER_OK) != 0)
+        worker_go(&d->worker);
+}
+
+/* What the driver may still set up. */
+static bool in_setup_locked(const struct virtio_device *d)
+{
+    return !d->resetting && (d->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == 0;
+}
+
+void virtio_accept(struct virtio_device *d, u32 half, u32 bits)
+{
+    spin_lock(&d->lock);
+    if (in_setup_locked(d) && (d->status & VIRTIO_FEATURES_OK) == 0 && half < 2)
+        d->accepted =
+            half == 0 ? (d->accepted & ~0xffffffffUL) | bits : (d->accepted & 0xffffffffUL) | (u64)bits << 32;
+    spin_unlock(&d->lock);
+}
+
+void virtio_set_queue_size(struct virtio_device *d, u32 queue, u32 size)
+{
+    spin_lock(&d->lock);
+    if (in_setup_locked(d) && !d->queue[queue].ready)
+        d->queue[queue].layout.size = size;
+    spin_unlock(&d->lock);
+}
+
+void virtio_set_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high, u32 bits)
+{
+    struct vq_layout *l = &d->queue[queue].layout;
+    gpa_t *a = area == VIRTIO_DESC ? &l->desc : area == VIRTIO_DRIVER_AREA ? &l->driver : &l->device;
+
+    spin_lock(&d->lock);
+    if (in_setup_locked(d) && !d->queue[queue].ready)
+        a->v = high ? (a->v & 0xffffffffUL) | (u64)bits << 32 : (a->v & ~0xffffffffUL) | bits;
+    spin_unlock(&d->lock);
+}
+
+static void fail_locked(struct virtio_device *d) { set_status_locked(d, d->status | VIRTIO_NEEDS_RESET); }
+
+void virtio_set_queue_ready(struct virtio_device *d, u32 queue, bool ready)
+{
+    struct virtio_queue *q = &d->queue[queue];
+
+    spin_lock(&d->lock);
+    /* A queue is taken back by a reset of the device only: VIRTIO_F_RING_RESET is not offered. */
+    if (in_setup_locked(d) && (d->status & VIRTIO_FEATURES_OK) != 0 && ready && !q->ready) {
+        q->layout.features = d->accepted;
+        q->ready = q->layout.size <= d->queue_size && vq_enable(&q->vq, d->vm, &q->layout) == K_OK;
+        if (!q->ready)
+            fail_locked(d);
+    }
+    spin_unlock(&d->lock);
+}
+
+bool virtio_queue_ready(struct virtio_device *d, u32 queue)
+{
+    return __atomic_load_n(&d->queue[queue].ready, __ATOMIC_RELAXED);
+}
+
+void virtio_notify(struct virtio_device *d, u32 queue)
+{
+    if (queue >= d->queue_count || !is_up(d))
+        return;
+    if ((__atomic_fetch_or(&d->notified, BIT(queue), __ATOMIC_SEQ_CST) & BIT(queue)) == 0)
+        worker_kick(&d->worker);
+}
+
+u64 virtio_config_read(struct virtio_device *d, u64 offset, unsigned size)
+{
+    u8 config[CONFIG_MAX + 8] = { 0 };
+    u64 value = 0;
+
+    if (offset >= d->kind->config_size)
+        return 0;
+    d->kind->config_read(d, config);
+    memcpy(&value, config + offset, size);
+    return value;
+}
+
+void virtio_fail(struct virtio_device *d)
+{
+    unsigned long flags = spin_lock_irq(&d->lock);
+    bool up = (d->status & VIRTIO_DRIVER_OK) != 0;
+
+    fail_locked(d);
+    spin_unlock_irq(&d->lock, flags);
+    if (up)
+        d->interrupt(d, VIRTIO_ISR_CONFIG);
+}
+
+void virtio_config_changed(struct virtio_device *d)
+{
+    __atomic_fetch_add(&d->generation, 1, __ATOMIC_RELEASE);
+    if (is_up(d))
+        d->interrupt(d, VIRTIO_ISR_CONFIG);
+}

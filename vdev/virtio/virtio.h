@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every virtio device has, whatever its kind and its transport: feature negotiation, status, queues and
+ * configuration (Virtual I/O Device 1.2, chapters 2 and 3). A kind of device (vdev/virtio/blk.c) supplies struct
+ * virtio_kind; a transport (vdev/virtio/mmio.c) shows the registers and calls the functions here. */
+#ifndef VDEV_VIRTIO_VIRTIO_H
+#define VDEV_VIRTIO_VIRTIO_H
+
+#include "core/lock.h"
+#include "core/worker.h"
+#include "lib/err.h"
+#include "vdev/virtio/queue.h"
+
+#define VIRTIO_F_VERSION_1 32U
+#define VIRTIO_QUEUES_MAX 16U
+
+/* Device status, 2.1. */
+enum virtio_status {
+    VIRTIO_ACKNOWLEDGE = 1,
+    VIRTIO_DRIVER = 2,
+    VIRTIO_DRIVER_OK = 4,
+    VIRTIO_FEATURES_OK = 8,
+    VIRTIO_NEEDS_RESET = 64,
+    VIRTIO_FAILED = 128,
+};
+
+/* Reasons of an interrupt, as the ISR register shows them. */
+enum virtio_isr { VIRTIO_ISR_QUEUE = 1, VIRTIO_ISR_CONFIG = 2 };
+
+struct virtio_device;
+
+struct virtio_kind {
+    const char *name;
+    u32 id; /* chapter 5 */
+    /* The device's configuration space; exit context. Bytes beyond its end read as zero. */
+    u32 config_size;
+    void (*config_read)(struct virtio_device *d, void *config);
+    /* Work for queues that were notified, in the device's worker: bit i of `queues` is queue i. Looks at each with
+     * vq_pop() until it is empty; bounded: returns the queues that it wants to be called for again. */
+    u64 (*work)(struct virtio_device *d, u64 queues);
+    /* The driver's buffers are not touched any more when this returns; the worker is halted. May sleep. NULL: the
+     * worker was all there is. */
+    void (*stop)(struct virtio_device *d);
+};
+
+struct virtio_queue {
+    struct vq vq; /* the worker's, while the driver is up */
+    struct vq_layout layout;
+    bool ready;
+};
+
+struct virtio_device {
+    const struct virtio_kind *kind;
+    struct vm *vm;
+    u64 offered; /* features */
+    u32 queue_count;
+    u32 queue_size; /* the most that each has */
+    /* Sets the interrupt line, or sends a message; any context. */
+    void (*interrupt)(struct virtio_device *d, enum virtio_isr why);
+    void *transport;
+
+    struct worker worker;
+    u64 notified; /* atomic: queues */
+
+    struct spinlock lock; /* the driver's set-up below */
+    bool resetting;
+    u32 status; /* atomic for readers */
+    u64 accepted;
+    u32 generation; /* of the configuration; atomic */
+    struct virtio_queue queue[VIRTIO_QUEUES_MAX];
+};
+
+/* kind, vm, offered, queue_count, queue_size and interrupt are set. The worker runs on `cpu`. */
+MUST_USE enum kerr virtio_init(struct virtio_device *d, u32 cpu);
+/* Power-on state. No vCPU of the VM runs; may sleep. */
+void virtio_reset(struct virtio_device *d);
+void virtio_destroy(struct virtio_device *d);
+
+/* --- for transports: what the driver does, in its exit --- */
+
+u32 virtio_status(struct virtio_device *d);
+/* Zero resets the device, and sleeps until it is done. */
+void virtio_set_status(struct virtio_device *d, u32 status);
+/* The half (0: low) of the features that the driver accepts. */
+void virtio_accept(struct virtio_device *d, u32 half, u32 bits);
+/* Changes a queue's layout, which is kept while the queue is not ready and the driver not up. Queue below
+ * queue_count. */
+enum virtio_area { VIRTIO_DESC, VIRTIO_DRIVER_AREA, VIRTIO_DEVICE_AREA };
+void virtio_set_queue_size(struct virtio_device *d, u32 queue, u32 size);
+void virtio_set_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high, u32 bits);
+void virtio_set_queue_ready(struct virtio_device *d, u32 queue, bool ready);
+bool virtio_queue_ready(struct virtio_device *d, u32 queue);
+void virtio_notify(struct virtio_device *d, u32 queue);
+u64 virtio_config_read(struct virtio_device *d, u64 offset, unsigned size);
+
+/* --- for kinds --- */
+
+/* The driver broke the protocol: the device needs a reset, and says so (2.1.2). Worker or exit. */
+void virtio_fail(struct virtio_device *d);
+/* The configuration changed: counted, and the driver is told. */
+void virtio_config_changed(struct virtio_device *d);
+
+static inline bool virtio_has(const struct virtio_device *d, u32 feature)
+{
+    return (d->accepted >> feature & 1) != 0;
+}
+
+#endif
