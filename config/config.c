@@ -23,7 +23,7 @@ struct vm_props {
     const char *kernel, *firmware, *initrd, *bootargs;
     u32 on_poweroff, on_crash, pages, pv_time;
     bool autostart;
-    u32 spis, pmu;
+    u32 spis, pmu, sve_bits;
 };
 
 static const char *const machine_words[] = { "keel,machine", NULL };
@@ -60,6 +60,7 @@ static const struct prop_rule vm_prop[] = {
     { "pages", PROP_WORD, false, AT(pages), 0, 0, pages_words },
     { "pv-time", PROP_WORD, false, AT(pv_time), 0, 0, switch_words },
     { "pmu", PROP_WORD, false, AT(pmu), 0, 0, switch_words },
+    { "sve-bits", PROP_CELL, false, AT(sve_bits), 0, CFG_SVE_BITS_MAX, NULL },
     { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
 };
 #undef AT
@@ -131,7 +132,9 @@ static void set_images(const struct cfg_node *n, const struct vm_props *p, struc
 static void read_vm(const struct cfg_node *n, const char *const *known, const struct cfg_machine *m,
                     struct cfg_vm *vm)
 {
-    struct vm_props p = { .spis = DEFAULT_SPIS, .bootargs = "", .pv_time = true, .pmu = true };
+    struct vm_props p = {
+        .spis = DEFAULT_SPIS, .bootargs = "", .pv_time = true, .pmu = true, .sve_bits = CFG_SVE_BITS_MAX
+    };
     int devices = schema_only_child(n, "devices");
 
     memset(vm, 0, sizeof(*vm));
@@ -139,6 +142,8 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     schema_read(n, &vm_rules, &p);
     if (p.spis % 32 != 0 && p.spis != CFG_MAX_SPIS)
         cfg_report_value(n, "spis", "must be a multiple of 32, or %u", CFG_MAX_SPIS);
+    if (p.sve_bits % 128 != 0)
+        cfg_report_value(n, "sve-bits", "must be a multiple of 128, or 0 for no SVE");
     set_vcpus(n, &p, vm);
     set_images(n, &p, vm);
     vm->mem_size = p.memory;
@@ -149,6 +154,7 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     vm->autostart = p.autostart;
     vm->pv_time = p.pv_time != 0;
     vm->pmu = p.pmu != 0;
+    vm->sve_bits = p.sve_bits;
     cfg_read_devices(n, devices, known, vm);
 }
 

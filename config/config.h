@@ -17,7 +17,9 @@
 #define CFG_PRIO_MAX 31U
 #define CFG_PRIO_DEFAULT 8U
 #define CFG_DISK_MAX (64UL * SZ_1G)
-#define CFG_MAX_SPIS 988U /* what GICv3's numbering leaves */
+#define CFG_MAX_SPIS 988U      /* what GICv3's numbering leaves */
+#define CFG_SVE_BITS_MAX 2048U /* the architecture's */
+#define CFG_MAX_SPIS 988U      /* what GICv3's numbering leaves */
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
 enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
@@ -65,6 +67,7 @@ struct cfg_vm {
     bool autostart;
     bool pv_time;
     bool pmu;
+    u32 sve_bits; /* longest vector; 0: none */
     u32 nr_spis;
     u32 device_count;
     struct cfg_device device[CFG_MAX_DEVICES];

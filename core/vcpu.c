@@ -39,11 +39,15 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out
     v->id = id;
     v->task.vcpu = v;
     e = task_init(&v->task, vm->name, cpu, prio, vcpu_main, v);
+    if (e == K_OK) {
+        e = arch_vcpu_init(v);
+        if (e != K_OK)
+            task_destroy(&v->task);
+    }
     if (e != K_OK) {
         heap_free(v, sizeof(*v));
         return e;
     }
-    arch_vcpu_init(v);
     *out = v;
     return K_OK;
 }
@@ -52,6 +56,7 @@ void vcpu_destroy(struct vcpu *v)
 {
     while (!task_quiet(&v->task)) /* on its last steps into task_block() */
         (void)task_block_until(arch_ticks() + time_ns_to_ticks(VCPU_QUIET_POLL_NS));
+    arch_vcpu_destroy(v);
     task_destroy(&v->task);
     heap_free(v, sizeof(*v));
 }

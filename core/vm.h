@@ -29,6 +29,7 @@ struct vm_extent {
 /* Of the CPU, what a VM may have or not. As configured, then less what the host lacks: arch_vm_init(). */
 struct vm_cpu_options {
     bool pmu;
+    u32 sve_bits; /* longest vector; 0: no SVE */
 };
 
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_STOPPING };

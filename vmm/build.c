@@ -65,7 +65,7 @@ static void undo_stage2(struct vboard *b) { ptw_destroy(&b->vm.stage2); }
 
 static enum kerr make_arch(struct vboard *b)
 {
-    b->vm.cpu_options = (struct vm_cpu_options){ .pmu = b->cfg->pmu };
+    b->vm.cpu_options = (struct vm_cpu_options){ .pmu = b->cfg->pmu, .sve_bits = b->cfg->sve_bits };
     return arch_vm_init(&b->vm);
 }
 

@@ -11,6 +11,9 @@
 
 #include <asm/offsets.h>
 
+struct vm;
+struct vm_cpu_options;
+
 /* Table root and control registers with which a CPU turns its MMU on, and where a secondary CPU goes on. Read
  * with the MMU off: cleaned to memory after each write. */
 struct secondary {
@@ -45,6 +48,7 @@ bool sysreg_access(struct vcpu *v, u32 reg, bool read, u64 *value);
 /* idregs.c: what the guest reads of the ID registers; boot: decides once. */
 void idregs_init(void);
 bool idreg_read(const struct vm *vm, u32 sysreg, u64 *value);
+void cpu_options_limit(struct vm_cpu_options *o); /* to what all CPUs have */
 bool cpu_has_pac(void);
 bool cpu_has_ras(void);
 
@@ -62,8 +66,9 @@ void vtimer_resume(struct vcpu *v);
 u64 ptimer_read(struct vcpu *v, u32 sysreg);
 void ptimer_write(struct vcpu *v, u32 sysreg, u64 value);
 
-/* fp.c */
+/* fp.c: an access that trapped. sve_trap: false: undefined for the guest. */
 void fp_trap(struct vcpu *v);
+MUST_USE bool sve_trap(struct vcpu *v);
 
 /* spectre.c: picks the running CPU's vector table and installs it. */
 void spectre_init(void);

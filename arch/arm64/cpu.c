@@ -4,6 +4,7 @@
 
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/debug.h"
+#include "arch/arm64/fp.h"
 #include "arch/arm64/pmu.h"
 #include "arch/arm64/stage2.h"
 #include "arch/mmu.h"
@@ -98,6 +99,7 @@ void cpu_init_el2(void)
     cpu->arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
     sysreg_write(hcr_el2, HCR_RW | HCR_FMO | HCR_IMO | HCR_AMO);
     sysreg_write(cptr_el2, CPTR_GUEST | CPTR_TFP);
+    cpu->arch.sve_bits = fp_cpu_sve_bits();
     no_traps_of_firmware();
     cpu->arch.mdcr = pmu_cpu_init();
     sysreg_write(mdcr_el2, cpu->arch.mdcr);

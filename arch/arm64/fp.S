@@ -54,6 +54,68 @@ fp_load:
     msr     fpsr, x2
     ret
 
+/* SVE at the vector length that ZCR_EL2 says: Z0-Z31, then P0-P15 and FFR, an eighth of their length each. */
+    .arch_extension sve
+    .macro each_z op
+    .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    \op     z\n, [x0, #\n, mul vl]
+    .endr
+    .endm
+    .macro each_p op
+    .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    \op     p\n, [x0, #\n, mul vl]
+    .endr
+    .endm
+
+/* void fp_sve_save(void *area, struct fp_state *), fp_sve_load(const void *area, const struct fp_state *): the
+ * vectors to and from the area, of fp_state only FPCR and FPSR. */
+    .global fp_sve_save
+fp_sve_save:
+    each_z  str
+    addvl   x0, x0, #16
+    addvl   x0, x0, #16
+    each_p  str
+    rdffr   p0.b
+    str     p0, [x0, #16, mul vl]
+    mrs     x2, fpcr
+    mrs     x3, fpsr
+    str     w2, [x1, #512]
+    str     w3, [x1, #516]
+    ret
+
+    .global fp_sve_load
+fp_sve_load:
+    each_z  ldr
+    addvl   x0, x0, #16
+    addvl   x0, x0, #16
+    ldr     p0, [x0, #16, mul vl]
+    wrffr   p0.b
+    each_p  ldr
+    ldr     w2, [x1, #512]
+    ldr     w3, [x1, #516]
+    msr     fpcr, x2
+    msr     fpsr, x3
+    ret
+
+/* void fp_sve_clear(void): nothing of anyone is in the vectors. */
+    .global fp_sve_clear
+fp_sve_clear:
+    .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    dup     z\n\().b, #0
+    .endr
+    .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    pfalse  p\n\().b
+    .endr
+    wrffr   p0.b
+    ret
+
+/* u64 fp_sve_bytes(void): vector length. */
+    .global fp_sve_bytes
+fp_sve_bytes:
+    rdvl    x0, #1
+    ret
+    .arch_extension nosve
+
 /* void fp_copy_pages(void *dst, const void *src, size_t pages): 4 KiB pages, 16-byte aligned both. */
     .global fp_copy_pages
 fp_copy_pages:

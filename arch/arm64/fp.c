@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A CPU keeps the FP/SIMD registers of the vCPU that used them last. Another vCPU's first use traps
- * (CPTR_EL2.TFP) and swaps them. */
+ * (CPTR_EL2.TFP) and swaps them. SVE traps apart (CPTR_EL2.TZ) until a vCPU's first use of it: from then on, until it
+ * is reset, all of its vectors and predicates are swapped, and TZ is clear in its `cptr`. */
 #include "arch/arm64/fp.h"
 
+#include <string.h>
+
 #include "arch/arm64/arm64.h"
+#include "core/heap.h"
+#include "core/vm.h"
 
 #include <asm/sysreg.h>
 
@@ -15,17 +20,48 @@ static void trap_enable(bool on)
     isb();
 }
 
+static bool has_sve(const struct vcpu *v) { return (v->arch.cptr & CPTR_TZ) == 0; }
+
+/* Keel may use SVE, at the longest vectors that v may. */
+static void sve_open(const struct vcpu *v)
+{
+    sysreg_write(cptr_el2, CPTR_GUEST & ~CPTR_TZ);
+    isb();
+    sysreg_write(ZCR_EL2, v->vm->cpu_options.sve_bits / SVE_GRANULE_BITS - 1);
+    isb();
+}
+
+static COLD void sve_give_up(struct vcpu *v)
+{
+    sve_open(v);
+    v->arch.zcr = sysreg_read(ZCR_EL1);
+    fp_sve_save(v->arch.sve, &v->arch.fp);
+    trap_enable(false);
+}
+
+static COLD void sve_take(struct vcpu *v)
+{
+    sve_open(v);
+    sysreg_write(ZCR_EL1, v->arch.zcr);
+    fp_sve_load(v->arch.sve, &v->arch.fp);
+}
+
 static void give_up(struct percpu *cpu)
 {
-    if (cpu->arch.fp_owner != NULL) {
-        fp_save(&cpu->arch.fp_owner->arch.fp);
-        cpu->arch.fp_owner = NULL;
-    }
+    struct vcpu *owner = cpu->arch.fp_owner;
+
+    if (owner == NULL)
+        return;
+    if (unlikely(has_sve(owner)))
+        sve_give_up(owner);
+    else
+        fp_save(&owner->arch.fp);
+    cpu->arch.fp_owner = NULL;
 }
 
 void fp_vcpu_load(struct vcpu *v)
 {
-    sysreg_write(cptr_el2, CPTR_GUEST | (this_cpu()->arch.fp_owner == v ? 0 : CPTR_TFP));
+    sysreg_write(cptr_el2, this_cpu()->arch.fp_owner == v ? v->arch.cptr : CPTR_GUEST | CPTR_TFP);
 }
 
 void fp_trap(struct vcpu *v)
@@ -35,8 +71,80 @@ void fp_trap(struct vcpu *v)
     v->exits[EXIT_FP]++;
     trap_enable(false);
     give_up(cpu);
+    if (unlikely(has_sve(v)))
+        sve_take(v);
+    else
+        fp_load(&v->arch.fp);
+    cpu->arch.fp_owner = v;
+}
+
+/* The first use: the FP/SIMD registers stay what they are, all else is zero. */
+static void sve_begin(struct vcpu *v)
+{
+    struct percpu *cpu = this_cpu();
+
+    v->exits[EXIT_FP]++;
+    trap_enable(false);
+    give_up(cpu); /* its own, too */
+    v->arch.cptr &= ~CPTR_TZ;
+    sve_open(v);
+    sysreg_write(ZCR_EL1, 0);
+    fp_sve_clear();
     fp_load(&v->arch.fp);
     cpu->arch.fp_owner = v;
+}
+
+bool sve_trap(struct vcpu *v)
+{
+    if (v->arch.sve == NULL)
+        return false;
+    if (has_sve(v)) /* not the owner just now */
+        fp_trap(v);
+    else
+        sve_begin(v);
+    return true;
+}
+
+u32 fp_cpu_sve_bits(void)
+{
+    u32 bits;
+
+    if (FIELD_GET(sysreg_read(id_aa64pfr0_el1), 35, 32) == 0)
+        return 0;
+    sysreg_write(cptr_el2, CPTR_GUEST & ~CPTR_TZ);
+    isb();
+    sysreg_write(ZCR_EL2, ZCR_LEN_MAX);
+    isb();
+    bits = (u32)fp_sve_bytes() * 8;
+    trap_enable(true);
+    return bits;
+}
+
+static size_t sve_area(const struct vcpu *v)
+{
+    size_t vector_bytes = v->vm->cpu_options.sve_bits / 8;
+
+    return 32 * vector_bytes + 17 * vector_bytes / 8; /* Z0-Z31; P0-P15, FFR */
+}
+
+enum kerr fp_vcpu_init(struct vcpu *v)
+{
+    if (v->vm->cpu_options.sve_bits == 0)
+        return K_OK;
+    v->arch.sve = heap_alloc(sve_area(v));
+    return v->arch.sve != NULL ? K_OK : K_NOMEM;
+}
+
+void fp_vcpu_destroy(struct vcpu *v)
+{
+    if (v->arch.sve != NULL)
+        heap_free(v->arch.sve, sve_area(v));
+}
+
+void fp_vcpu_reset(struct vcpu *v)
+{
+    memset(&v->arch.fp, 0, sizeof(v->arch.fp));
+    v->arch.cptr = CPTR_GUEST;
 }
 
 void fp_vcpu_release(struct vcpu *v)

@@ -2,6 +2,7 @@
 /* ID registers as guests see them: the boot CPU's, less every feature whose state Keel does not switch
  * or whose traps it does not handle. Fields are four bits; what is not listed reads as zero. */
 #include "arch/arm64/arm64.h"
+#include "arch/arm64/pmu.h"
 #include "arch/arm64/stage2.h"
 #include "core/vm.h"
 
@@ -18,10 +19,12 @@ static const struct {
     u8 crm, op2;
     u64 pass;
 } allowed[] = {
-    /* PFR0: EL0, EL1, EL3, FP, AdvSIMD, GIC, DIT, CSV2, CSV3. Not: EL2, RAS, SVE, SEL2, MPAM, AMU, RME */
-    { 4, 0, F(0) | F(4) | F(12) | F(16) | F(20) | F(24) | F(48) | F(56) | F(60) },
+    /* PFR0: EL0, EL1, EL3, FP, AdvSIMD, GIC, SVE, DIT, CSV2, CSV3. Not: EL2, RAS, SEL2, MPAM, AMU, RME */
+    { 4, 0, F(0) | F(4) | F(12) | F(16) | F(20) | F(24) | F(32) | F(48) | F(56) | F(60) },
     /* PFR1: BT, SSBS. Not: MTE, RAS, MPAM, SME, CSV2_frac, NMI */
     { 4, 1, F(0) | F(4) },
+    /* ZFR0: SVE version, AES, BitPerm, BF16, B16B16, SHA3, SM4, I8MM, F32MM, F64MM */
+    { 4, 4, F(0) | F(4) | F(16) | F(20) | F(24) | F(32) | F(40) | F(44) | F(52) | F(56) },
     /* DFR0: debug version, PMU, breakpoints, watchpoints, contexts. Not: trace, SPE, TRBE, BRBE, MTPMU */
     { 5, 0, F(0) | F(8) | F(12) | F(20) | F(28) },
     /* ISAR0: AES, SHA1, SHA2, CRC32, atomics, RDM, SHA3, SM3, SM4, DP, FHM, TS, TLB, RNDR. Not: TME */
@@ -73,6 +76,7 @@ void idregs_init(void)
     read_aarch32();
     id[4][0] = sysreg_read(id_aa64pfr0_el1);
     id[4][1] = sysreg_read(id_aa64pfr1_el1);
+    id[4][4] = sysreg_read(ID_AA64ZFR0_EL1);
     id[5][0] = sysreg_read(id_aa64dfr0_el1);
     id[6][0] = sysreg_read(id_aa64isar0_el1);
     id[6][1] = sysreg_read(id_aa64isar1_el1);
@@ -95,6 +99,13 @@ void idregs_init(void)
     id[7][0] = (id[7][0] & ~F(0)) | parange;
 }
 
+void cpu_options_limit(struct vm_cpu_options *o)
+{
+    o->pmu = o->pmu && pmu_present();
+    for (u32 i = 0; i < cpu_count; i++)
+        o->sve_bits = (u32)min_u64(o->sve_bits, percpu[i].arch.sve_bits);
+}
+
 bool cpu_has_pac(void)
 {
     u64 isar1 = sysreg_read(id_aa64isar1_el1), isar2 = sysreg_read(ID_AA64ISAR2_EL1);
@@ -106,14 +117,19 @@ bool cpu_has_ras(void) { return FIELD_GET(sysreg_read(id_aa64pfr0_el1), 31, 28) 
 
 bool idreg_read(const struct vm *vm, u32 reg, u64 *value)
 {
+    const struct vm_cpu_options *o = &vm->cpu_options;
     u32 crm = (reg >> 1) & 0xf, op2 = (reg >> 17) & 7;
 
     if (crm < 1 || crm > 7)
         return false;
     *value = id[crm][op2];
-    if (!vm->cpu_options.pmu && crm == 5 && op2 == 0)
+    if (!o->pmu && crm == 5 && op2 == 0)
         *value &= ~F(8);
-    if (!vm->cpu_options.pmu && crm == 1 && op2 == 2)
+    if (!o->pmu && crm == 1 && op2 == 2)
         *value &= ~F(24);
+    if (o->sve_bits == 0 && crm == 4 && op2 == 0)
+        *value &= ~F(32);
+    if (o->sve_bits == 0 && crm == 4 && op2 == 4)
+        *value = 0;
     return true;
 }

@@ -2,7 +2,6 @@
 /* Guests' translation: VMIDs, VTTBR and TLB maintenance. */
 #include "arch/arm64/stage2.h"
 #include "arch/arm64/arm64.h"
-#include "arch/arm64/pmu.h"
 #include "arch/cpu.h"
 #include "core/lock.h"
 #include "core/vm.h"
@@ -52,7 +51,7 @@ enum kerr arch_vm_init(struct vm *vm)
     spin_unlock_irq(&vmid_lock, flags);
     if (vmid == 0)
         return K_FULL;
-    vm->cpu_options.pmu = vm->cpu_options.pmu && pmu_present();
+    cpu_options_limit(&vm->cpu_options);
     vm->arch.vttbr = vm->stage2.root.v | ((u64)vmid << 48);
     for (u32 i = 0; i < ARRAY_SIZE(vm->arch.last_vcpu); i++)
         vm->arch.last_vcpu[i] = 0;

@@ -333,6 +333,8 @@ static COLD void other_exit(struct vcpu *v, u64 esr)
     case EC_IABT_LOW: fetch_abort(v, esr); return;
     case EC_FP: fp_trap(v); return;
     default:
+        if (ESR_EC(esr) == EC_SVE && sve_trap(v))
+            return;
         v->exits[EXIT_OTHER]++;
         arch_inject_undefined(v);
         return;

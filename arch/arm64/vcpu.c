@@ -37,13 +37,16 @@
 /* Size 8 at the top of the address space, which no guest-physical address reaches: never matches. */
 static const struct bus_region no_region = { .base = ~7UL, .size = 8 };
 
-void arch_vcpu_init(struct vcpu *v)
+enum kerr arch_vcpu_init(struct vcpu *v)
 {
     v->arch.frame = (struct guest_frame *)(void *)((char *)v->task.stack + ARCH_STACK_SIZE) - 1;
     v->arch.frame->vcpu = v;
     v->arch.vmpidr = BIT(31) | v->id;
     vtimer_init(v);
+    return fp_vcpu_init(v);
 }
+
+void arch_vcpu_destroy(struct vcpu *v) { fp_vcpu_destroy(v); }
 
 void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
 {
@@ -51,7 +54,7 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
 
     memset(a->frame->x, 0, sizeof(a->frame->x));
     memset(&a->el1, 0, sizeof(a->el1));
-    memset(&a->fp, 0, sizeof(a->fp));
+    fp_vcpu_reset(v);
     memset(a->debug, 0, sizeof(a->debug));
     memset(&a->pmu, 0, sizeof(a->pmu));
     a->extras = 0;

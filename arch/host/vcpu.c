@@ -13,7 +13,13 @@ enum kerr arch_vm_init(struct vm *vm)
 
 void arch_vm_destroy(struct vm *vm) { vm->arch.vmid = 0; }
 
-void arch_vcpu_init(struct vcpu *v) { v->arch.inits++; }
+enum kerr arch_vcpu_init(struct vcpu *v)
+{
+    v->arch.inits++;
+    return K_OK;
+}
+
+void arch_vcpu_destroy(struct vcpu *v) { v->arch.inits--; }
 
 void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
 {

@@ -14,7 +14,7 @@ def vm(name, **properties):
         key = key.replace("_", "-")
         if value is True:
             lines.append(f"{key};")
-        elif isinstance(value, int) and value is not False:
+        elif isinstance(value, int) and not isinstance(value, bool):
             lines.append(f"{key} = <{value}>;")
         elif isinstance(value, list):
             lines.append(f"{key} = <{' '.join(map(str, value))}>;")

@@ -68,3 +68,44 @@ def test_linux_counts_and_samples_its_own_instructions(start, write_dts, with_pr
         assert 4_000_000 <= instructions < 4_050_000
         assert 4_000_000 <= cycles < 4_050_000
         assert samples >= 1 # no more on bare QEMU: its overflow comes late
+
+
+# --- SVE ---
+
+@pytest.mark.parametrize("cpus, vcpus", [(1, 1), (1, 4), (2, 2)])
+def test_vectors_survive_switches(start, cpus, vcpus):
+    assert "SVE ok 2048 bits" in run(start, "sve", "--cpu", "max", "--cpus", cpus, "--vcpus", vcpus)
+
+
+def test_vectors_of_two_vms_do_not_mix(start, write_dts):
+    keel = start(write_dts(machine(
+        payload_vm("long", "sve", vcpus=2, cpus=[0, 0], bootargs="id=1 rounds=80"),
+        payload_vm("short", "sve", vcpus=2, cpus=[0, 0], bootargs="id=2 rounds=80", sve_bits=256))),
+        "--cpus", 1, "--cpu", "max", "--icount")
+    assert keel.wait_end(240) == 0
+    assert "long| SVE ok 2048 bits" in keel.console()
+    assert "short| SVE ok 256 bits" in keel.console()
+
+
+@pytest.mark.parametrize("cpu, properties", [("max", {"sve_bits": 0}), ("neoverse-n1", {})])
+def test_a_vm_without_sve_has_none(start, write_dts, cpu, properties):
+    text = machine(payload_vm("without", "sve", **properties))
+    keel = start(write_dts(text), "--cpus", 1, "--icount", "--cpu", cpu)
+    assert keel.wait_end() == 0
+    assert "SVE absent ok" in keel.console()
+
+
+def test_vectors_of_linux_processes_in_two_vms_do_not_mix(start, write_dts, with_programs):
+    initrd = with_programs("sve")
+    keel = start(write_dts(machine(vm("one", initrd=initrd, cpus=[0]), vm("two", initrd=initrd, cpus=[0], sve_bits=512))),
+                 "--cpus", 1, "--cpu", "max")
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.focus(2)
+    keel.sh("while sve 2; do :; done > /tmp/said &")
+    keel.focus(1)
+    for _ in range(3):
+        assert re.match(r"SVE \d+ bits ok", keel.sh("sve 1", seconds=180))
+    keel.focus(2)
+    said = keel.sh("cat /tmp/said").splitlines()
+    assert said and set(said) <= {"SVE 512 bits ok"}

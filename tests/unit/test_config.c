@@ -45,6 +45,7 @@ static void test_defaults_are_filled_in(void **state)
     assert_false(vm->autostart);
     assert_true(vm->pv_time);
     assert_true(vm->pmu);
+    assert_int_equal(vm->sve_bits, 2048);
     assert_int_equal(vm->nr_spis, 32);
     assert_int_equal(vm->device_count, 2);
     assert_string_equal(vm->device[0].compatible, "arm,pl011");
@@ -72,6 +73,7 @@ static void test_every_property_is_taken_over(void **state)
     blob_string(blob, "/vms/a", "pages", "4k");
     blob_string(blob, "/vms/a", "pv-time", "off");
     blob_string(blob, "/vms/a", "pmu", "off");
+    blob_cells(blob, "/vms/a", "sve-bits", CELLS(256));
     blob_cells(blob, "/vms/a", "spis", CELLS(988));
     parse_good();
     assert_int_equal(machine.on_last_stop, CFG_HOST_POWEROFF);
@@ -89,6 +91,7 @@ static void test_every_property_is_taken_over(void **state)
     assert_false(vm->pv_time);
     assert_int_equal(vm->nr_spis, 988);
     assert_false(vm->pmu);
+    assert_int_equal(vm->sve_bits, 256);
 }
 
 static void test_one_priority_is_for_all_vcpus(void **state)
@@ -263,6 +266,13 @@ static const struct mistake mistakes[] = {
     { "/vms/a", "pages", "1g", { 0 }, 0, V "pages = \"1g\": must be \"max\" or \"2m\" or \"4k\"" },
     { "/vms/a", "pv-time", "yes", { 0 }, 0, V "pv-time = \"yes\": must be \"off\" or \"on\"" },
     { "/vms/a", "pmu", "yes", { 0 }, 0, V "pmu = \"yes\": must be \"off\" or \"on\"" },
+    { "/vms/a", "sve-bits", NULL, { 2049 }, 1, V "sve-bits = <2049>: must be 0 to 2048" },
+    { "/vms/a",
+      "sve-bits",
+      NULL,
+      { 200 },
+      1,
+      V "sve-bits = <200>: must be a multiple of 128, or 0 for no SVE" },
     { "/vms/a", "spis", NULL, { 31 }, 1, V "spis = <31>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 992 }, 1, V "spis = <992>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 33 }, 1, V "spis = <33>: must be a multiple of 32, or 988" },
@@ -273,7 +283,7 @@ static const struct mistake mistakes[] = {
       1,
       V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, pages, pv-time, pmu, spis" },
+        "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,
       "compatible",

@@ -16,8 +16,9 @@ struct vm;
 MUST_USE enum kerr arch_vm_init(struct vm *vm);
 void arch_vm_destroy(struct vm *vm);
 
-/* Once per vCPU, after its task has a stack. */
-void arch_vcpu_init(struct vcpu *v);
+/* Once per vCPU, after its task has a stack / before that goes. */
+MUST_USE enum kerr arch_vcpu_init(struct vcpu *v);
+void arch_vcpu_destroy(struct vcpu *v);
 
 /* Architected reset state; execution starts at `entry` with `arg` in the first argument register.
  * The vCPU is not running. */

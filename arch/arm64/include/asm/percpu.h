@@ -17,6 +17,7 @@ struct arch_percpu {
     u32 midr;
     u64 mdcr;      /* MDCR_EL2 without what traps for guests */
     u8 gic_target; /* GICv2: its bit in GICD_ITARGETSR */
+    u32 sve_bits;  /* longest vector; 0: no SVE */
 };
 
 #endif

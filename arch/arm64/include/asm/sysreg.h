@@ -70,6 +70,9 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define HDFGWTR_EL2 S3_4_C3_C1_5
 #define HAFGRTR_EL2 S3_4_C3_C1_6
 #define MPAM2_EL2 S3_4_C10_C5_0
+#define ZCR_EL1 S3_0_C1_C2_0
+#define ZCR_EL2 S3_4_C1_C2_0
+#define ID_AA64ZFR0_EL1 S3_0_C0_C4_4
 #define ID_AA64ISAR2_EL1 S3_0_C0_C6_2
 #define ID_AA64MMFR2_EL1 S3_0_C0_C7_2
 #define APIAKEYLO_EL1 S3_0_C2_C1_0
@@ -110,6 +113,10 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define CPTR_TTA BIT(20)
 #define CPTR_TAM BIT(30)
 #define CPTR_GUEST (CPTR_RES1 | CPTR_TTA | CPTR_TZ | CPTR_TAM)
+
+/* ZCR_EL2 */
+#define ZCR_LEN_MAX 0xfUL
+#define SVE_GRANULE_BITS 128U
 
 /* MDCR_EL2 */
 #define MDCR_TPMCR BIT(5)
@@ -162,6 +169,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define EC_HVC64 0x16
 #define EC_SMC64 0x17
 #define EC_SYSREG 0x18
+#define EC_SVE 0x19
 #define EC_IABT_LOW 0x20
 #define EC_IABT_SAME 0x21
 #define EC_DABT_LOW 0x24

@@ -59,6 +59,9 @@ struct arch_vcpu {
     u64 debug[64]; /* breakpoint and watchpoint registers: debug.c */
     bool os_lock;
     struct pmu_state pmu;
+    u64 cptr;  /* CPTR_EL2 while it owns the FP registers: fp.c */
+    void *sve; /* its vectors, while they are not in a CPU; NULL: its VM has no SVE */
+    u64 zcr;   /* ZCR_EL1, with them */
     ALIGNED(16) struct fp_state fp;
 };
 
