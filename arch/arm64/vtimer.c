@@ -44,18 +44,15 @@ void vtimer_init(struct vcpu *v)
 
 #define CNT_CTL_ALL (CNT_CTL_ENABLE | CNT_CTL_IMASK | CNT_CTL_ISTATUS)
 
-static bool vtimer_due(void)
-{
-    return (sysreg_read(cntv_ctl_el0) & CNT_CTL_ALL) == (CNT_CTL_ENABLE | CNT_CTL_ISTATUS);
-}
+static bool is_due(u64 ctl) { return (ctl & CNT_CTL_ALL) == (CNT_CTL_ENABLE | CNT_CTL_ISTATUS); }
 
 void vtimer_save(struct vcpu *v)
 {
     struct el1_state *s = &v->arch.el1;
 
-    if (vtimer_due()) /* while interrupts were masked here */
+    s->cntv_ctl = sysreg_read(cntv_ctl_el0); /* once: a deadline that passes from here on is the stand-in's */
+    if (is_due(s->cntv_ctl))                 /* while interrupts were masked here */
         guest_vtimer_due(v);
-    s->cntv_ctl = sysreg_read(cntv_ctl_el0);
     s->cntv_cval = sysreg_read(cntv_cval_el0);
     sysreg_write(cntv_ctl_el0, 0);
     isb();
@@ -71,7 +68,7 @@ void vtimer_restore(struct vcpu *v)
     sysreg_write(cntv_cval_el0, v->arch.el1.cntv_cval);
     sysreg_write(cntv_ctl_el0, v->arch.el1.cntv_ctl);
     isb();
-    if (vtimer_due())
+    if (is_due(sysreg_read(cntv_ctl_el0)))
         guest_vtimer_due(v);
 }
 
