@@ -13,6 +13,9 @@ struct percpu {
     struct task *current;
     struct vcpu *loaded;     /* whose system registers are in this CPU, or NULL */
     struct arch_percpu arch; /* the vectors know its place */
+    u64 vmid_active;         /* atomic: what vmid_take() gave last; 0: a new generation began since */
+    u64 vmid_reserved;       /* what it held when this generation began. vmid.c, under its lock */
+    u64 tlb_flushes;         /* of a guest's translations, that this CPU asked for */
     u32 id;                  /* logical number, 0 = boot CPU */
     u32 online;              /* atomic */
     u32 need_resched;        /* looked at when an interrupt of a thread returns */

@@ -6,6 +6,7 @@
 #include "arch/gich.h"
 #include "arch/time.h"
 #include "core/percpu.h"
+#include "core/vmid.h"
 #include "irq/host.h"
 #include "lib/fmt.h"
 
@@ -43,8 +44,8 @@ static void cpu_facts(void (*out)(const char *line))
                      p->arch.spectre_v2, p->arch.spectre_bhb);
         out(line);
     }
-    (void)fmt_sn(line, sizeof(line), "stage 2: %u-bit guest addresses, %u VMIDs; counter %lu Hz",
-                 stage2_ipa_bits(), stage2_vmids(), arch_tick_hz());
+    (void)fmt_sn(line, sizeof(line), "stage 2: %u-bit guest addresses; VMIDs of %u bits, %lu rollovers; counter %lu Hz",
+                 stage2_ipa_bits(), vmid_bits(), vmid_rollovers(), arch_tick_hz());
     out(line);
 }
 

@@ -14,6 +14,7 @@
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/sched.h"
+#include "core/vmid.h"
 #include "drivers/bcm2835_pm.h"
 #include "drivers/console.h"
 #include "drivers/pvpanic.h"
@@ -183,6 +184,17 @@ static void buffers_init(void)
     log_set_memory(ring, LOG_RING_SIZE);
 }
 
+/* As many as the CPU has, or fewer by `vmid-bits=N`: to see generations change. */
+static void vmids_init(void)
+{
+    char text[4];
+    u64 bits = stage2_vmid_bits(), n;
+
+    if (board_arg(&board, "vmid-bits", text, sizeof(text)) != NULL && parse_u64(text, &n))
+        bits = min_u64(bits, n);
+    vmid_init((u32)bits, board.cpu_count);
+}
+
 static void bcm2835_off(bool failed)
 {
     (void)failed;
@@ -266,11 +278,11 @@ static void say_hello(void)
     struct frames_stats memory;
 
     frames_get_stats(&memory);
-    log_info(
-        "Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, %u VMIDs, GICv%u with %u list registers",
-        KEEL_VERSION, board.cpu_count, board.cpu_count == 1 ? "" : "s",
-        memory.free_pages >> (20 - PAGE_SHIFT), stage2_ipa_bits(), stage2_vmids(), gic_version(),
-        gich_lr_count);
+    log_info("Keel %s: %u CPU%s, %lu MiB RAM free, stage 2 of %u bits, VMIDs of %u bits, GICv%u with %u list "
+             "registers",
+             KEEL_VERSION, board.cpu_count, board.cpu_count == 1 ? "" : "s",
+             memory.free_pages >> (20 - PAGE_SHIFT), stage2_ipa_bits(), vmid_bits(), gic_version(),
+             gich_lr_count);
     log_info("CPU %#x: Spectre v2: %s; Spectre-BHB: %s", percpu[0].arch.midr, percpu[0].arch.spectre_v2,
              percpu[0].arch.spectre_bhb);
 }
@@ -323,6 +335,7 @@ void boot_main(const void *dtb)
     pmu_init(board.irq_pmu);
     gic_select(&board.gic);
     memory_init();
+    vmids_init();
     buffers_init();
     power_init();
     if (board_arg(&board, "log", level, sizeof(level)) != NULL && uart_open(&board.uart[1], &log_uart))

@@ -64,7 +64,7 @@ static u64 idle_percent(const struct percpu *p, u64 now)
 
 void command_cpu(u32 argc, const char *const *argv)
 {
-    struct table *t = command_table("#cpu|state|#idle %|#interrupts|#kicks|#switches");
+    struct table *t = command_table("#cpu|state|#idle %|#interrupts|#kicks|#switches|#TLB flushes");
     u64 now = arch_ticks();
 
     (void)argc, (void)argv;
@@ -78,6 +78,7 @@ void command_cpu(u32 argc, const char *const *argv)
         table_cell(t, "%llu", (unsigned long long)p->irqs);
         table_cell(t, "%llu", (unsigned long long)p->kicks);
         table_cell(t, "%llu", (unsigned long long)p->switches);
+        table_cell(t, "%llu", (unsigned long long)p->tlb_flushes);
     }
     table_end(t);
     if (command_facts()->cpu)

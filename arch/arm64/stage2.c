@@ -3,25 +3,22 @@
 #include "arch/arm64/stage2.h"
 #include "arch/arm64/arm64.h"
 #include "arch/cpu.h"
-#include "core/lock.h"
+#include "core/percpu.h"
 #include "core/vm.h"
 
 #include <asm/sysreg.h>
 
-#define VMID_MAX 65536U
-
 static RO_AFTER_INIT u64 vtcr;
-static RO_AFTER_INIT u32 vmid_count;
-static struct spinlock vmid_lock = SPINLOCK_INIT(LOCK_RANK_MMU);
-static u64 vmid_used[VMID_MAX / 64];
 
-u32 stage2_vmids(void) { return vmid_count; }
 u32 stage2_ipa_bits(void) { return arch_stage2_format.root_bits + 30U; }
+
+static bool has_16_bit_vmids(void) { return FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 7, 4) == 2; }
+
+u32 stage2_vmid_bits(void) { return has_16_bit_vmids() ? 16 : 8; }
 
 void stage2_init(void)
 {
     u64 parange = sysreg_read(id_aa64mmfr0_el1) & 0xf;
-    bool vmid16 = FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 7, 4) == 2;
 
     if (parange > 5)
         parange = 5;
@@ -29,49 +26,39 @@ void stage2_init(void)
         arch_stage2_format.root_bits = 2;
     else if (parange == 1) /* 36 bits */
         arch_stage2_format.root_bits = 6;
-    vmid_count = vmid16 ? 65536 : 256;
-    vmid_used[0] = 1; /* 0 is never a guest's: no entry made at boot can match one */
     /* SL0 = 1: start at level 1. Walks inner-shareable write-back; RES1 bit 31 (D19.2.162) */
     vtcr = (64U - stage2_ipa_bits()) | (1UL << 6) | (1UL << 8) | (1UL << 10) | (3UL << 12) | (parange << 16) |
-           (vmid16 ? BIT(19) : 0) | BIT(31);
+           (has_16_bit_vmids() ? BIT(19) : 0) | BIT(31);
 }
 
 void stage2_cpu_init(void) { sysreg_write(vtcr_el2, vtcr); }
 
 enum kerr arch_vm_init(struct vm *vm)
 {
-    unsigned long flags = spin_lock_irq(&vmid_lock);
-    u32 vmid = 0;
-
-    for (u32 w = 0; w < vmid_count / 64 && vmid == 0; w++)
-        if (~vmid_used[w] != 0) {
-            vmid = w * 64 + ctz64(~vmid_used[w]);
-            vmid_used[w] |= BIT(vmid % 64);
-        }
-    spin_unlock_irq(&vmid_lock, flags);
-    if (vmid == 0)
-        return K_FULL;
     cpu_options_limit(&vm->cpu_options);
-    vm->arch.vttbr = vm->stage2.root.v | ((u64)vmid << 48);
+    vm->arch.vmid.id = 0;
     for (u32 i = 0; i < ARRAY_SIZE(vm->arch.last_vcpu); i++)
         vm->arch.last_vcpu[i] = 0;
     return K_OK;
 }
 
+/* VTTBR_EL2 for a number: what is above it in `id` falls off. */
+static u64 vttbr_of(const struct vm *vm, u64 id) { return vm->stage2.root.v | id << 48; }
+
 /* Runs `tlbi` with vm's VMID current. While VTTBR does not fit the EL1 registers, walks by the guest's
  * stage 1 are off, so that no speculative one mixes two guests (Cortex-A57/A72 erratum 1319537/1319367,
  * A55 1530923). */
-static void with_vmid(struct vm *vm, gpa_t gpa, u64 size)
+static void with_vmid(const struct vm *vm, u64 id, gpa_t gpa, u64 size)
 {
-    unsigned long flags = arch_irq_save();
     u64 vttbr = sysreg_read(vttbr_el2), tcr = sysreg_read(tcr_el1), sctlr = sysreg_read(sctlr_el1);
+    u64 wanted = vttbr_of(vm, id);
 
-    dsb(ishst);
-    if (vttbr != vm->arch.vttbr) {
+    this_cpu()->tlb_flushes++;
+    if (vttbr != wanted) {
         sysreg_write(tcr_el1, tcr | TCR_EPD0 | TCR_EPD1);
         sysreg_write(sctlr_el1, sctlr | SCTLR_M); /* EPDx counts only while the MMU is on */
         isb();
-        sysreg_write(vttbr_el2, vm->arch.vttbr);
+        sysreg_write(vttbr_el2, wanted);
         isb();
     }
     if (size > 512 * PAGE_SIZE) {
@@ -84,35 +71,40 @@ static void with_vmid(struct vm *vm, gpa_t gpa, u64 size)
     }
     dsb(ish);
     isb();
-    if (vttbr != vm->arch.vttbr) {
+    if (vttbr != wanted) {
         sysreg_write(vttbr_el2, vttbr);
         isb();
         sysreg_write(sctlr_el1, sctlr);
         sysreg_write(tcr_el1, tcr);
         isb();
     }
+}
+
+/* The VM's number of an older generation is its own still where a CPU holds it; else it is nobody's, or another
+ * VM's, which then loses what it will read again. The number is looked at when the changed entries are seen by
+ * all: a CPU that takes a new one later walks what is there now (vmid_take_slowly()). */
+void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size)
+{
+    unsigned long flags = arch_irq_save();
+    u64 id;
+
+    dsb(ishst);
+    id = __atomic_load_n(&vm->arch.vmid.id, __ATOMIC_RELAXED);
+    if (id != 0)
+        with_vmid(vm, id, gpa, size);
     arch_irq_restore(flags);
 }
 
-void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size)
+void arch_stage2_invalidate_all(void)
 {
-    if (vm->arch.vttbr != 0)
-        with_vmid(vm, gpa, size);
+    this_cpu()->tlb_flushes++;
+    dsb(ishst);
+    __asm__ volatile("tlbi alle1is\n\tic ialluis"); /* an instruction cache may be tagged by VMID (VPIPT) */
+    dsb(ish);
+    isb();
 }
 
-void arch_vm_destroy(struct vm *vm)
-{
-    u32 vmid = (u32)(vm->arch.vttbr >> 48);
-    unsigned long flags;
-
-    if (vmid == 0)
-        return;
-    with_vmid(vm, GPA(0), ~0UL);
-    vm->arch.vttbr = 0;
-    flags = spin_lock_irq(&vmid_lock);
-    vmid_used[vmid / 64] &= ~BIT(vmid % 64);
-    spin_unlock_irq(&vmid_lock, flags);
-}
+void arch_vm_destroy(struct vm *vm) { arch_stage2_invalidate(vm, GPA(0), ~0UL); }
 
 /* vCPUs of one VM share its VMID. A guest may give one ASID two meanings on two of its CPUs, so a CPU
  * that takes turns between them drops what the other left. */
@@ -120,10 +112,11 @@ void stage2_load(struct vm *vm, u32 vcpu_id)
 {
     u32 *last = &vm->arch.last_vcpu[this_cpu()->id];
 
-    sysreg_write(vttbr_el2, vm->arch.vttbr);
+    sysreg_write(vttbr_el2, vttbr_of(vm, vmid_take(&vm->arch.vmid)));
     isb();
     if (*last != vcpu_id + 1) {
         if (*last != 0) {
+            this_cpu()->tlb_flushes++;
             __asm__ volatile("tlbi vmalle1\n\tic iallu");
             dsb(nsh);
             isb();

@@ -6,7 +6,7 @@
 
 void stage2_init(void);     /* once, boot CPU: geometry from the ID registers */
 void stage2_cpu_init(void); /* each CPU */
-u32 stage2_vmids(void);
+u32 stage2_vmid_bits(void); /* that the CPU has */
 u32 stage2_ipa_bits(void);
 
 /* The VM's tables and VMID into this CPU. EL1 walks are off (TCR_EL1.EPD*) around it. */

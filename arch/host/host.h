@@ -36,11 +36,13 @@ struct host_hooks {
     void (*idle)(void);             /* arch_idle(); else it yields the thread */
     void (*wait)(void);             /* arch_wait(); else it yields the thread */
     void (*guest)(struct vcpu *v);  /* arch_vcpu_enter(): one stay in the guest, until its exit */
+    void (*stage2_invalidate_all)(void);
     void (*power_off)(bool failed); /* also reboot, as failed = false; must not return */
 };
 extern struct host_hooks host_hooks;
 
-/* What arch_stage2_invalidate() (vm) and arch_stage1_invalidate() (vm = NULL) were asked for. */
+/* What arch_stage2_invalidate() (vm), arch_stage1_invalidate() and arch_stage2_invalidate_all() (vm = NULL) were
+ * asked for. */
 #define HOST_INVALIDATIONS 64U
 struct host_invalidation {
     const struct vm *vm;

@@ -31,6 +31,13 @@ u32 host_pt_syncs(void) { return __atomic_load_n(&pt_syncs, __ATOMIC_SEQ_CST); }
 
 void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size) { record(vm, gpa.v, size); }
 
+void arch_stage2_invalidate_all(void)
+{
+    record(NULL, 0, ~0UL);
+    if (host_hooks.stage2_invalidate_all)
+        host_hooks.stage2_invalidate_all();
+}
+
 void arch_stage1_invalidate(u64 va, u64 size) { record(NULL, va, size); }
 
 void arch_pt_sync(void) { __atomic_fetch_add(&pt_syncs, 1, __ATOMIC_SEQ_CST); }

@@ -3,7 +3,7 @@
 # bench/run puts into Linux. Included by the top Makefile; works alone: make -f tests/payload/payload.mk payloads
 BUILD ?= build
 PAYLOAD_DIR := $(BUILD)/payload
-PAYLOADS := a32 bench debug fault-loop gic hostile pmu regs serror sve wild-jump
+PAYLOADS := a32 bench debug fault-loop gic hostile memory pmu regs serror sve wild-jump
 PAYLOAD_CC ?= clang --target=aarch64-linux-gnu
 PAYLOAD_LD ?= $(PAYLOAD_CC) -fuse-ld=lld
 PAYLOAD_OBJCOPY ?= llvm-objcopy

@@ -270,6 +270,31 @@ void rt_secondary(u64 index)
         wfi();
 }
 
+/* --- MMU --- */
+
+#define NORMAL_BLOCK (3UL << 8 | BIT(10) | 1) /* attribute 0 */
+#define DEVICE_BLOCK (1UL << 2 | BIT(54) | NORMAL_BLOCK)
+
+static u64 mmu_l0[512] ALIGNED(4096), mmu_l1[512] ALIGNED(4096);
+
+void rt_mmu_on(void)
+{
+    u64 ram_end = rt_boot.ram_base + rt_boot.ram_size, pa_range = rd_sys(id_aa64mmfr0_el1) & 0xf;
+
+    for (u64 a = 0; a < 512 * SZ_1G; a += SZ_1G)
+        mmu_l1[a / SZ_1G] = a | (a + SZ_1G > rt_boot.ram_base && a < ram_end ? NORMAL_BLOCK : DEVICE_BLOCK);
+    mmu_l0[0] = (u64)mmu_l1 | 3;
+    wr_sys(mair_el1, 0x00ff); /* write-back, Device-nGnRnE */
+    /* T0SZ 16, inner shareable, write-back walks, no TTBR1 */
+    wr_sys(tcr_el1, 16 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | min_u64(pa_range, 5) << 32);
+    wr_sys(ttbr0_el1, (u64)mmu_l0);
+    dsb();
+    isb();
+    asm volatile("tlbi vmalle1\n\tdsb sy\n\tisb" ::: "memory");
+    wr_sys(sctlr_el1, rd_sys(sctlr_el1) | 1 | 1 << 2 | 1 << 12);
+    isb();
+}
+
 /* --- GICv3 --- */
 
 static void gicd_wait(void)

@@ -56,6 +56,10 @@ void rt_uart_init(void);
 bool rt_arg(const char *key, char *out, size_t size);
 bool rt_list_has(const char *list, const char *word); /* comma-separated */
 
+/* This CPU's MMU and caches on: every address is itself, what is in a GiB with RAM is normal memory, all else
+ * Device. */
+void rt_mmu_on(void);
+
 /* GICv3 with one security state (GICD_CTLR.DS = 1). Distributor once, redistributor and CPU interface on
  * each CPU. All interrupts: group 1, priority 0xa0, disabled. */
 void rt_gicd_init(void);

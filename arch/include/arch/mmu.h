@@ -43,6 +43,8 @@ extern struct pt_format arch_stage2_format;
 void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size);
 /* The same for Keel's own map. */
 void arch_stage1_invalidate(u64 va, u64 size);
+/* Drops what any CPU knows of translations of guests, whatever their VMIDs. Any context. */
+void arch_stage2_invalidate_all(void);
 /* An entry was written where none was: makes it visible to the table walkers. */
 void arch_pt_sync(void);
 

@@ -3,6 +3,7 @@
 #define ASM_VCPU_H
 
 #include "core/timer.h"
+#include "core/vmid.h"
 #include "lib/types.h"
 
 struct bus_region;
@@ -66,7 +67,7 @@ struct arch_vcpu {
 };
 
 struct arch_vm {
-    u64 vttbr;
+    struct vmid vmid;
     u32 last_vcpu[32]; /* per CPU: id + 1 of the vCPU of this VM that ran there last */
 };
 
