@@ -21,8 +21,8 @@ struct vm_props {
     struct cfg_cells cpus, priority;
     u64 memory;
     const char *kernel, *firmware, *initrd, *bootargs;
-    u32 on_poweroff, on_crash, pages, pv_time;
-    bool autostart;
+    u32 on_poweroff, on_crash, pages, populate, pv_time;
+    bool autostart, overcommit;
     u32 spis, pmu, sve_bits;
 };
 
@@ -36,6 +36,9 @@ static const char *const pages_words[] = {
 };
 
 static const char *const switch_words[] = { "off", "on", NULL };
+static const char *const populate_words[] = {
+    [CFG_POPULATE_EAGER] = "eager", [CFG_POPULATE_DEMAND] = "demand", NULL
+};
 
 #define AT(field) offsetof(struct machine_props, field)
 static const struct prop_rule machine_prop[] = {
@@ -61,6 +64,8 @@ static const struct prop_rule vm_prop[] = {
     { "pv-time", PROP_WORD, false, AT(pv_time), 0, 0, switch_words },
     { "pmu", PROP_WORD, false, AT(pmu), 0, 0, switch_words },
     { "sve-bits", PROP_CELL, false, AT(sve_bits), 0, CFG_SVE_BITS_MAX, NULL },
+    { "populate", PROP_WORD, false, AT(populate), 0, 0, populate_words },
+    { "overcommit", PROP_FLAG, false, AT(overcommit), 0, 0, NULL },
     { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
 };
 #undef AT
@@ -151,6 +156,11 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     vm->on_poweroff = (enum cfg_policy)p.on_poweroff;
     vm->on_crash = (enum cfg_policy)p.on_crash;
     vm->pages = (enum cfg_pages)p.pages;
+    vm->populate = (enum cfg_populate)p.populate;
+    vm->overcommit = p.overcommit;
+    if (p.overcommit && vm->populate != CFG_POPULATE_DEMAND)
+        cfg_report(n, "overcommit",
+                   "overcommit: memory is given at once; must go with populate = \"demand\"");
     vm->autostart = p.autostart;
     vm->pv_time = p.pv_time != 0;
     vm->pmu = p.pmu != 0;

@@ -23,6 +23,7 @@
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
 enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
+enum cfg_populate { CFG_POPULATE_EAGER, CFG_POPULATE_DEMAND };
 enum cfg_host_end { CFG_HOST_STAY, CFG_HOST_POWEROFF }; /* when the last VM has stopped */
 
 struct cfg_image {
@@ -64,6 +65,8 @@ struct cfg_vm {
     const char *bootargs;
     enum cfg_policy on_poweroff, on_crash;
     enum cfg_pages pages;
+    enum cfg_populate populate;
+    bool overcommit; /* of CFG_POPULATE_DEMAND: no memory is set aside */
     bool autostart;
     bool pv_time;
     bool pmu;

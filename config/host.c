@@ -18,6 +18,8 @@ enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free,
                 cfg_report(&n, "cpus", "cpus: vCPU %u is to run on CPU %u; this host has CPUs 0 to %u", c,
                            vm->vcpu[c].cpu, cpus - 1);
         }
+        if (vm->overcommit)
+            continue;
         cfg_format_bytes(size, sizeof(size), vm->mem_size);
         if (vm->mem_size > mem_free) {
             cfg_report(&n, "memory", "memory = %s: this host has %lu MiB to give", size, mem_free >> 20);

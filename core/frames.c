@@ -178,8 +178,39 @@ static void free_block_locked(u64 page, u32 order) REQUIRES(frames.lock)
     insert_block(page, order);
 }
 
+/* Whether c's owner may have so many pages, its claim counted in. */
+static bool may_take(const struct frames_claim *c, u64 pages) REQUIRES(frames.lock)
+{
+    u64 own = c ? min_u64(c->left, pages) : 0, spare = frames.stats.free_pages - frames.stats.claimed_pages;
+    u64 kept = c && own < pages ? FRAMES_KEPT : 0;
+
+    return spare + own >= pages + kept;
+}
+
+static void note_taken(struct frames_claim *c, u64 pages) REQUIRES(frames.lock)
+{
+    u64 own = c ? min_u64(c->left, pages) : 0;
+
+    if (own > 0) {
+        c->left -= own;
+        c->taken += own;
+        frames.stats.claimed_pages -= own;
+    }
+}
+
+static void note_given(struct frames_claim *c, u64 pages) REQUIRES(frames.lock)
+{
+    u64 back = c ? min_u64(c->taken, pages) : 0;
+
+    if (back > 0) {
+        c->taken -= back;
+        c->left += back;
+        frames.stats.claimed_pages += back;
+    }
+}
+
 /* Splits any range into blocks. Scrubbing takes long and is done without the lock. */
-static void free_range(hpa_t base, u64 pages, bool used)
+static void free_range(struct frames_claim *c, hpa_t base, u64 pages, bool used)
 {
     u64 page = (base.v >> PAGE_SHIFT) - frames.base, end = page + pages;
 
@@ -193,6 +224,7 @@ static void free_range(hpa_t base, u64 pages, bool used)
             scrub(page, order);
         flags = spin_lock_irq(&frames.lock);
         free_block_locked(page, order);
+        note_given(c, BIT(order));
         spin_unlock_irq(&frames.lock, flags);
         page += BIT(order);
     }
@@ -204,54 +236,123 @@ void frames_add(hpa_t base, u64 size)
 
     if (start >= end)
         return;
-    free_range(HPA(start), (end - start) >> PAGE_SHIFT, false);
+    free_range(NULL, HPA(start), (end - start) >> PAGE_SHIFT, false);
     frames.stats.total_pages += (end - start) >> PAGE_SHIFT;
 }
 
-enum kerr frames_alloc(u32 order, hpa_t *out)
+/* A free block of at least 2^order pages, the smallest there is. */
+static bool find_block(u32 order, struct frames_block *b) REQUIRES(frames.lock)
+{
+    for (u32 o = order; o <= FRAMES_MAX_ORDER; o++) {
+        if (!list_empty(&frames.blocks[o])) {
+            *b = (struct frames_block){ frames_page_of_node(frames.blocks[o].next), o };
+            return true;
+        }
+    }
+    return false;
+}
+
+enum kerr frames_alloc_within(struct frames_claim *c, u32 order, u32 outer, u64 offset, hpa_t *out)
 {
     enum kerr err = K_NOMEM;
+    struct frames_block b;
     unsigned long flags;
 
     if (order > FRAMES_MAX_ORDER)
         return K_RANGE;
+    if (outer > FRAMES_MAX_ORDER)
+        outer = FRAMES_MAX_ORDER;
     flags = spin_lock_irq(&frames.lock);
-    for (u32 o = order; o <= FRAMES_MAX_ORDER; o++) {
-        if (!list_empty(&frames.blocks[o])) {
-            u64 page = frames_page_of_node(frames.blocks[o].next);
+    for (u32 o = outer; may_take(c, BIT(order)) && o + 1 > order && err != K_OK; o--) {
+        if (find_block(o, &b)) {
+            u64 page = b.page + align_down(offset >> PAGE_SHIFT & (BIT(o) - 1), BIT(order));
 
-            remove_block(page, o);
-            while (o > order) {
-                o--;
-                insert_block(page + BIT(o), o);
-            }
+            frames_carve(page, page + BIT(order));
+            note_taken(c, BIT(order));
             *out = HPA((frames.base + page) << PAGE_SHIFT);
             err = K_OK;
-            break;
         }
     }
     spin_unlock_irq(&frames.lock, flags);
     return err;
 }
 
-void frames_free(hpa_t base, u32 order)
+enum kerr frames_alloc_at(struct frames_claim *c, hpa_t base, u32 order)
 {
-    ASSERT(order <= FRAMES_MAX_ORDER && is_aligned(base.v, PAGE_SIZE << order));
-    free_range(base, BIT(order), true);
+    u64 page = (base.v >> PAGE_SHIFT) - frames.base;
+    enum kerr err = K_BUSY;
+    struct frames_block b;
+    unsigned long flags;
+
+    if (order > FRAMES_MAX_ORDER || !is_aligned(base.v, PAGE_SIZE << order))
+        return K_INVAL;
+    if (!range_within(base.v >> PAGE_SHIFT, BIT(order), frames.base, frames.span))
+        return K_RANGE;
+    flags = spin_lock_irq(&frames.lock);
+    if (frames_block_with(page, &b) && b.order >= order) {
+        err = may_take(c, BIT(order)) ? K_OK : K_NOMEM;
+        if (err == K_OK) {
+            frames_carve(page, page + BIT(order));
+            note_taken(c, BIT(order));
+        }
+    }
+    spin_unlock_irq(&frames.lock, flags);
+    return err;
 }
 
-void frames_free_run(hpa_t base, u64 pages) { free_range(base, pages, true); }
+enum kerr frames_alloc_for(struct frames_claim *c, u32 order, hpa_t *out)
+{
+    return frames_alloc_within(c, order, order, 0, out);
+}
 
-void *page_alloc(void)
+enum kerr frames_alloc(u32 order, hpa_t *out) { return frames_alloc_for(NULL, order, out); }
+
+void frames_free_for(struct frames_claim *c, hpa_t base, u32 order)
+{
+    ASSERT(order <= FRAMES_MAX_ORDER && is_aligned(base.v, PAGE_SIZE << order));
+    free_range(c, base, BIT(order), true);
+}
+
+void frames_free(hpa_t base, u32 order) { frames_free_for(NULL, base, order); }
+
+void frames_free_run(hpa_t base, u64 pages) { free_range(NULL, base, pages, true); }
+
+enum kerr frames_claim(struct frames_claim *c, u64 pages)
+{
+    unsigned long flags = spin_lock_irq(&frames.lock);
+    enum kerr err = may_take(NULL, pages) ? K_OK : K_NOMEM;
+
+    if (err == K_OK) {
+        c->left += pages;
+        frames.stats.claimed_pages += pages;
+    }
+    spin_unlock_irq(&frames.lock, flags);
+    return err;
+}
+
+void frames_unclaim(struct frames_claim *c)
+{
+    unsigned long flags = spin_lock_irq(&frames.lock);
+
+    frames.stats.claimed_pages -= c->left;
+    *c = (struct frames_claim){ 0 };
+    spin_unlock_irq(&frames.lock, flags);
+}
+
+void *page_alloc_for(struct frames_claim *c)
 {
     hpa_t pa;
 
-    if (frames_alloc(0, &pa) != K_OK)
+    if (frames_alloc_for(c, 0, &pa) != K_OK)
         return NULL;
     return memset(hpa_to_ptr(pa), 0, PAGE_SIZE);
 }
 
-void page_free(void *page) { frames_free(ptr_to_hpa(page), 0); }
+void page_free_for(struct frames_claim *c, void *page) { frames_free_for(c, ptr_to_hpa(page), 0); }
+
+void *page_alloc(void) { return page_alloc_for(NULL); }
+
+void page_free(void *page) { page_free_for(NULL, page); }
 
 void frames_get_stats(struct frames_stats *s)
 {

@@ -14,6 +14,7 @@
 
 struct frames_stats {
     u64 total_pages, free_pages;
+    u64 claimed_pages; /* of the free ones: set aside by frames_claim() */
     u64 free_blocks[FRAMES_MAX_ORDER + 1];
 };
 
@@ -27,9 +28,32 @@ void frames_add(hpa_t base, u64 size);
 MUST_USE enum kerr frames_alloc(u32 order, hpa_t *out);
 void frames_free(hpa_t base, u32 order);
 
+/* Memory that its owner may take later and nobody else meanwhile: so many pages, not which ones. Only the
+ * functions below touch the members. An owner of an empty claim takes what is free as others do, but leaves
+ * Keel FRAMES_KEPT pages to go on with. */
+struct frames_claim {
+    u64 left;  /* still to be taken */
+    u64 taken; /* out of it: what is given back goes there again */
+};
+#define FRAMES_KEPT 256U
+
+MUST_USE enum kerr frames_claim(struct frames_claim *c, u64 pages); /* c is zero. K_NOMEM */
+void frames_unclaim(struct frames_claim *c); /* makes c zero; what was taken stays taken */
+
+/* As the three above, out of the claim; c may be NULL. */
+MUST_USE enum kerr frames_alloc_for(struct frames_claim *c, u32 order, hpa_t *out);
+void frames_free_for(struct frames_claim *c, hpa_t base, u32 order);
+/* Just the block at `base`, aligned to its size. K_BUSY where not all of it is free. */
+MUST_USE enum kerr frames_alloc_at(struct frames_claim *c, hpa_t base, u32 order);
+/* The block at `offset` within a free, aligned one of 2^outer pages, or of the most below it that there is:
+ * who takes the rest with frames_alloc_at() later has it in one piece. */
+MUST_USE enum kerr frames_alloc_within(struct frames_claim *c, u32 order, u32 outer, u64 offset, hpa_t *out);
+
 /* One page, zeroed / back. The short way for tables and small structures. */
 MUST_USE void *page_alloc(void);
 void page_free(void *page);
+MUST_USE void *page_alloc_for(struct frames_claim *c);
+void page_free_for(struct frames_claim *c, void *page);
 
 /* A contiguous run of `pages`, aligned to `align` bytes (a power of two, at least a page): need not
  * be a power of two in size. *out_pages: where the whole is not to be had, the longest run >= `min`

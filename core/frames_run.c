@@ -110,13 +110,15 @@ static void search_order(struct search *s, u32 order, u32 min_order) REQUIRES(fr
 
 enum kerr frames_alloc_run(u64 pages, u64 min, u64 align, hpa_t *out, u64 *out_pages)
 {
-    struct search s = { .pages = pages, .min = pages, .align = align >> PAGE_SHIFT };
+    struct search s = { .align = align >> PAGE_SHIFT };
     unsigned long flags;
 
     if (pages == 0 || min == 0 || min > pages || !is_pow2(align) || align < PAGE_SIZE)
         return K_INVAL;
     flags = spin_lock_irq(&frames.lock);
-    if (pages <= frames.span) {
+    pages = min_u64(pages, frames.stats.free_pages - frames.stats.claimed_pages);
+    s.pages = s.min = pages;
+    if (pages >= min) {
         for (u32 low = order_within(pages), o = low; o <= FRAMES_MAX_ORDER; o++)
             search_order(&s, o, low);
     }

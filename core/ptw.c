@@ -8,14 +8,14 @@
 #include "lib/checked.h"
 #include "lib/panic.h"
 
-enum kerr ptw_pool_fill(struct ptw_pool *pool, u64 pages)
+enum kerr ptw_pool_fill(const struct page_table *pt, struct ptw_pool *pool, u64 pages)
 {
     while (pages--) {
-        u64 *page = page_alloc();
+        u64 *page = page_alloc_for(pt->claim);
 
         if (!page) {
             while (pool->head)
-                page_free(ptw_pool_take(pool));
+                page_free_for(pt->claim, ptw_pool_take(pool));
             return K_NOMEM;
         }
         *page = (uintptr_t)pool->head;
@@ -69,7 +69,7 @@ static void free_tables_below(struct page_table *pt, const u64 *table, u32 back,
 
         if (pt->fmt->is_present(e) && !pt->fmt->is_leaf(e, (u8)back)) {
             free_tables_below(pt, ptw_table_of(pt, e), back - 1, BIT(pt->fmt->bits_per_level));
-            page_free(ptw_table_of(pt, e));
+            page_free_for(pt->claim, ptw_table_of(pt, e));
         }
     }
 }
@@ -128,6 +128,18 @@ enum kerr ptw_lookup(const struct page_table *pt, u64 va, hpa_t *pa, u32 *attr, 
     return K_OK;
 }
 
+u64 ptw_most_tables(const struct page_table *pt, u64 va, u64 size)
+{
+    u64 n = 0;
+
+    for (u32 back = 1; back <= ptw_root_back(pt); back++) {
+        u64 span = ptw_span(pt, back);
+
+        n += (va + size - 1) / span - va / span + 1;
+    }
+    return n;
+}
+
 static bool leaf_fits(const struct page_table *pt, u32 back, u32 largest, u64 va, u64 next, hpa_t pa)
 {
     return back <= largest && next - va == ptw_span(pt, back) && is_aligned(va | pa.v, ptw_span(pt, back));
@@ -181,8 +193,10 @@ void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back
 
         next = entry_end(pt, va, end, back);
         if (leaf_fits(pt, back, largest, va, next, pa)) {
-            if (va >= contig_end && starts_contig(pt, back, va, end, pa))
+            if (va >= contig_end && starts_contig(pt, back, va, end, pa)) {
                 contig_end = va + (ptw_span(pt, back) << pt->fmt->contig_shift);
+                pt->groups[back]++;
+            }
             ptw_store(entry, pt->fmt->leaf(pa, attr, (u8)back, va < contig_end));
             pt->leaves[back]++;
             continue;
@@ -214,7 +228,7 @@ enum kerr ptw_map(struct page_table *pt, u64 va, hpa_t pa, u64 size, u32 attr)
     err = count_tables(pt, root, ptw_root_back(pt), va, va + size, pa, &tables);
     if (err != K_OK)
         return err;
-    err = ptw_pool_fill(&pool, tables);
+    err = ptw_pool_fill(pt, &pool, tables);
     if (err != K_OK)
         return err;
     ptw_fill(pt, &pool, root, ptw_root_back(pt), va, va + size, pa, attr, ptw_largest_leaf(pt));

@@ -6,6 +6,7 @@
 #define CORE_PTW_H
 
 #include "arch/mmu.h"
+#include "core/frames.h"
 #include "lib/err.h"
 
 struct page_table {
@@ -13,17 +14,22 @@ struct page_table {
     hpa_t root;
     u64 table_pages;                                     /* pages that tables take, root included */
     u64 leaves[3];                                       /* present leaves: 4K, 2M, 1G */
+    u64 groups[3];                                       /* of those, groups with the contiguous hint */
     u8 max_block;                                        /* largest leaf allowed: 0 = 4K, 1 = 2M, 2 = 1G */
     bool contig;                                         /* contiguous hint wanted */
+    struct frames_claim *claim;                          /* what tables come out of; NULL: free memory */
     void *owner;                                         /* for invalidate */
     void (*invalidate)(void *owner, u64 addr, u64 size); /* no user of old entries when it returns */
 };
 
-/* An empty table. max_block and contig start as the format allows, invalidate as NULL: nobody walks
+/* An empty table. max_block and contig start as the format allows, claim and invalidate as NULL: nobody walks
  * it yet. The caller sets them before use. A table that Keel itself runs on must have contig false, and
  * no change may split the leaf under running code: both take entries away for a moment. */
 MUST_USE enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt);
 void ptw_destroy(struct page_table *pt); /* frees all tables; mapped memory stays the caller's */
+
+/* Tables that [va, va+size) takes below the root, at most. */
+MUST_USE u64 ptw_most_tables(const struct page_table *pt, u64 va, u64 size);
 
 /* Maps [va, va+size) to pa on, all page-aligned, in the largest leaves that alignment and max_block
  * allow. All tables are allocated first: on error nothing has changed. K_EXIST where something is

@@ -79,6 +79,8 @@ static u64 change_group(struct page_table *pt, struct change *c, u64 *table, u32
     u64 changed[1U << MAX_CONTIG_SHIFT];
 
     ASSERT(pt->fmt->contig_shift <= MAX_CONTIG_SHIFT);
+    if (!whole || c->unmap)
+        pt->groups[back]--;
     for (u64 i = 0; i < n; i++)
         changed[i] = changed_leaf(pt, c, ptw_load(&group[i]), back, base + i * span, va, to, whole);
     if (live) {
@@ -193,7 +195,7 @@ static enum kerr change_range(struct page_table *pt, struct change *c, u64 va, u
         return err;
     tables = tables_at(pt, c, va, va, va + size, &first);
     more = tables_at(pt, c, va + size - PAGE_SIZE, va, va + size, &last);
-    err = ptw_pool_fill(&c->pool, first == last ? tables : tables + more);
+    err = ptw_pool_fill(pt, &c->pool, first == last ? tables : tables + more);
     if (err != K_OK)
         return err;
     change_table(pt, c, hpa_to_ptr(pt->root), ptw_root_back(pt), va, va + size, true);
@@ -205,7 +207,7 @@ static enum kerr change_range(struct page_table *pt, struct change *c, u64 va, u
         u64 *table = c->garbage;
 
         c->garbage = (u64 *)*table;
-        page_free(table);
+        page_free_for(pt->claim, table);
     }
     return K_OK;
 }

@@ -12,7 +12,7 @@ struct ptw_pool {
     u64 *head;
 };
 
-MUST_USE enum kerr ptw_pool_fill(struct ptw_pool *pool, u64 pages);
+MUST_USE enum kerr ptw_pool_fill(const struct page_table *pt, struct ptw_pool *pool, u64 pages);
 u64 *ptw_pool_take(struct ptw_pool *pool);
 
 /* Bytes that one entry covers. */

@@ -50,6 +50,8 @@ static void set_aside(struct page_table *pt, struct merge *m, u64 *entry, u64 *t
         [ASIDE_ATTR] = (u64)pt->fmt->attr(e) << ASIDE_ATTR_SHIFT,
     };
 
+    for (u64 i = 0; i < BIT(pt->fmt->bits_per_level); i += BIT(pt->fmt->contig_shift))
+        pt->groups[m->back] -= pt->fmt->is_contig(ptw_load(&table[i]));
     ptw_store(entry, 0);
     for (u32 i = 0; i < ASIDE_WORDS; i++) {
         ASSERT(!pt->fmt->is_present(aside[i]));
@@ -79,7 +81,7 @@ static void finish(struct page_table *pt, struct merge *m)
         pt->leaves[m->back] -= entries;
         pt->leaves[m->back + 1]++;
         pt->table_pages--;
-        page_free(table);
+        page_free_for(pt->claim, table);
     }
 }
 
@@ -103,6 +105,7 @@ static void hint_groups(struct page_table *pt, const struct merge *m, u64 *table
         for (u64 i = 0; i < n; i++)
             ptw_store(&group[i],
                       pt->fmt->leaf(HPA(pt->fmt->addr(e).v + i * span), pt->fmt->attr(e), (u8)m->back, true));
+        pt->groups[m->back]++;
     }
 }
 

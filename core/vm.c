@@ -26,42 +26,62 @@ static const struct vm_extent *find_extent(const struct vm *vm, u64 gpa)
     return NULL;
 }
 
-/* Memory at gpa and how much of `size` there is without a break; NULL where there is none. */
-static void *mem_at(const struct vm *vm, u64 gpa, u64 size, bool write, u64 *part)
+/* Where x's memory at `offset` lies, and how many of `wanted` bytes together, or more; given now where it
+ * was not. */
+static bool locate(struct vm *vm, const struct vm_extent *x, u64 offset, u64 wanted, hpa_t *hpa, u64 *run)
 {
-    const struct vm_extent *e = find_extent(vm, gpa);
-    u64 offset;
-
-    if (!e || (write && e->read_only))
-        return NULL;
-    offset = gpa - e->gpa.v;
-    *part = min_u64(size, e->size - offset);
-    return hpa_to_ptr(HPA(e->hpa.v + offset));
+    if (!x->map) {
+        *hpa = HPA(x->hpa.v + offset);
+        *run = x->size - offset;
+        return true;
+    }
+    if (ram_map_find(x->map, offset, wanted, hpa, run) == K_OK)
+        return true;
+    return vm_populate(vm, x, offset) == K_OK && ram_map_find(x->map, offset, wanted, hpa, run) == K_OK;
 }
 
-void *vm_mem(const struct vm *vm, gpa_t gpa, u64 size, bool write)
+void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
+{
+    const struct vm_extent *x = find_extent(vm, gpa.v);
+    u64 offset, done, run;
+    hpa_t start, next;
+
+    if (!x || (write && x->read_only))
+        return NULL;
+    offset = gpa.v - x->gpa.v;
+    size = min_u64(min_u64(size, x->size - offset), VM_MEM_MAX);
+    if (!locate(vm, x, offset, size, &start, &run))
+        return NULL;
+    /* Each round adds a page at least. */
+    for (done = run; done < size; done += run)
+        if (!locate(vm, x, offset + done, size - done, &next, &run) || next.v != start.v + done)
+            break;
+    *part = min_u64(done, size);
+    return hpa_to_ptr(start);
+}
+
+void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write)
 {
     u64 part;
-    void *p = mem_at(vm, gpa.v, size, write, &part);
+    void *p = vm_mem_part(vm, gpa, size, write, &part);
 
     return p && part == size ? p : NULL;
 }
 
-/* Rounds are bounded by the number of extents. */
-static enum kerr check_backed(const struct vm *vm, u64 gpa, u64 size, bool write)
+/* Rounds are bounded by the pages. */
+static enum kerr check_backed(struct vm *vm, u64 gpa, u64 size, bool write)
 {
     u64 end, part;
 
     if (add_wraps(gpa, size, &end))
         return K_RANGE;
-    for (; gpa < end; gpa += part) {
-        if (!mem_at(vm, gpa, end - gpa, write, &part))
+    for (; gpa < end; gpa += part)
+        if (!vm_mem_part(vm, GPA(gpa), end - gpa, write, &part))
             return K_RANGE;
-    }
     return K_OK;
 }
 
-enum kerr vm_read(const struct vm *vm, gpa_t gpa, void *buf, u64 size)
+enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
 {
     enum kerr err = check_backed(vm, gpa.v, size, false);
     u64 part;
@@ -69,7 +89,7 @@ enum kerr vm_read(const struct vm *vm, gpa_t gpa, void *buf, u64 size)
     if (err != K_OK)
         return err;
     for (u64 done = 0; done < size; done += part) {
-        const void *p = mem_at(vm, gpa.v + done, size - done, false, &part);
+        const void *p = vm_mem_part(vm, GPA(gpa.v + done), size - done, false, &part);
 
         if (!p)
             return K_RANGE;
@@ -78,7 +98,7 @@ enum kerr vm_read(const struct vm *vm, gpa_t gpa, void *buf, u64 size)
     return K_OK;
 }
 
-enum kerr vm_write(const struct vm *vm, gpa_t gpa, const void *buf, u64 size)
+enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
 {
     enum kerr err = check_backed(vm, gpa.v, size, true);
     u64 part;
@@ -86,11 +106,23 @@ enum kerr vm_write(const struct vm *vm, gpa_t gpa, const void *buf, u64 size)
     if (err != K_OK)
         return err;
     for (u64 done = 0; done < size; done += part) {
-        void *p = mem_at(vm, gpa.v + done, size - done, true, &part);
+        void *p = vm_mem_part(vm, GPA(gpa.v + done), size - done, true, &part);
 
         if (!p)
             return K_RANGE;
         memcpy(p, (const char *)buf + done, part);
     }
     return K_OK;
+}
+
+bool vm_fault(struct vm *vm, gpa_t gpa, bool write)
+{
+    const struct vm_extent *x = find_extent(vm, gpa.v);
+    hpa_t hpa;
+    u64 run;
+
+    if (!x || (write && x->read_only))
+        return false;
+    (void)locate(vm, x, gpa.v - x->gpa.v, 1, &hpa, &run);
+    return true;
 }

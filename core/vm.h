@@ -9,6 +9,7 @@
 #include "core/bus.h"
 #include "core/lock.h"
 #include "core/ptw.h"
+#include "core/ram_map.h"
 #include "lib/err.h"
 
 #define VM_NAME_MAX 32U
@@ -18,12 +19,13 @@
 struct vcpu;
 struct vgic;
 
-/* Guest-physical memory that is backed: sorted by gpa. */
+/* Guest-physical memory: sorted by gpa. One run of host memory, or what `map` says. */
 struct vm_extent {
     gpa_t gpa;
-    hpa_t hpa;
+    hpa_t hpa; /* where there is no map */
     u64 size;
-    bool read_only; /* firmware */
+    bool read_only;      /* firmware */
+    struct ram_map *map; /* NULL: one run. Grows under vm->lock, when what is not there is touched */
 };
 
 /* Of the CPU, what a VM may have or not. As configured, then less what the host lacks: arch_vm_init(). */
@@ -31,6 +33,9 @@ struct vm_cpu_options {
     bool pmu;
     u32 sve_bits; /* longest vector; 0: no SVE */
 };
+
+/* Memory given on first touch, by size of the piece. */
+enum vm_piece { VM_PIECE_4K, VM_PIECE_64K, VM_PIECE_2M, VM_PIECES };
 
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_STOPPING };
 
@@ -49,8 +54,11 @@ struct vm {
     struct page_table stage2; /* changes under lock */
     struct vm_extent extent[VM_MAX_EXTENTS];
     u32 extent_count;
-    u32 state; /* atomic, enum vm_state */
-    u32 end;   /* atomic, enum vm_end: first one wins */
+    struct frames_claim claim;  /* host memory that is this VM's own, before it takes it */
+    u64 ram_pages;              /* host pages that hold its memory; atomic, changes under lock */
+    u64 first_touch[VM_PIECES]; /* atomic, changes under lock */
+    u32 state;                  /* atomic, enum vm_state */
+    u32 end;                    /* atomic, enum vm_end: first one wins */
     char end_reason[96];
     struct spinlock lock;
 };
@@ -62,13 +70,32 @@ void vm_end(struct vm *vm, enum vm_end how, const char *reason);
 /* Implemented by vmm/: some vCPU ended the VM. Any context. */
 void vm_ended(struct vm *vm);
 
-/* Guest memory as Keel sees it: a pointer to [gpa, gpa+size) where it lies within one extent (and is
- * writable, if asked), else NULL. Any context. What is there may change under the reader's eyes at
+/* Guest memory as Keel sees it: a pointer to [gpa, gpa+size) where it lies together in host memory (and is
+ * writable, if asked), else NULL. size: at most VM_MEM_MAX. What was never touched is given now, and
+ * where memory is out, that ends the VM and the answer is NULL. Any context that may take vm->lock. The
+ * pointer holds until the VM is reset or destroyed. What is there may change under the reader's eyes at
  * any time: copy once, check, use. */
-MUST_USE void *vm_mem(const struct vm *vm, gpa_t gpa, u64 size, bool write);
+#define VM_MEM_MAX SZ_2M
+MUST_USE void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write);
 
-/* Copies across extents; K_RANGE where any byte is not backed (nothing was copied then). */
-MUST_USE enum kerr vm_read(const struct vm *vm, gpa_t gpa, void *buf, u64 size);
-MUST_USE enum kerr vm_write(const struct vm *vm, gpa_t gpa, const void *buf, u64 size);
+/* The same for the first part of [gpa, gpa+size) that lies together, VM_MEM_MAX at most; *part: its size. */
+MUST_USE void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part);
+
+/* Copies, however the memory lies; K_RANGE where any byte is no memory (nothing was copied then). */
+MUST_USE enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size);
+MUST_USE enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size);
+
+/* The guest's access to gpa found no translation. False: there is no memory. True: it tries again, which
+ * works if memory was given, or if the translation was only being changed; else the VM has ended. On the
+ * guest's exit. */
+MUST_USE bool vm_fault(struct vm *vm, gpa_t gpa, bool write);
+
+/* --- parts --- */
+
+/* vm_populate.c: memory for the page at offset of x, which has a map, and for its surroundings if that can be
+ * done at once. K_NOMEM. */
+MUST_USE enum kerr vm_populate(struct vm *vm, const struct vm_extent *x, u64 offset);
+/* All of x's memory back to the claim. Nobody runs in the VM or looks at its memory. Thread context. */
+void vm_unpopulate(struct vm *vm, const struct vm_extent *x);
 
 #endif

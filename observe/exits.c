@@ -12,6 +12,7 @@ const char *const exit_reason_names[EXIT_REASONS] = {
     [EXIT_IRQ] = "irq",
     [EXIT_VTIMER] = "vtimer",
     [EXIT_KICK] = "kick",
+    [EXIT_MEMORY] = "memory",
     [EXIT_ABORT] = "abort",
     [EXIT_OTHER] = "other",
 };

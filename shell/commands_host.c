@@ -17,6 +17,53 @@
 
 static void line_out(const char *line) { command_say("%s", line); }
 
+static void kib_cell(struct table *t, u64 pages)
+{
+    table_cell(t, "%llu", (unsigned long long)(pages * PAGE_SIZE >> 10));
+}
+
+/* What each VM holds, and what it holds for later. */
+static void mem_of_vms(void)
+{
+    struct table *t = command_table("vm|populate|#RAM KiB|#used|#tables|#reserved");
+    u64 all_ram = 0, all_used = 0, all_tables = 0, all_reserved = 0;
+
+    for (u32 i = 0; i < vmm_count(); i++) {
+        u64 ram, used = 0, tables = 0, later = 0;
+        struct vmm_info info;
+
+        vmm_get(i, &info);
+        ram = info.cfg->mem_size / PAGE_SIZE;
+        if (info.vm) {
+            used = __atomic_load_n(&info.vm->ram_pages, __ATOMIC_RELAXED);
+            tables = __atomic_load_n(&info.vm->stage2.table_pages, __ATOMIC_RELAXED);
+            for (u32 x = 0; x < info.vm->extent_count; x++)
+                if (info.vm->extent[x].map)
+                    tables += __atomic_load_n(&info.vm->extent[x].map->tables, __ATOMIC_RELAXED);
+            later = __atomic_load_n(&info.vm->claim.left, __ATOMIC_RELAXED);
+        }
+        vmm_put(i);
+        table_cell(t, "%s", info.cfg->name);
+        table_cell(t, "%s%s", info.cfg->populate == CFG_POPULATE_DEMAND ? "demand" : "eager",
+                   info.cfg->overcommit ? ", overcommit" : "");
+        kib_cell(t, ram);
+        kib_cell(t, used);
+        kib_cell(t, tables);
+        kib_cell(t, used + tables + later);
+        all_ram += ram;
+        all_used += used;
+        all_tables += tables;
+        all_reserved += used + tables + later;
+    }
+    table_cell(t, "(all)");
+    table_cell(t, "%s", "");
+    kib_cell(t, all_ram);
+    kib_cell(t, all_used);
+    kib_cell(t, all_tables);
+    kib_cell(t, all_reserved);
+    table_end(t);
+}
+
 void command_mem(u32 argc, const char *const *argv)
 {
     struct frames_stats f;
@@ -33,6 +80,9 @@ void command_mem(u32 argc, const char *const *argv)
     table_cell(t, "free");
     table_cell(t, "%llu", (unsigned long long)f.free_pages);
     table_cell(t, "%llu", (unsigned long long)f.free_pages * 4);
+    table_cell(t, "claimed");
+    table_cell(t, "%llu", (unsigned long long)f.claimed_pages);
+    table_cell(t, "%llu", (unsigned long long)f.claimed_pages * 4);
     table_cell(t, "used");
     table_cell(t, "%llu", (unsigned long long)(f.total_pages - f.free_pages));
     table_cell(t, "%llu", (unsigned long long)(f.total_pages - f.free_pages) * 4);
@@ -49,6 +99,7 @@ void command_mem(u32 argc, const char *const *argv)
         table_cell(t, "%llu", (unsigned long long)f.free_blocks[i]);
     }
     table_end(t);
+    mem_of_vms();
 }
 
 /* Since boot, in percent; the task's own count is of what it ran until it was last switched out. */

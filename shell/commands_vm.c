@@ -104,6 +104,7 @@ void command_vm_console(u32 argc, const char *const *argv)
 static void info_memory(const struct vm *vm)
 {
     struct table *t = command_table("  guest-physical|#size|access");
+    const struct page_table *pt = &vm->stage2;
 
     for (u32 i = 0; i < vm->extent_count; i++) {
         const struct vm_extent *e = &vm->extent[i];
@@ -113,9 +114,25 @@ static void info_memory(const struct vm *vm)
         table_cell(t, "%s", e->read_only ? "read only" : "read, write");
     }
     table_end(t);
-    command_say("  stage 2: %llu tables, leaves: %llu 4K, %llu 2M, %llu 1G",
-                (unsigned long long)vm->stage2.table_pages, (unsigned long long)vm->stage2.leaves[0],
-                (unsigned long long)vm->stage2.leaves[1], (unsigned long long)vm->stage2.leaves[2]);
+    command_say(
+        "  stage 2: %llu tables, leaves: %llu 4K, %llu 2M, %llu 1G; contiguous groups: %llu 64K, %llu 32M",
+        (unsigned long long)pt->table_pages, (unsigned long long)pt->leaves[0],
+        (unsigned long long)pt->leaves[1], (unsigned long long)pt->leaves[2],
+        (unsigned long long)pt->groups[0], (unsigned long long)pt->groups[1]);
+}
+
+/* Of a VM that gets its memory on first touch. */
+static void info_populate(const struct vm *vm, bool overcommit)
+{
+    u64 n[VM_PIECES];
+
+    for (u32 i = 0; i < VM_PIECES; i++)
+        n[i] = __atomic_load_n(&vm->first_touch[i], __ATOMIC_RELAXED);
+    command_say("  populated on demand%s: %llu KiB, in pieces of 4K: %llu, 64K: %llu, 2M: %llu",
+                overcommit ? ", overcommitted" : "",
+                (unsigned long long)(__atomic_load_n(&vm->ram_pages, __ATOMIC_RELAXED) * PAGE_SIZE >> 10),
+                (unsigned long long)n[VM_PIECE_4K], (unsigned long long)n[VM_PIECE_64K],
+                (unsigned long long)n[VM_PIECE_2M]);
 }
 
 static void info_devices(const struct vm *vm)
@@ -159,6 +176,8 @@ void command_vm_info(u32 argc, const char *const *argv)
                 info.cfg->on_crash == CFG_RESTART ? "restart" : "stop");
     if (info.vm) {
         info_memory(info.vm);
+        if (info.cfg->populate == CFG_POPULATE_DEMAND)
+            info_populate(info.vm, info.cfg->overcommit);
         info_devices(info.vm);
     }
     vmm_put(index);

@@ -27,34 +27,40 @@ static void copy(char *dst, const char *src, u64 size)
     memcpy(dst, src, size);
 }
 
+/* Extents are sorted and those of RAM adjoin, so one pass finds all parts in order. */
+static bool is_memory(const struct vm *vm, u64 gpa, u64 end)
+{
+    for (u32 i = 0; i < vm->extent_count && gpa < end; i++) {
+        const struct vm_extent *x = &vm->extent[i];
+
+        if (gpa - x->gpa.v < x->size)
+            gpa = x->gpa.v + x->size;
+    }
+    return gpa >= end;
+}
+
 enum kerr vboard_place(struct vm *vm, gpa_t gpa, const void *data, u64 size, bool code)
 {
-    u64 done = 0, end;
+    u64 end, part;
 
     if (size == 0)
         return K_OK;
     if (!data)
         return K_NOENT;
-    if (add_wraps(gpa.v, size, &end))
+    if (add_wraps(gpa.v, size, &end) || !is_memory(vm, gpa.v, end))
         return K_RANGE;
-    /* Extents are sorted and those of RAM adjoin, so one pass finds all parts in order. */
-    for (u32 i = 0; i < vm->extent_count && done < size; i++) {
-        const struct vm_extent *x = &vm->extent[i];
-        u64 offset = gpa.v + done - x->gpa.v, n;
-        char *dst;
+    for (u64 done = 0; done < size; done += part) {
+        char *dst = vm_mem_part(vm, GPA(gpa.v + done), size - done, false, &part);
 
-        if (offset >= x->size) /* also where it begins further on */
-            continue;
-        n = min_u64(x->size - offset, size - done);
-        dst = (char *)hpa_to_ptr(x->hpa) + offset;
-        copy(dst, (const char *)data + done, n);
+        if (!dst)
+            return K_NOMEM;
+        copy(dst, (const char *)data + done, part);
         if (code)
-            arch_code_sync(dst, n);
+            arch_code_sync(dst, part);
         else
-            arch_dcache_clean(dst, n);
-        done += n;
+            arch_dcache_clean(dst, part);
     }
-    return done == size ? K_OK : K_RANGE;
+    return K_OK;
 }
 
 static enum kerr load_tree(struct vboard *b)

@@ -35,7 +35,7 @@ static s64 version(struct vcpu *v, const u64 *arg)
     return PSCI_1_1;
 }
 
-static bool entry_is_valid(const struct vm *vm, u64 entry)
+static bool entry_is_valid(struct vm *vm, u64 entry)
 {
     return (entry & 3) == 0 && vm_mem(vm, GPA(entry), 4, false) != NULL;
 }

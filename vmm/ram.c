@@ -24,8 +24,9 @@ static enum kerr add_extent(struct vm *vm, gpa_t gpa, u64 want, u64 min, u64 ali
     if (keep < pages)
         frames_free_run(HPA(hpa.v + keep * PAGE_SIZE), pages - keep);
 
-    *x = (struct vm_extent){ gpa, hpa, keep * PAGE_SIZE, read_only };
+    *x = (struct vm_extent){ .gpa = gpa, .hpa = hpa, .size = keep * PAGE_SIZE, .read_only = read_only };
     vm->extent_count++;
+    vm->ram_pages += keep;
     *got = keep;
     return ptw_map(&vm->stage2, gpa.v, hpa, x->size, attr);
 }
@@ -47,6 +48,32 @@ enum kerr vboard_make_firmware(struct vboard *b)
     return vboard_place(&b->vm, GPA(GUEST_FLASH_BASE), fw->data, fw->size, true);
 }
 
+#define OTHER_TABLES 8U /* for what is mapped beside RAM */
+
+/* All that the VM may come to need is claimed, unless it takes its chance: RAM, stage-2 tables and those of
+ * the map, as if nothing but pages were to be had. */
+static enum kerr add_demand(struct vboard *b)
+{
+    struct vm *vm = &b->vm;
+    struct vm_extent *x = &vm->extent[vm->extent_count];
+    u64 size = b->cfg->mem_size;
+    u64 tables = size / RAM_CHUNK + ptw_most_tables(&vm->stage2, GUEST_RAM_BASE, size) + OTHER_TABLES;
+    struct ram_map *map;
+    enum kerr err = ram_map_create(size, &map);
+
+    if (err)
+        return err;
+    err = b->cfg->overcommit ? K_OK : frames_claim(&vm->claim, size / PAGE_SIZE + tables);
+    if (err) {
+        ram_map_destroy(map);
+        return err;
+    }
+    vm->stage2.claim = &vm->claim;
+    *x = (struct vm_extent){ .gpa = GPA(GUEST_RAM_BASE), .size = size, .map = map };
+    vm->extent_count++;
+    return K_OK;
+}
+
 /* One run aligned for 1 GiB blocks, else one aligned for 2 MiB, else the longest runs there are. */
 enum kerr vboard_make_ram(struct vboard *b)
 {
@@ -56,6 +83,8 @@ enum kerr vboard_make_ram(struct vboard *b)
 
     if (left == 0 || !is_aligned(b->cfg->mem_size, PAGE_SIZE))
         return K_INVAL;
+    if (b->cfg->populate == CFG_POPULATE_DEMAND)
+        return add_demand(b);
     if (b->cfg->mem_size >= SZ_1G) {
         enum kerr err = add_extent(vm, gpa, left, left, SZ_1G, false, &got);
 
@@ -77,10 +106,17 @@ void vboard_undo_extents(struct vboard *b)
     struct vm *vm = &b->vm;
 
     while (vm->extent_count > 0) {
-        const struct vm_extent *x = &vm->extent[--vm->extent_count];
+        const struct vm_extent *x = &vm->extent[vm->extent_count - 1];
 
-        frames_free_run(x->hpa, x->size / PAGE_SIZE);
+        if (x->map) {
+            vm_unpopulate(vm, x);
+            ram_map_destroy(x->map);
+        } else {
+            frames_free_run(x->hpa, x->size / PAGE_SIZE);
+        }
+        vm->extent_count--;
     }
+    frames_unclaim(&vm->claim);
 }
 
 void vboard_scrub_ram(struct vboard *b)
@@ -88,9 +124,11 @@ void vboard_scrub_ram(struct vboard *b)
     for (u32 i = 0; i < b->vm.extent_count; i++) {
         const struct vm_extent *x = &b->vm.extent[i];
 
-        if (x->read_only)
-            continue;
-        arch_zero_bulk(hpa_to_ptr(x->hpa), x->size);
-        arch_dcache_clean(hpa_to_ptr(x->hpa), x->size);
+        if (x->map) {
+            vm_unpopulate(&b->vm, x);
+        } else if (!x->read_only) {
+            arch_zero_bulk(hpa_to_ptr(x->hpa), x->size);
+            arch_dcache_clean(hpa_to_ptr(x->hpa), x->size);
+        }
     }
 }

@@ -54,7 +54,9 @@ bool vboard_is_paused(const struct vboard *b);
 MUST_USE enum kerr vboard_make_firmware(struct vboard *b);
 MUST_USE enum kerr vboard_make_ram(struct vboard *b);
 void vboard_undo_extents(struct vboard *b);
-void vboard_scrub_ram(struct vboard *b); /* for the next run of this guest; firmware stays */
+void vboard_scrub_ram(
+    struct vboard *b); /* for the next run of this guest, or back to the host if that gives it
+                                          * on first touch; firmware stays */
 
 /* pvtime.c: the page with the vCPUs' stolen time, and its state when the guest starts. */
 MUST_USE enum kerr vboard_make_pvtime(struct vboard *b);
@@ -63,7 +65,7 @@ void vboard_reset_pvtime(struct vboard *b);
 
 /* load.c: images and device tree into place. The vCPUs do not run. */
 MUST_USE enum kerr vboard_load(struct vboard *b);
-/* K_RANGE where not all of it is backed. code: will be executed as it is. */
+/* K_RANGE where not all of it is memory, K_NOMEM where the host has none left. code: will be executed as it is. */
 MUST_USE enum kerr vboard_place(struct vm *vm, gpa_t gpa, const void *data, u64 size, bool code);
 
 /* guest_tree.c: the guest's device tree into buf. */

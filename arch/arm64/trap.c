@@ -65,11 +65,13 @@ static bool fault_ipa(u64 esr, gpa_t *out)
 }
 
 /* No device and no RAM, or an access that the syndrome does not describe: as on a bus with nothing there.
- * RAM that is not mapped just now, because its block is being split, is tried again. */
+ * RAM that was never touched, or is not mapped just now because its block is being split, is tried again. */
 static COLD void abort_unhandled(struct vcpu *v, u64 esr, gpa_t ipa)
 {
-    if (vm_mem(v->vm, ipa, 1, (esr & ISS_WNR) != 0) != NULL && ISS_FSC_TYPE(esr) == FSC_TRANSLATION)
+    if (ISS_FSC_TYPE(esr) == FSC_TRANSLATION && vm_fault(v->vm, ipa, (esr & ISS_WNR) != 0)) {
+        v->exits[EXIT_MEMORY]++;
         return;
+    }
     v->exits[EXIT_ABORT]++;
     inject_external_abort();
 }

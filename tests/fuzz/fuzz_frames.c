@@ -18,6 +18,8 @@ static char *arena;
 static u8 used[PAGES]; /* also 1 for pages that were never added */
 static struct held held[MAX_HELD];
 static u32 held_count;
+static struct frames_claim claim;
+static u64 claim_left, claim_taken; /* as it should be */
 
 static void require(bool cond)
 {
@@ -51,6 +53,30 @@ static void take(hpa_t pa, u64 pages, u64 align)
     }
     memset(arena + page * PAGE_SIZE, 0x33, 16);
     held[held_count++] = (struct held){ page, pages };
+}
+
+static u64 spare(void)
+{
+    u64 n = 0;
+
+    for (u32 i = 0; i < PAGES; i++)
+        n += !used[i];
+    require(n >= claim_left);
+    return n - claim_left;
+}
+
+/* What one block for the claim's owner takes of the claim; whether it may have it. */
+static bool owner_may(u64 pages, u64 *own)
+{
+    *own = claim_left < pages ? claim_left : pages;
+    return spare() + *own >= pages + (*own < pages ? FRAMES_KEPT : 0);
+}
+
+static void take_own(hpa_t pa, u64 pages, u64 own)
+{
+    take(pa, pages, pages * PAGE_SIZE);
+    claim_left -= own;
+    claim_taken += own;
 }
 
 static bool block_free(u32 order)
@@ -90,6 +116,70 @@ static void check(void)
     for (u32 o = 0; o <= FRAMES_MAX_ORDER; o++)
         sum += s.free_blocks[o] << o;
     require(s.free_pages == want && sum == want);
+    require(s.claimed_pages == claim_left && claim.left == claim_left && claim.taken == claim_taken);
+}
+
+/* Back to the claim, as far as that was taken from. */
+static void give_own(u32 which)
+{
+    struct held *h = &held[which];
+    u64 n = h->pages, back = n < claim_taken ? n : claim_taken;
+    u32 order = 0;
+
+    while (BIT(order) < n)
+        order++;
+    if (BIT(order) != n || !is_aligned(h->page, n))
+        return;
+    memset(used + h->page, 0, n);
+    frames_free_for(&claim, HPA(arena + h->page * PAGE_SIZE), order);
+    claim_taken -= back;
+    claim_left += back;
+    *h = held[--held_count];
+}
+
+static bool all_free(u64 page, u64 n)
+{
+    for (u64 i = 0; i < n; i++)
+        if (used[page + i])
+            return false;
+    return true;
+}
+
+static void run_claim(const uint8_t *d)
+{
+    u32 arg = d[1] | (u32)d[2] << 8, order = d[3] % 10, outer = order + d[3] / 16;
+    u64 own, page = (arg % PAGES) & ~(BIT(order) - 1);
+    bool may = owner_may(BIT(order), &own);
+    enum kerr err;
+    hpa_t pa;
+
+    switch (d[0] / 4 % 4) {
+    case 0:
+        may = spare() >= arg % 512;
+        require((frames_claim(&claim, arg % 512) == K_OK) == may);
+        claim_left += may ? arg % 512 : 0;
+        break;
+    case 1:
+        frames_unclaim(&claim);
+        claim_left = claim_taken = 0;
+        break;
+    case 2:
+        if (held_count == MAX_HELD)
+            break;
+        err = frames_alloc_at(&claim, HPA(arena + page * PAGE_SIZE), order);
+        require(err == (!all_free(page, BIT(order)) ? K_BUSY : may ? K_OK : K_NOMEM));
+        if (err == K_OK)
+            take_own(HPA(arena + page * PAGE_SIZE), BIT(order), own);
+        break;
+    case 3:
+        if (held_count == MAX_HELD)
+            break;
+        err = frames_alloc_within(&claim, order, outer, (u64)arg << PAGE_SHIFT, &pa);
+        require((err == K_OK) == (may && block_free(order)));
+        if (err == K_OK)
+            take_own(pa, BIT(order), own);
+        break;
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -107,6 +197,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frames_init(low, high, meta);
     memset(used, 1, sizeof(used));
     held_count = 0;
+    claim = (struct frames_claim){ 0 };
+    claim_left = claim_taken = 0;
     /* Two ranges with a gap of data[0] pages, from page data[1] on. */
     memset(used + data[1], 0, 1024U - data[1]);
     memset(used + 1024 + data[0], 0, PAGES - 1024 - data[0]);
@@ -118,16 +210,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enum kerr err;
         hpa_t pa;
 
-        if (data[0] % 4 == 0 && held_count < MAX_HELD) {
+        if (data[0] & 128) {
+            run_claim(data);
+        } else if (data[0] % 4 == 0 && held_count < MAX_HELD) {
             u32 order = data[3] % 12;
 
             err = frames_alloc(order, &pa);
-            require((err == K_OK) == block_free(order));
+            require((err == K_OK) == (block_free(order) && spare() >= BIT(order)));
             if (err == K_OK)
                 take(pa, BIT(order), PAGE_SIZE << order);
         } else if (data[0] % 4 == 1 && held_count < MAX_HELD) {
             u64 pages = 1 + arg % 1024, min = data[0] & 4 ? 1 + arg % pages : pages;
-            u64 align = PAGE_SIZE << data[3] % 10, got = 0, best = longest(pages, align >> PAGE_SHIFT);
+            u64 align = PAGE_SIZE << data[3] % 10, got = 0, best;
+            u64 most = pages < spare() ? pages : spare();
+
+            best = most ? longest(most, align >> PAGE_SHIFT) : 0;
 
             err = frames_alloc_run(pages, min, align, &pa, &got);
             require((err == K_OK) == (best >= min));
@@ -136,7 +233,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 take(pa, got, align);
             }
         } else if (held_count > 0) {
-            give(arg % held_count, data[0] & 8);
+            if (data[0] & 16)
+                give_own(arg % held_count);
+            else
+                give(arg % held_count, data[0] & 8);
         }
         check();
     }

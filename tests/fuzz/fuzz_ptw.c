@@ -88,7 +88,7 @@ static void invalidate(void *owner, u64 addr, u64 size)
     }
 }
 
-static u64 leaves[3], tables;
+static u64 leaves[3], groups[3], tables;
 
 static void count(const u64 *table, u32 back, u64 entries)
 {
@@ -113,6 +113,7 @@ static void count(const u64 *table, u32 back, u64 entries)
             u64 first = align_down(i, GROUP), span = PAGE_SIZE << (BITS * back);
 
             require(is_aligned(format.addr(table[first]).v, span * GROUP));
+            groups[back] += i == first;
             for (u64 j = 0; j < GROUP; j++) {
                 u64 other = table[first + j];
 
@@ -130,9 +131,12 @@ static void check_all(void)
 {
     struct frames_stats s;
 
-    leaves[0] = leaves[1] = leaves[2] = tables = 0;
+    memset(leaves, 0, sizeof(leaves));
+    memset(groups, 0, sizeof(groups));
+    tables = 0;
     count(hpa_to_ptr(pt.root), 3, BIT(ROOT_BITS));
     require(tables == pt.table_pages && memcmp(leaves, pt.leaves, sizeof(leaves)) == 0);
+    require(memcmp(groups, pt.groups, sizeof(groups)) == 0);
     frames_get_stats(&s);
     require(s.free_pages + tables == total_pages);
     check_tlb(true);

@@ -77,9 +77,11 @@ MISTAKES = [
     (GOOD + 'on-poweroff = "off";', '/vms/a: on-poweroff = "off": must be "stop" or "restart"'),
     (GOOD + 'on-crash = "reboot";', '/vms/a: on-crash = "reboot": must be "stop" or "restart"'),
     (GOOD + 'pages = "1g";', '/vms/a: pages = "1g": must be "max" or "2m" or "4k"'),
+    (GOOD + "overcommit;", '/vms/a: overcommit: memory is given at once; must go with populate = "demand"'),
     (GOOD + "spis = <40>;", "/vms/a: spis = <40>: must be a multiple of 32, or 988"),
     (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, "
-                           "initrd, bootargs, autostart, on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, spis"),
+                           "initrd, bootargs, autostart, on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, "
+                           "populate, overcommit, spis"),
     (GOOD + "disk {};", "/vms/a/disk: unknown node; may be devices"),
     (GOOD + 'devices { d { compatible = "x,y"; }; };',
      '/vms/a/devices/d: compatible = "x,y": no such device model; must be "arm,pl011" or "arm,pl031" or "cfi-flash" '

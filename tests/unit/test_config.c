@@ -273,6 +273,13 @@ static const struct mistake mistakes[] = {
       { 200 },
       1,
       V "sve-bits = <200>: must be a multiple of 128, or 0 for no SVE" },
+    { "/vms/a", "populate", "lazy", { 0 }, 0, V "populate = \"lazy\": must be \"eager\" or \"demand\"" },
+    { "/vms/a",
+      "overcommit",
+      NULL,
+      { 0 },
+      0,
+      V "overcommit: memory is given at once; must go with populate = \"demand\"" },
     { "/vms/a", "spis", NULL, { 31 }, 1, V "spis = <31>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 992 }, 1, V "spis = <992>: must be 32 to 988" },
     { "/vms/a", "spis", NULL, { 33 }, 1, V "spis = <33>: must be a multiple of 32, or 988" },
@@ -283,7 +290,7 @@ static const struct mistake mistakes[] = {
       1,
       V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, spis" },
+        "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, populate, overcommit, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,
       "compatible",

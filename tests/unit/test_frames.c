@@ -333,6 +333,92 @@ static void test_block_handed_out_holds_no_list_node(void **state)
     assert_memory_equal(hpa_to_ptr(alloc(3)), zero, sizeof(zero));
 }
 
+static u64 claimed(void)
+{
+    struct frames_stats s;
+
+    frames_get_stats(&s);
+    return s.claimed_pages;
+}
+
+static void test_claimed_memory_is_for_its_owner_only(void **state)
+{
+    struct frames_claim c = { 0 };
+    u64 got;
+    hpa_t pa, own;
+
+    (void)state;
+    start(0, 8 * PAGE_SIZE);
+    assert_int_equal(frames_claim(&c, 9), K_NOMEM);
+    assert_int_equal(frames_claim(&c, 6), K_OK);
+    assert_int_equal(claimed(), 6);
+    assert_int_equal(frames_alloc(2, &pa), K_NOMEM);
+    assert_int_equal(frames_alloc(1, &pa), K_OK);
+    assert_int_equal(frames_alloc(0, &pa), K_NOMEM);
+    assert_int_equal(frames_alloc_run(1, 1, PAGE_SIZE, &pa, &got), K_NOMEM);
+    assert_int_equal(frames_alloc_for(&c, 2, &own), K_OK);
+    assert_int_equal(claimed(), 2);
+    frames_unclaim(&c);
+    assert_int_equal(claimed(), 0);
+    assert_int_equal(frames_alloc_run(3, 1, PAGE_SIZE, &pa, &got), K_OK);
+    assert_int_equal(got, 2);
+}
+
+static void test_what_is_given_back_to_a_claim_stays_claimed(void **state)
+{
+    struct frames_claim c = { 0 }, empty = { 0 };
+    hpa_t pa;
+    void *page;
+
+    (void)state;
+    start(0, 512 * PAGE_SIZE);
+    assert_int_equal(frames_claim(&c, 8), K_OK);
+    assert_int_equal(frames_alloc_for(&c, 3, &pa), K_OK);
+    frames_free_for(&c, pa, 3);
+    assert_int_equal(claimed(), 8);
+    page = page_alloc_for(&empty); /* was not claimed, so is not now */
+    page_free_for(&empty, page);
+    assert_int_equal(claimed(), 8);
+    frames_unclaim(&c);
+    assert_int_equal(free_pages(), 512);
+}
+
+static void test_an_owner_without_a_claim_leaves_keel_something(void **state)
+{
+    struct frames_claim empty = { 0 };
+    u64 n = 0;
+    hpa_t pa;
+
+    (void)state;
+    start(0, 512 * PAGE_SIZE);
+    while (frames_alloc_for(&empty, 0, &pa) == K_OK)
+        n++;
+    assert_int_equal(n, 512 - FRAMES_KEPT);
+    assert_int_equal(frames_alloc(0, &pa), K_OK);
+}
+
+static void test_neighbours_of_a_placed_block_stay_to_be_had(void **state)
+{
+    hpa_t first, pa;
+
+    (void)state;
+    start(0, 3 * SZ_1G);
+    assert_int_equal(frames_alloc_within(NULL, 9, 18, 7 * SZ_2M + 12345, &first), K_OK);
+    assert_int_equal(offset_of(first) % SZ_1G, 7 * SZ_2M);
+    assert_int_equal(frames_alloc_at(NULL, HPA(first.v + SZ_2M), 9), K_OK);
+    assert_int_equal(frames_alloc_at(NULL, HPA(first.v - 7 * SZ_2M), 9), K_OK);
+    assert_int_equal(frames_alloc_at(NULL, first, 9), K_BUSY);
+    assert_int_equal(frames_alloc_at(NULL, HPA(first.v + PAGE_SIZE), 9), K_INVAL);
+    assert_int_equal(frames_alloc_at(NULL, HPA((uintptr_t)arena + 4 * SZ_1G), 9), K_RANGE);
+    assert_int_equal(frames_alloc_at(NULL, HPA((uintptr_t)arena - SZ_1G), 9), K_RANGE);
+    assert_int_equal(free_pages(), 3 * GIB_PAGES - 3 * 512);
+    /* No whole GiB left: the largest there is that holds such an offset. */
+    (void)alloc(18);
+    (void)alloc(18);
+    assert_int_equal(frames_alloc_within(NULL, 9, 18, SZ_2M, &pa), K_OK);
+    assert_int_equal(offset_of(pa) % (2 * SZ_2M), SZ_2M);
+}
+
 /* A panic that a test jumps out of leaves the lock taken. */
 static int reset_lock(void **state)
 {
@@ -360,6 +446,10 @@ int main(void)
         cmocka_unit_test(test_nothing_of_a_freed_run_is_left),
         cmocka_unit_test(test_block_handed_out_holds_no_list_node),
         cmocka_unit_test(test_single_pages_come_zeroed_though_freed_ones_are_poisoned),
+        cmocka_unit_test(test_claimed_memory_is_for_its_owner_only),
+        cmocka_unit_test(test_what_is_given_back_to_a_claim_stays_claimed),
+        cmocka_unit_test(test_an_owner_without_a_claim_leaves_keel_something),
+        cmocka_unit_test(test_neighbours_of_a_placed_block_stay_to_be_had),
         cmocka_unit_test_teardown(test_double_free_is_caught, reset_lock),
         cmocka_unit_test_teardown(test_freeing_around_a_free_page_is_caught, reset_lock),
     };

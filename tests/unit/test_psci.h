@@ -43,7 +43,7 @@ void vm_end(struct vm *vm, enum vm_end how, const char *reason)
     fake.end = how;
 }
 
-void *vm_mem(const struct vm *vm, gpa_t gpa, u64 size, bool write)
+void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write)
 {
     static char byte;
 

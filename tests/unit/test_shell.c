@@ -93,6 +93,7 @@ void frames_get_stats(struct frames_stats *s)
     memset(s, 0, sizeof(*s));
     s->total_pages = 1000;
     s->free_pages = 900;
+    s->claimed_pages = 10;
     s->free_blocks[3] = 5;
 }
 
@@ -146,6 +147,9 @@ static int fresh(void **state)
         vcpu[i].exits[EXIT_MMIO] = 41 + i;
     }
     vm.mmio.count = 1;
+    vm.ram_pages = 102400;
+    vm.claim.left = 2;
+    vm.stage2.table_pages = 9;
     vm.mmio.region[0] = (struct bus_region){ .base = 0x09000000, .size = 0x1000, .name = "pl011" };
     held = 0;
     called[0] = said[0] = '\0';
@@ -267,7 +271,9 @@ static void test_lists_are_aligned(void **state)
     assert_says("exits", "debian  mmio       83");
     assert_says("exits debian", "mmio");
     assert_says("exits rt", "rt is stopped");
-    assert_says("mem", "used      100   400");
+    assert_says("mem", "used       100   400");
+    assert_says("mem", "claimed     10    40");
+    assert_says("mem", "debian  eager      524288  409600      36    409644\n");
     assert_says("mem", "heap: 7 objects, 700 bytes");
     assert_says("vm info debian", "0x9000000  0x1000  pl011");
     assert_says("vm info rt", "last end: crash: fault loop");

@@ -57,7 +57,8 @@ static inline enum kerr driver_start(struct ring_driver *d, bool packed, u32 siz
     struct vq_layout layout;
 
     memset(d, 0, sizeof(*d));
-    d->vm.extent[0] = (struct vm_extent){ GPA(DRIVER_RAM_BASE), ptr_to_hpa(d->ram), sizeof(d->ram), false };
+    d->vm.extent[0] =
+        (struct vm_extent){ .gpa = GPA(DRIVER_RAM_BASE), .hpa = ptr_to_hpa(d->ram), .size = sizeof(d->ram) };
     d->vm.extent_count = 1;
     d->packed = packed;
     d->event_idx = event_idx;

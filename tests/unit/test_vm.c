@@ -22,6 +22,11 @@ void vm_ended(struct vm *which)
     ended++;
 }
 
+static struct vm_extent extent(gpa_t gpa, void *p, u64 size, bool read_only)
+{
+    return (struct vm_extent){ .gpa = gpa, .hpa = ptr_to_hpa(p), .size = size, .read_only = read_only };
+}
+
 /* ROM at 0, RAM at 0x10000 in two pieces of host memory, more ROM behind them. */
 static int setup(void **state)
 {
@@ -31,10 +36,10 @@ static int setup(void **state)
     memset(ram_low, 1, sizeof(ram_low));
     memset(ram_high, 2, sizeof(ram_high));
     memset(rom, 3, sizeof(rom));
-    vm.extent[0] = (struct vm_extent){ GPA(0), ptr_to_hpa(rom), sizeof(rom), true };
-    vm.extent[1] = (struct vm_extent){ GPA(0x10000), ptr_to_hpa(ram_low), sizeof(ram_low), false };
-    vm.extent[2] = (struct vm_extent){ GPA(0x12000), ptr_to_hpa(ram_high), sizeof(ram_high), false };
-    vm.extent[3] = (struct vm_extent){ GPA(0x13000), ptr_to_hpa(rom), sizeof(rom), true };
+    vm.extent[0] = extent(GPA(0), rom, sizeof(rom), true);
+    vm.extent[1] = extent(GPA(0x10000), ram_low, sizeof(ram_low), false);
+    vm.extent[2] = extent(GPA(0x12000), ram_high, sizeof(ram_high), false);
+    vm.extent[3] = extent(GPA(0x13000), rom, sizeof(rom), true);
     vm.extent_count = 4;
     vm.vcpu_count = 2;
     for (u32 i = 0; i < 2; i++) {
@@ -100,6 +105,27 @@ static void test_copies_cross_extents(void **state)
     assert_int_equal(ram_high[0x100], 2);
 }
 
+static void test_a_part_ends_where_the_extent_does(void **state)
+{
+    u64 part;
+
+    (void)state;
+    assert_ptr_equal(vm_mem_part(&vm, GPA(0x11000), 0x2000, true, &part), ram_low + 0x1000);
+    assert_int_equal(part, 0x1000);
+    assert_ptr_equal(vm_mem_part(&vm, GPA(0x12800), ~0UL, true, &part), ram_high + 0x800);
+    assert_int_equal(part, 0x800);
+    assert_null(vm_mem_part(&vm, GPA(0xf800), 0x1000, false, &part));
+}
+
+static void test_a_fault_is_tried_again_only_where_there_is_memory(void **state)
+{
+    (void)state;
+    assert_true(vm_fault(&vm, GPA(0x12fff), true));
+    assert_true(vm_fault(&vm, GPA(0x800), false));
+    assert_false(vm_fault(&vm, GPA(0x800), true));
+    assert_false(vm_fault(&vm, GPA(0x14000), false));
+}
+
 static void test_failed_copy_copies_nothing(void **state)
 {
     unsigned char buf[0x400];
@@ -141,6 +167,8 @@ int main(void)
         cmocka_unit_test_setup(test_huge_sizes_and_addresses_do_not_wrap, setup),
         cmocka_unit_test_setup(test_firmware_is_not_written, setup),
         cmocka_unit_test_setup(test_copies_cross_extents, setup),
+        cmocka_unit_test_setup(test_a_part_ends_where_the_extent_does, setup),
+        cmocka_unit_test_setup(test_a_fault_is_tried_again_only_where_there_is_memory, setup),
         cmocka_unit_test_setup(test_failed_copy_copies_nothing, setup),
         cmocka_unit_test_setup(test_first_end_wins_and_every_vcpu_is_told, setup),
         cmocka_unit_test_setup(test_long_reason_is_cut, setup),

@@ -386,6 +386,69 @@ static void test_stolen_time_can_be_left_out(void **state)
     assert_true(nothing_left());
 }
 
+static void make_demand(bool overcommit)
+{
+    blob_string(blob, "/vms/a", "populate", "demand");
+    parse();
+    cfg.vm[0].overcommit = overcommit;
+}
+
+static void test_demand_claims_all_and_takes_what_is_loaded(void **state)
+{
+    struct vboard *b;
+    u32 objects, pages;
+
+    (void)state;
+    make_demand(false);
+    b = build();
+    assert_int_equal(b->vm.extent_count, 1);
+    assert_int_equal(claimed, (64 << 20) / PAGE_SIZE + 32 + 32 + 1 + 8);
+    assert_true(b->vm.ram_pages > 0 && b->vm.ram_pages < (32 << 20) / PAGE_SIZE);
+    assert_memory_equal(vm_mem(&b->vm, b->layout.kernel, IMAGE_SIZE, false), kernel + 3, IMAGE_SIZE);
+    objects = m.heap, pages = m.pages;
+    memset(vm_mem(&b->vm, GPA(GUEST_RAM_BASE + (62 << 20)), SZ_2M, true), 0x77, SZ_2M);
+    assert_int_equal(m.pages, pages + 512);
+    assert_int_equal(vboard_reset(b), K_OK);
+    assert_int_equal(m.pages, pages); /* the rest went back */
+    assert_int_equal(m.heap, objects);
+    assert_memory_equal(vm_mem(&b->vm, b->layout.kernel, IMAGE_SIZE, false), kernel + 3, IMAGE_SIZE);
+    vboard_destroy(b);
+    assert_true(nothing_left());
+}
+
+static void test_overcommit_claims_nothing(void **state)
+{
+    struct vboard *b;
+
+    (void)state;
+    make_demand(true);
+    b = build();
+    assert_int_equal(claimed, 0);
+    vboard_destroy(b);
+    assert_true(nothing_left());
+}
+
+static void test_demand_leaves_nothing_wherever_building_fails(void **state)
+{
+    struct vboard *b = NULL;
+    u32 n = 1;
+
+    (void)state;
+    make_demand(false);
+    for (;; n++) {
+        m.calls = 0;
+        m.fail_at = n;
+        if (vboard_create(&cfg.vm[0], 0, fake_models, &b) == K_OK && m.calls < n)
+            break;
+        if (b) /* a smaller piece served instead */
+            vboard_destroy(b);
+        b = NULL;
+        assert_true(nothing_left());
+    }
+    assert_true(n > 15);
+    vboard_destroy(b);
+}
+
 static void test_vcpus_spread_over_the_least_loaded_cpus(void **state)
 {
     struct vboard *b, *c;
@@ -479,6 +542,9 @@ int main(void)
         cmocka_unit_test_setup(test_reset_scrubs_and_loads_anew, setup),
         cmocka_unit_test_setup(test_stolen_time_is_a_page_that_the_guest_can_only_read, setup),
         cmocka_unit_test_setup(test_stolen_time_can_be_left_out, setup),
+        cmocka_unit_test_setup(test_demand_claims_all_and_takes_what_is_loaded, setup),
+        cmocka_unit_test_setup(test_overcommit_claims_nothing, setup),
+        cmocka_unit_test_setup(test_demand_leaves_nothing_wherever_building_fails, setup),
         cmocka_unit_test_setup(test_vcpus_spread_over_the_least_loaded_cpus, setup),
         cmocka_unit_test_setup(test_vcpu_on_a_missing_cpu_is_an_error, setup),
         cmocka_unit_test_setup(test_missing_image_or_model_is_an_error, setup),

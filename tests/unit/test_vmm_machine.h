@@ -61,37 +61,78 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-void *page_alloc(void)
-{
-    void *p;
+/* A claim is a number that frames_claim() sets; nothing is taken from it here. */
+static u64 claimed;
 
-    if (fails())
-        return NULL;
-    m.pages++;
-    p = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
-    return memset(p, 0, PAGE_SIZE);
-}
-
-void page_free(void *page)
-{
-    m.pages--;
-    free(page);
-}
-
-enum kerr frames_alloc(u32 order, hpa_t *out)
+enum kerr frames_claim(struct frames_claim *c, u64 pages)
 {
     if (fails())
         return K_NOMEM;
-    m.pages += 1U << order;
-    *out = ptr_to_hpa(aligned_alloc(PAGE_SIZE << order, PAGE_SIZE << order));
+    c->left = pages;
+    claimed += pages;
     return K_OK;
 }
 
-void frames_free(hpa_t base, u32 order)
+void frames_unclaim(struct frames_claim *c)
 {
-    m.pages -= 1U << order;
-    free(hpa_to_ptr(base));
+    claimed -= c->left;
+    c->left = 0;
 }
+
+enum kerr frames_alloc_for(struct frames_claim *c, u32 order, hpa_t *out)
+{
+    size_t size = PAGE_SIZE << order;
+    char *p;
+
+    (void)c;
+    if (fails())
+        return K_NOMEM;
+    m.pages += 1U << order;
+    p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    *out = ptr_to_hpa(p + (-(uintptr_t)p & (size - 1)));
+    memset(hpa_to_ptr(*out), 0x5a, size);
+    return K_OK;
+}
+
+enum kerr frames_alloc_at(struct frames_claim *c, hpa_t base, u32 order)
+{
+    (void)c, (void)base, (void)order;
+    return K_BUSY;
+}
+
+enum kerr frames_alloc_within(struct frames_claim *c, u32 order, u32 outer, u64 offset, hpa_t *out)
+{
+    enum kerr err = frames_alloc_for(c, order, out);
+
+    (void)outer, (void)offset;
+    if (err == K_OK)
+        memset(hpa_to_ptr(*out), 0, PAGE_SIZE << order);
+    return err;
+}
+
+void frames_free_for(struct frames_claim *c, hpa_t base, u32 order)
+{
+    (void)c;
+    m.pages -= 1U << order;
+    munmap(hpa_to_ptr(base), PAGE_SIZE << order);
+}
+
+enum kerr frames_alloc(u32 order, hpa_t *out) { return frames_alloc_for(NULL, order, out); }
+
+void frames_free(hpa_t base, u32 order) { frames_free_for(NULL, base, order); }
+
+void *page_alloc_for(struct frames_claim *c)
+{
+    hpa_t page;
+
+    return frames_alloc_for(c, 0, &page) == K_OK ? memset(hpa_to_ptr(page), 0, PAGE_SIZE) : NULL;
+}
+
+void page_free_for(struct frames_claim *c, void *page) { frames_free_for(c, ptr_to_hpa(page), 0); }
+
+void *page_alloc(void) { return page_alloc_for(NULL); }
+
+void page_free(void *page) { page_free_for(NULL, page); }
 
 /* Each run is dirty when it is handed out, and has to come back clean. */
 enum kerr frames_alloc_run(u64 pages, u64 min, u64 align, hpa_t *out, u64 *out_pages)
@@ -224,6 +265,12 @@ void vgic_reset(struct vm *vm)
     m.vgic_resets++;
 }
 
+void vm_end(struct vm *vm, enum vm_end how, const char *reason)
+{
+    (void)reason;
+    vm->end = how;
+}
+
 bool task_quiet(const struct task *t) { return t->state == TASK_BLOCKED; }
 
 void task_wake(struct task *t)
@@ -299,7 +346,7 @@ static const struct vdev_model *const fake_models[] = { &rtc_model, &uart_model,
 static inline bool nothing_left(void)
 {
     return m.heap == 0 && m.pages == 0 && m.vcpus == 0 && m.vgics == 0 && m.archs == 0 && m.devices == 0 &&
-           m.run_pages == 0;
+           m.run_pages == 0 && claimed == 0;
 }
 
 static inline bool range_noted(const struct range *list, u32 count, const void *p, size_t size)
