@@ -105,7 +105,7 @@ static u64 renew(u64 old) REQUIRES(lock)
     return vmid_generation | n;
 }
 
-u64 vmid_take_slowly(struct vmid *v)
+u64 vmid_take(struct vmid *v)
 {
     unsigned long flags = spin_lock_irq(&lock);
     u64 id = v->id;

@@ -82,7 +82,7 @@ static void with_vmid(const struct vm *vm, u64 id, gpa_t gpa, u64 size)
 
 /* The VM's number of an older generation is its own still where a CPU holds it; else it is nobody's, or another
  * VM's, which then loses what it will read again. The number is looked at when the changed entries are seen by
- * all: a CPU that takes a new one later walks what is there now (vmid_take_slowly()). */
+ * all: a CPU that takes a new one later walks what is there now (vmid_take()). */
 void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size)
 {
     unsigned long flags = arch_irq_save();
@@ -108,19 +108,32 @@ void arch_vm_destroy(struct vm *vm) { arch_stage2_invalidate(vm, GPA(0), ~0UL); 
 
 /* vCPUs of one VM share its VMID. A guest may give one ASID two meanings on two of its CPUs, so a CPU
  * that takes turns between them drops what the other left. */
-void stage2_load(struct vm *vm, u32 vcpu_id)
+static inline void use(struct vm *vm, u32 vcpu_id, u64 id)
 {
-    u32 *last = &vm->arch.last_vcpu[this_cpu()->id];
+    struct percpu *cpu = this_cpu();
+    u32 *last = &vm->arch.last_vcpu[cpu->id];
 
-    sysreg_write(vttbr_el2, vttbr_of(vm, vmid_take(&vm->arch.vmid)));
+    sysreg_write(vttbr_el2, vttbr_of(vm, id));
     isb();
     if (*last != vcpu_id + 1) {
         if (*last != 0) {
-            this_cpu()->tlb_flushes++;
+            cpu->tlb_flushes++;
             __asm__ volatile("tlbi vmalle1\n\tic iallu");
             dsb(nsh);
             isb();
         }
         *last = vcpu_id + 1;
     }
+}
+
+static COLD void load_slowly(struct vm *vm, u32 vcpu_id) { use(vm, vcpu_id, vmid_take(&vm->arch.vmid)); }
+
+void stage2_load(struct vm *vm, u32 vcpu_id)
+{
+    u64 id = vmid_take_fast(&vm->arch.vmid);
+
+    if (likely(id != 0))
+        use(vm, vcpu_id, id);
+    else
+        load_slowly(vm, vcpu_id);
 }
