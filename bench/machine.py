@@ -5,6 +5,8 @@ import os
 import re
 import struct
 import subprocess
+import tempfile
+import threading
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, "build")
@@ -87,6 +89,44 @@ def keel(cpu, cpus, vcpus, kernel, append=None, initrd=None):
     if initrd:
         argv += ["--initrd", initrd]
     return run(argv)
+
+
+def keel_until(dts, last, *args):
+    """Runs the VMs of a configuration until a line of the console ends in `last`; what was printed up to it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".dts") as f:
+        f.write(dts)
+        f.flush()
+        child = subprocess.Popen([KEEL, "run", "--icount", *args, f.name], cwd=TOP, text=True, errors="replace",
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        timer = threading.Timer(5 * TIMEOUT_S, child.terminate)
+        timer.start()
+        seen = []
+        try:
+            for line in child.stdout:
+                seen.append(line.rstrip())
+                if seen[-1].endswith(last):
+                    return "\n".join(seen)
+        finally:
+            timer.cancel()
+            child.terminate()
+            child.wait()
+    raise BenchError(f"no {last!r} in:\n" + "\n".join(seen)[-2000:])
+
+
+def vm(name, kernel, bootargs, initrd=None, **properties):
+    """A VM's node for keel_until()."""
+    strings = {"kernel": kernel, "bootargs": bootargs.replace('"', '\\"'), "memory": properties.pop("memory", "256M")}
+    if initrd:
+        strings["initrd"] = initrd
+    for key in [k for k, v in properties.items() if isinstance(v, str)]:
+        strings[key] = properties.pop(key)
+    body = [f'{k} = "{v}";' for k, v in strings.items()]
+    body += [f"{k.replace('_', '-')} = <{' '.join(map(str, v))}>;" for k, v in properties.items()]
+    return f"{name} {{ {' '.join(body)} autostart; }};"
+
+
+def machine(*vms):
+    return ('/dts-v1/; / { compatible = "keel,machine"; on-last-stop = "poweroff"; vms { ' + " ".join(vms) + " }; };")
 
 
 def qemu(machine, *args, stdin=b""):

@@ -12,6 +12,7 @@ KEEL = BUILD / "keel"
 VMLINUZ = BUILD / "guest" / "vmlinuz"
 VMLINUZ_RT = BUILD / "guest" / "vmlinuz-rt"
 INITRD = BUILD / "guest" / "initrd.gz"
+INITRD_RT = BUILD / "guest" / "initrd-rt.gz" # with cyclictest and hackbench
 UBOOT = BUILD / "guest" / "u-boot.bin"
 
 ESCAPE = "\x1d"
