@@ -21,7 +21,7 @@ struct vm_props {
     struct cfg_cells cpus, priority;
     u64 memory;
     const char *kernel, *firmware, *initrd, *bootargs;
-    u32 on_poweroff, on_crash, pages, populate, pv_time;
+    u32 on_poweroff, on_crash, pages, gic, populate, pv_time;
     bool autostart, overcommit;
     u32 spis, pmu, sve_bits;
 };
@@ -38,6 +38,9 @@ static const char *const pages_words[] = {
 static const char *const switch_words[] = { "off", "on", NULL };
 static const char *const populate_words[] = {
     [CFG_POPULATE_EAGER] = "eager", [CFG_POPULATE_DEMAND] = "demand", NULL
+};
+static const char *const gic_words[] = {
+    [CFG_GIC_HOST] = "host", [CFG_GIC_V2] = "v2", [CFG_GIC_V3] = "v3", NULL
 };
 
 #define AT(field) offsetof(struct machine_props, field)
@@ -66,6 +69,7 @@ static const struct prop_rule vm_prop[] = {
     { "sve-bits", PROP_CELL, false, AT(sve_bits), 0, CFG_SVE_BITS_MAX, NULL },
     { "populate", PROP_WORD, false, AT(populate), 0, 0, populate_words },
     { "overcommit", PROP_FLAG, false, AT(overcommit), 0, 0, NULL },
+    { "gic", PROP_WORD, false, AT(gic), 0, 0, gic_words },
     { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
 };
 #undef AT
@@ -161,6 +165,7 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     if (p.overcommit && vm->populate != CFG_POPULATE_DEMAND)
         cfg_report(n, "overcommit",
                    "overcommit: memory is given at once; must go with populate = \"demand\"");
+    vm->gic = (enum cfg_gic)p.gic;
     vm->autostart = p.autostart;
     vm->pv_time = p.pv_time != 0;
     vm->pmu = p.pmu != 0;

@@ -24,6 +24,7 @@
 enum cfg_policy { CFG_STOP, CFG_RESTART };
 enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
 enum cfg_populate { CFG_POPULATE_EAGER, CFG_POPULATE_DEMAND };
+enum cfg_gic { CFG_GIC_HOST, CFG_GIC_V2, CFG_GIC_V3 };  /* the host's kind, or nothing else */
 enum cfg_host_end { CFG_HOST_STAY, CFG_HOST_POWEROFF }; /* when the last VM has stopped */
 
 struct cfg_image {
@@ -67,6 +68,7 @@ struct cfg_vm {
     enum cfg_pages pages;
     enum cfg_populate populate;
     bool overcommit; /* of CFG_POPULATE_DEMAND: no memory is set aside */
+    enum cfg_gic gic;
     bool autostart;
     bool pv_time;
     bool pmu;
@@ -101,8 +103,9 @@ MUST_USE enum kerr config_parse(const void *blob, size_t size, const char *const
 MUST_USE enum kerr config_parse_fit(const void *fit, size_t size, const char *const *known_devices,
                                     struct cfg_machine *m, struct cfg_errors *errors);
 
-/* What depends on the host: CPUs that exist, memory that is there. cpus: number of host CPUs. */
-MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free,
+/* What depends on the host: CPUs that exist, memory that is there, the GIC. cpus: number of host CPUs; gic: its
+ * version, 2 or 3. */
+MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, u32 gic,
                                      struct cfg_errors *errors);
 
 /* Where things go in a guest's physical memory (arch/include's guest map; arm64: QEMU's virt board). */

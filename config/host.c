@@ -2,7 +2,8 @@
 /* What a configuration asks of the host it is to run on. */
 #include "config/schema.h"
 
-enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, struct cfg_errors *errors)
+enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, u32 gic,
+                            struct cfg_errors *errors)
 {
     u32 errors_before = errors->count;
     u64 left = mem_free;
@@ -18,6 +19,9 @@ enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free,
                 cfg_report(&n, "cpus", "cpus: vCPU %u is to run on CPU %u; this host has CPUs 0 to %u", c,
                            vm->vcpu[c].cpu, cpus - 1);
         }
+        if (vm->gic != CFG_GIC_HOST && gic != (vm->gic == CFG_GIC_V2 ? 2 : 3))
+            cfg_report(&n, "gic", "gic = \"v%u\": this host has a GICv%u, and can give its VMs no other",
+                       vm->gic == CFG_GIC_V2 ? 2 : 3, gic);
         if (vm->overcommit)
             continue;
         cfg_format_bytes(size, sizeof(size), vm->mem_size);

@@ -264,7 +264,8 @@ static void configure(void)
     frames_get_stats(&memory);
     if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, machine,
                          &errors) != K_OK ||
-        config_check_host(machine, cpu_count, memory.free_pages * PAGE_SIZE, &errors) != K_OK) {
+        config_check_host(machine, cpu_count, memory.free_pages * PAGE_SIZE, gic_version(), &errors) !=
+            K_OK) {
         log_error("config: %u error%s: no VM is started", errors.count, errors.count == 1 ? "" : "s");
         console_flush();
         if (board_has_arg(&board, "quiet"))

@@ -8,7 +8,7 @@
 #include "vdev/virtio/blk.h"
 
 const struct vdev_model *const vdev_models[] = {
-    &gic_model, &pl011_model, &pl031_model, &cfi_flash_model, &virtio_blk_model, NULL,
+    &gic_model, &gic_v2_model, &pl011_model, &pl031_model, &cfi_flash_model, &virtio_blk_model, NULL,
 };
 
 const char *const known_devices[] = { "arm,pl011", "arm,pl031", "cfi-flash", CFG_DISK, NULL };

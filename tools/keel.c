@@ -26,7 +26,7 @@ static const char help_text[] =
     "  --cpus N         1 to 8, default as many as the VMs need, at least 2\n"
     "  --ram SIZE       default what the VMs need and 256M, at least 1G\n"
     "  --cpu MODEL      QEMU's name, default neoverse-n1\n"
-    "  --gic 3|4        default 3\n"
+    "  --gic 2|3|4      default 3\n"
     "  --icount         count time in instructions: slower, repeatable\n"
     "  --accel-opts S   options for QEMU's -accel tcg\n"
     "  --quiet          only the guest's console on stdout; Keel's warnings on stderr\n"

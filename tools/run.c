@@ -90,7 +90,7 @@ static bool take_option(struct run *r, int id, const char *value)
     case OPT_QUIET: return r->quiet = true;
     case OPT_PRINT: return r->print = true;
     case OPT_CPUS: return number("--cpus", value, 1, HOST_CPUS_MAX, &r->cpus);
-    case OPT_GIC: return number("--gic", value, 3, 4, &r->gic);
+    case OPT_GIC: return number("--gic", value, 2, 4, &r->gic);
     case OPT_RAM:
         if (parse_u64(value, &r->ram) && r->ram >= 256 * MIB && is_aligned(r->ram, MIB))
             return true;
@@ -245,7 +245,8 @@ static void host_args(const struct run *r, const char *image, int bundle, struct
 {
     add(a, "qemu-system-aarch64", NULL);
     add(a, "-nodefaults", NULL);
-    add(a, "-machine", xformat("virt,virtualization=on,gic-version=%lu,iommu=smmuv3", r->gic));
+    add(a, "-machine",
+        xformat("virt,virtualization=on,gic-version=%lu%s", r->gic, r->gic == 2 ? "" : ",iommu=smmuv3"));
     if (r->accel_opts != NULL)
         add(a, "-accel", xformat("tcg,%s", r->accel_opts));
     if (r->icount)
@@ -345,7 +346,8 @@ int run_command(int argc, char **argv)
         return EXIT_BAD_INPUT;
     size = (u64)lseek(bundle, 0, SEEK_END);
     size_host(&r, m, size);
-    if (config_check_host(&m->cfg, (u32)r.cpus, r.ram - min_u64(r.ram, size), &m->errors) != K_OK)
+    if (config_check_host(&m->cfg, (u32)r.cpus, r.ram - min_u64(r.ram, size), r.gic == 2 ? 2 : 3,
+                          &m->errors) != K_OK)
         return EXIT_BAD_INPUT;
     return start(&r, hypervisor_image(), bundle);
 }

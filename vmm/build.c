@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/cpu.h"
+#include "arch/gich.h"
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/percpu.h"
@@ -12,8 +13,6 @@
 #include "irq/inject/vgic.h"
 #include "lib/bits.h"
 #include "vmm/vboard.h"
-
-#define GIC_COMPATIBLE "arm,gic-v3"
 
 static u32 cpu_vcpus[MAX_CPUS]; /* vCPUs of all boards by their CPU */
 
@@ -158,13 +157,17 @@ static void undo_devices(struct vboard *b)
 
 static enum kerr make_devices(struct vboard *b)
 {
-    static const struct cfg_device gic = {
+    struct cfg_device gic = {
         .node = "intc",
-        .compatible = GIC_COMPATIBLE,
+        .compatible = "arm,gic-v3",
         .irq = CFG_IRQ_DEFAULT,
         .fdt_node = -1,
     };
-    enum kerr err = make_device(b, &gic);
+    enum kerr err;
+
+    if (arch_gic_is_v2())
+        gic.compatible = "arm,cortex-a15-gic";
+    err = make_device(b, &gic);
 
     for (u32 i = 0; err == K_OK && i < b->cfg->device_count; i++)
         err = make_device(b, &b->cfg->device[i]);

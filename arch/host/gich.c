@@ -28,6 +28,11 @@ void host_gich_reset(u32 lr_count)
         cpus[i] = (struct host_gich){ .lr_count = lr_count };
 }
 
+bool host_gic_is_v2;
+
+/* Without the sender of an SGI. */
+static u32 number(u64 lr) { return LR_GET_VINTID(lr) & (host_gic_is_v2 ? 0x3ffU : ~0U); }
+
 /* What Keel must not do: two list registers with one INTID, LR_HW with both states, special INTIDs. */
 static void check(const struct host_gich *h, u32 i)
 {
@@ -39,10 +44,10 @@ static void check(const struct host_gich *h, u32 i)
         return;
     if ((lr & LR_HW) && (lr & LR_STATE) == LR_STATE)
         abort();
-    if (LR_GET_VINTID(lr) >= 1020)
+    if (number(lr) >= 1020)
         abort();
     for (u32 k = 0; k < h->lr_count; k++)
-        if (k != i && (h->lr[k] & LR_STATE) && LR_GET_VINTID(h->lr[k]) == LR_GET_VINTID(lr))
+        if (k != i && (h->lr[k] & LR_STATE) && number(h->lr[k]) == number(lr))
             abort();
 }
 
@@ -190,7 +195,7 @@ void host_gich_eoi(bool group1, u32 intid)
     struct host_gich *h = host_gich();
     u64 *apr = group1 ? &h->ap1r : &h->ap0r;
 
-    if (intid >= 1020 || !*apr || ctz64(*apr) != running_bit(h))
+    if ((host_gic_is_v2 ? intid & 0x3ff : intid) >= 1020 || !*apr || ctz64(*apr) != running_bit(h))
         return;
     *apr &= *apr - 1;
     deactivate(h, intid, (h->vmcr & VMCR_VEOIM) != 0);

@@ -31,6 +31,7 @@ enum kerr vgic_create(struct vm *vm, u32 nr_spis)
         vc->vcpu = vm->vcpu[i];
         vc->vgic = g;
         vc->id = i;
+        vc->sgis_have_senders = arch_gic_is_v2();
         vc->lr_mask = (u32)(BIT(arch_lr_count()) - 1);
         spin_init(&vc->lock, LOCK_RANK_VGIC_CPU);
         vm->vcpu[i]->vgic = vc;
@@ -83,6 +84,8 @@ void vgic_reset(struct vm *vm)
     memset(g->irouter, 0, sizeof(g->irouter));
     for (u32 i = 0; i < g->vcpu_count; i++)
         reset_cpu(&g->cpu[i]);
+    if (arch_gic_is_v2())
+        vgic_v2_reset(g);
 }
 
 /* The release makes the state that was changed before visible to who empties the inbox. */

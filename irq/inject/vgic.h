@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interrupts into a guest by list registers: the state machine of a virtual GICv3 (Arm IHI 0069,
- * one security state, affinity routing always on). Register windows are in vdev/gic/.
+ * one security state, affinity routing always on), or a GICv2 on hosts that have one. Register windows are in
+ * vdev/gic/.
  *
  * Whoever changes an interrupt's state writes shared atomics and posts the number to its owner's
  * inbox; only the owner's CPU moves it into or out of list registers. List registers stay in the

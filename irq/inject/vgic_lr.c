@@ -41,6 +41,8 @@ void vgic_lr_retract(struct vgic_cpu *vc, u32 i)
 
     if (!(lr & LR_PENDING))
         return;
+    if (vgic_has_senders(vc, intid))
+        vgic_sender_back(vc, intid, lr);
     if (vgic_lr_latched(vc, i))
         __atomic_fetch_or(&vgic_word(vc, intid)->latch, vgic_bit(intid), __ATOMIC_SEQ_CST);
     vc->lr_latch &= ~(1U << i);

@@ -51,11 +51,15 @@ static inline void lr_note(struct vgic_cpu *vc, u32 i, u32 intid, bool latched)
 /* A free list register, or one that held this interrupt. False: it is not pending any more. */
 static inline bool lr_place(struct vgic_cpu *vc, u32 i, u32 intid, struct vgic_word *w, u64 bit)
 {
-    u64 level = level_high(w, bit), latched = latch_take(w, bit);
+    u64 level = level_high(w, bit), latched, lr = pending_lr(vc, w, intid, bit);
 
+    if (vgic_has_senders(vc, intid))
+        latched = vgic_sender_take(vc, intid, &lr);
+    else
+        latched = latch_take(w, bit);
     if (unlikely(!(level | latched)))
         return false;
-    vgic_lr_set(vc, i, pending_lr(vc, w, intid, bit) | (level ? LR_EOI : 0));
+    vgic_lr_set(vc, i, lr | (level ? LR_EOI : 0));
     lr_note(vc, i, intid, latched != 0);
     return true;
 }
@@ -162,7 +166,7 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
     if (wanted && (vgic_load64(&w->latch) & bit)) {
         /* Active and pending excludes LR_HW: from here on we deactivate the physical interrupt. */
         now &= ~(lr & LR_HW ? LR_HW | LR_PINTID_FIELD : 0);
-        if (!vc->waiting_count && latch_take(w, bit)) {
+        if (!vc->waiting_count && !vgic_has_senders(vc, intid) && latch_take(w, bit)) {
             now |= LR_PENDING;
             vc->lr_latch |= 1U << i;
         }
@@ -187,15 +191,17 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
 
 static void look_pending(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vgic_word *w, u64 bit)
 {
-    u64 level = level_high(w, bit), now;
+    u64 level = level_high(w, bit), now, sender = 0;
 
-    if (latch_take(w, bit))
+    if (vgic_has_senders(vc, intid))
+        sender = vgic_sender_again(vc, intid, lr);
+    else if (latch_take(w, bit))
         vc->lr_latch |= 1U << i;
     if (!wanted_here(vc, w, intid, bit) || !(level || (lr & LR_HW) || vgic_lr_latched(vc, i))) {
         vgic_lr_retract(vc, i);
         return;
     }
-    now = pending_lr(vc, w, intid, bit);
+    now = pending_lr(vc, w, intid, bit) | sender;
     if (lr & LR_HW)
         now |= lr & (LR_HW | LR_PINTID_FIELD);
     else if (level)
@@ -337,7 +343,8 @@ static inline bool sgi_place(struct vgic_cpu *vc, u32 intid)
     u32 i = vc->private_lr[intid];
 
     if (unlikely(!(__atomic_load_n(&w->enabled, __ATOMIC_RELAXED) & bit) ||
-                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & 1) || vc->active_count))
+                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & 1) ||
+                 (vc->active_count | vc->sgis_have_senders)))
         return false;
     if (vc->in_lr[0] & bit) {
         if (unlikely(arch_lr_read(i) & LR_STATE))

@@ -41,6 +41,8 @@ struct vgic_cpu {
     struct vgic_word private;          /* SGIs and PPIs: word 0, the low half */
     u8 private_priority[VGIC_PRIVATE]; /* atomic */
 
+    u8 sgi_from[VGIC_SGIS]; /* atomic: whose SGIs the latch stands for, where they have senders */
+
     u32 asleep; /* atomic: GICR_WAKER.ProcessorSleep */
 
     /* Where the list registers are. 1: in the hardware of the CPU that runs the vCPU, and all below
@@ -58,6 +60,7 @@ struct vgic_cpu {
     u64 active[VGIC_WORDS];          /* active, but not in a list register */
     u64 waiting[VGIC_WORDS];         /* may want a list register when one is free */
     u32 active_count, waiting_count; /* bits in the two above */
+    u32 sgis_have_senders;           /* a GICv2: see vgic_v2.c */
     u64 hcr;                         /* ICH_HCR_EL2 as it was written last */
     u64 lr[GICH_MAX_LRS];
 
@@ -86,6 +89,7 @@ struct vgic {
     u8 priority[VGIC_MAX_INTID]; /* atomic */
     u8 holder[VGIC_MAX_INTID];   /* atomic: 0, or 1 + the vCPU that has it in a list register or active */
     u64 irouter[VGIC_MAX_INTID]; /* atomic */
+    u8 targets[VGIC_MAX_INTID];  /* atomic. GICv2: as GICD_ITARGETSR has them; irouter[] has who gets it */
     struct vgic_cpu cpu[];
 };
 
@@ -189,6 +193,22 @@ void vgic_hw_release(struct vgic_cpu *vc, u32 intid);
 void vgic_hw_done(struct vgic_cpu *vc, u32 i, u32 intid);
 /* Finds out what hardware did since: emptied list registers, EOIs that found none. */
 void vgic_sync(struct vgic_cpu *vc);
+
+/* vgic_v2.c. */
+
+/* Whether an interrupt is pending once for each sender. */
+static inline bool vgic_has_senders(const struct vgic_cpu *vc, u32 intid)
+{
+    return intid < VGIC_SGIS && unlikely(vc->sgis_have_senders);
+}
+void vgic_v2_reset(struct vgic *g);
+/* Takes one sender's SGI out of the shared state; adds to *lr what a list register shows of it. False: none is
+ * pending. */
+MUST_USE bool vgic_sender_take(struct vgic_cpu *vc, u32 sgi, u64 *lr);
+/* The SGI was sent again while it is pending in a list register: what that shows now of its sender. */
+u64 vgic_sender_again(struct vgic_cpu *vc, u32 sgi, u64 lr);
+/* Its pending state leaves the list register: before the latch is set. */
+void vgic_sender_back(struct vgic_cpu *vc, u32 sgi, u64 lr);
 
 /* vgic_fold.c. */
 

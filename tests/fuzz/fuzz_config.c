@@ -124,7 +124,7 @@ static void check(const struct cfg_machine *m, const u8 *low, const u8 *high, bo
         if (vm->initrd.size != 0)
             require(range_within(l.initrd.v, vm->initrd.size, GUEST_RAM_BASE, vm->mem_size));
     }
-    (void)config_check_host(m, 2, 1UL << 28, &quiet);
+    (void)config_check_host(m, 2, 1UL << 28, 3, &quiet);
 }
 
 static void report(void *arg, const char *node, const char *property, const char *text)

@@ -290,7 +290,7 @@ static const struct mistake mistakes[] = {
       1,
       V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, populate, overcommit, spis" },
+        "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, populate, overcommit, gic, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,
       "compatible",
@@ -614,20 +614,39 @@ static void test_host_must_have_the_cpus_and_the_memory(void **state)
     blob_string(blob, "/vms/b", "kernel", "k");
     parse_good();
     e = collect_errors(&reports);
-    assert_int_equal(config_check_host(&machine, 4, 1UL << 30, &e), K_OK);
-    assert_int_equal(config_check_host(&machine, 3, 1UL << 30, &e), K_INVAL);
+    assert_int_equal(config_check_host(&machine, 4, 1UL << 30, 3, &e), K_OK);
+    assert_int_equal(config_check_host(&machine, 3, 1UL << 30, 3, &e), K_INVAL);
     assert_string_equal(reports.all, "/vms/a: cpus: vCPU 1 is to run on CPU 3; this host has CPUs 0 to 2\n");
     e = collect_errors(&reports);
-    assert_int_equal(config_check_host(&machine, 4, 1023UL << 20, &e), K_INVAL);
+    assert_int_equal(config_check_host(&machine, 4, 1023UL << 20, 3, &e), K_INVAL);
     assert_string_equal(reports.all, "/vms/b: memory = 1G: this host has 1023 MiB to give\n");
 
     blob_set(blob, "/vms/b", "autostart", NULL, 0);
     parse_good();
     e = collect_errors(&reports);
-    assert_int_equal(config_check_host(&machine, 4, 1536UL << 20, &e), K_OK);
-    assert_int_equal(config_check_host(&machine, 4, 1534UL << 20, &e), K_INVAL);
+    assert_int_equal(config_check_host(&machine, 4, 1536UL << 20, 3, &e), K_OK);
+    assert_int_equal(config_check_host(&machine, 4, 1534UL << 20, 3, &e), K_INVAL);
     assert_int_equal(reports.count, 1);
     assert_non_null(strstr(reports.all, "the VMs before it leave"));
+}
+
+static void test_gic_must_be_of_the_hosts_kind(void **state)
+{
+    struct cfg_errors e;
+
+    (void)state;
+    blob_machine(blob);
+    blob_string(blob, "/vms/a", "gic", "v2");
+    parse_good();
+    assert_int_equal(machine.vm[0].gic, CFG_GIC_V2);
+    e = collect_errors(&reports);
+    assert_int_equal(config_check_host(&machine, 4, 1UL << 30, 2, &e), K_OK);
+    assert_int_equal(config_check_host(&machine, 4, 1UL << 30, 3, &e), K_INVAL);
+    assert_string_equal(reports.all,
+                        "/vms/a: gic = \"v2\": this host has a GICv3, and can give its VMs no other\n");
+    blob_string(blob, "/vms/a", "gic", "host");
+    parse_good();
+    assert_int_equal(config_check_host(&machine, 4, 1UL << 30, 2, &e), K_OK);
 }
 
 int main(void)
@@ -640,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_firmware_brings_flash),
         cmocka_unit_test(test_default_devices_are_only_what_the_build_has),
         cmocka_unit_test(test_each_mistake_is_named),
+        cmocka_unit_test(test_gic_must_be_of_the_hosts_kind),
         cmocka_unit_test(test_stolen_time_page_that_is_off_is_in_nobodys_way),
         cmocka_unit_test(test_window_above_ram_is_allowed),
         cmocka_unit_test(test_missing_properties_are_named),

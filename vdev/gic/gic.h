@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest's GICv3: the distributor's and the redistributors' windows. State is in irq/inject. */
+/* The guest's GICv3 (the distributor's and the redistributors' windows) or GICv2. State is in irq/inject. */
 #ifndef VDEV_GIC_GIC_H
 #define VDEV_GIC_GIC_H
 
@@ -7,12 +7,15 @@
 #include "vdev/vdev.h"
 
 #define GIC_COMPATIBLE "arm,gic-v3"
+#define GIC_V2_COMPATIBLE "arm,cortex-a15-gic"
 
 extern const struct vdev_model gic_model;
+extern const struct vdev_model gic_v2_model; /* only where arch_gic_is_v2() */
 
 /* Contexts: struct vm for the distributor, the redistributor's struct vcpu for the other. */
 extern const struct reg_block gicd_regs;
 extern const struct reg_block gicr_regs;
+extern const struct reg_block gicd_v2_regs;
 
 /* The same in both windows (IHI 0069 12.9.11): JEP106 continuation and identity of Arm, product 'K'. */
 #define GIC_IIDR 0x4b00043bU

@@ -32,6 +32,12 @@ void host_gich_eoi(bool group1, u32 intid);
 MUST_USE bool host_gich_dir(u32 intid);
 u32 host_gich_misr(void);
 
+/* A GICv2 host: SGIs are acknowledged and ended by INTIDs with their senders in bits 12:10. */
+extern bool host_gic_is_v2;
+static inline bool arch_gic_is_v2(void) { return host_gic_is_v2; }
+#define HOST_GICV_PAGE 0x2c060000UL
+static inline hpa_t arch_gicv_page(void) { return HPA(HOST_GICV_PAGE); }
+
 static inline u32 arch_lr_count(void) { return host_gich()->lr_count; }
 static inline u32 arch_vpri_bits(void) { return 5; }
 static inline u32 arch_apr_count(void) { return 1; }
