@@ -10,6 +10,8 @@
 #define GUEST_GICD_SIZE 0x00010000UL
 #define GUEST_GICC_BASE 0x08010000UL /* GICv2 */
 #define GUEST_GICC_SIZE 0x00002000UL
+#define GUEST_ITS_BASE 0x08080000UL
+#define GUEST_ITS_SIZE 0x00020000UL
 #define GUEST_GICR_BASE 0x080a0000UL
 #define GUEST_GICR_SIZE 0x00020000UL /* of each vCPU */
 /* Stolen time, as on QEMU's board: the window is for guests with pages of 64 KiB, Keel fills the first 4 KiB. */

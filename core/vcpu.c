@@ -152,6 +152,15 @@ static void fault_point(struct vcpu *v)
         arch_inject_serror(v, __atomic_load_n(&v->syndrome, __ATOMIC_RELAXED));
 }
 
+/* WORK_MORE. Interrupts may bring work that comes first: it does, the next time round. Out of line, so that
+ * the usual work needs no stack. */
+static __attribute__((noinline)) void more_point(struct vcpu *v)
+{
+    clear_work(v, WORK_MORE);
+    arch_vcpu_take_irqs(v);
+    virq_more(v);
+}
+
 void vcpu_do_work(struct vcpu *v)
 {
     u32 work = work_of(v);
@@ -168,9 +177,11 @@ void vcpu_do_work(struct vcpu *v)
         virq_hold_point(v);
     } else if ((work & WORK_FAULT) != 0) {
         fault_point(v);
-    } else {
+    } else if ((work & WORK_RESCHED) != 0) {
         clear_work(v, WORK_RESCHED);
         sched_reschedule();
+    } else {
+        more_point(v);
     }
 }
 

@@ -21,6 +21,7 @@ enum vcpu_work {
     WORK_HOLD = 1U << 4,    /* someone needs our list registers in memory: vgic_hold_point() */
     WORK_RESET = 1U << 5,   /* PSCI CPU_OFF or CPU_ON took place: start over or park */
     WORK_FAULT = 1U << 6,   /* vcpu_fault() asked for one */
+    WORK_MORE = 1U << 7,    /* what an access of its guest began takes long: goes on with it */
 };
 
 /* Faults from outside, which belong to no instruction. */

@@ -22,6 +22,10 @@ void virq_reset_sys(struct vcpu *v);
 /* WORK_IRQ: brings what is pending before the guest. Current vCPU. */
 void virq_flush(struct vcpu *v);
 
+/* WORK_MORE: goes on with what takes too long for one exit, for a bounded time; asks again if that is not
+ * enough. Current vCPU. */
+void virq_more(struct vcpu *v);
+
 /* WORK_HOLD: another vCPU's register access needs this one's state in memory: puts it there and waits
  * (politely, bounded by that access) until it is let go. Current vCPU. */
 void virq_hold_point(struct vcpu *v);

@@ -415,6 +415,15 @@ void arm_guest_irq(struct vcpu *v)
         own_interrupt(intid);
 }
 
+#define ISR_I BIT(7)
+#define TAKE_IRQS_MAX 4U
+
+void arch_vcpu_take_irqs(struct vcpu *v)
+{
+    for (u32 i = 0; i < TAKE_IRQS_MAX && (sysreg_read(isr_el1) & ISR_I) != 0; i++)
+        arm_guest_irq(v);
+}
+
 void arm_host_irq(void)
 {
     u32 intid = gic_acknowledge();

@@ -33,6 +33,14 @@ bool host_gic_is_v2;
 /* Without the sender of an SGI. */
 static u32 number(u64 lr) { return LR_GET_VINTID(lr) & (host_gic_is_v2 ? 0x3ffU : ~0U); }
 
+void host_gich_lpis_active(void)
+{
+    for (u32 i = 0; i < HOST_GICH_CPUS; i++)
+        cpus[i].lpis_active = true;
+}
+
+static bool is_lpi(u32 intid) { return intid >= 8192; }
+
 /* What Keel must not do: two list registers with one INTID, LR_HW with both states, special INTIDs. */
 static void check(const struct host_gich *h, u32 i)
 {
@@ -44,7 +52,7 @@ static void check(const struct host_gich *h, u32 i)
         return;
     if ((lr & LR_HW) && (lr & LR_STATE) == LR_STATE)
         abort();
-    if (number(lr) >= 1020)
+    if (number(lr) >= 1020 && !is_lpi(number(lr)))
         abort();
     for (u32 k = 0; k < h->lr_count; k++)
         if (k != i && (h->lr[k] & LR_STATE) && number(h->lr[k]) == number(lr))
@@ -164,7 +172,9 @@ u32 host_gich_ack(bool group1)
 
     if (!host_gich_signals(group1))
         return HOST_SPURIOUS;
-    h->lr[i] = (h->lr[i] & ~LR_PENDING) | LR_ACTIVE;
+    h->lr[i] &= ~LR_PENDING;
+    if (!is_lpi(LR_GET_VINTID(h->lr[i])) || h->lpis_active)
+        h->lr[i] |= LR_ACTIVE;
     bit = BIT(LR_GET_PRIORITY(h->lr[i]) >> PRIORITY_SHIFT);
     if (group1)
         h->ap1r |= bit;
@@ -179,14 +189,14 @@ static void deactivate(struct host_gich *h, u32 intid, bool drop_only)
     for (u32 i = 0; i < h->lr_count; i++) {
         if (!(h->lr[i] & LR_ACTIVE) || LR_GET_VINTID(h->lr[i]) != intid)
             continue;
-        if (drop_only)
+        if (drop_only && !is_lpi(intid))
             return;
         h->lr[i] &= ~LR_ACTIVE;
         if (h->lr[i] & LR_HW)
             h->ppi_active &= ~(1U << LR_GET_PINTID(h->lr[i]));
         return;
     }
-    if (ICH_HCR_EOICOUNT(h->hcr) < 31)
+    if (ICH_HCR_EOICOUNT(h->hcr) < 31 && (!is_lpi(intid) || h->lpis_active))
         h->hcr += BIT(27);
 }
 
@@ -195,7 +205,8 @@ void host_gich_eoi(bool group1, u32 intid)
     struct host_gich *h = host_gich();
     u64 *apr = group1 ? &h->ap1r : &h->ap0r;
 
-    if ((host_gic_is_v2 ? intid & 0x3ff : intid) >= 1020 || !*apr || ctz64(*apr) != running_bit(h))
+    if (((host_gic_is_v2 ? intid & 0x3ff : intid) >= 1020 && !is_lpi(intid)) || !*apr ||
+        ctz64(*apr) != running_bit(h))
         return;
     *apr &= *apr - 1;
     deactivate(h, intid, (h->vmcr & VMCR_VEOIM) != 0);

@@ -49,3 +49,5 @@ void arch_inject_serror(struct vcpu *v, u32 syndrome)
 }
 
 void arch_vcpu_dump(struct vcpu *v) { v->arch.dumps++; }
+
+void arch_vcpu_take_irqs(struct vcpu *v) { v->arch.irq_windows++; }

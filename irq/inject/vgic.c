@@ -6,6 +6,7 @@
 #include "arch/guest_events.h"
 #include "core/heap.h"
 #include "irq/inject/vgic_state.h"
+#include "irq/inject/vits.h"
 
 static size_t vgic_size(u32 vcpu_count) { return sizeof(struct vgic) + vcpu_count * sizeof(struct vgic_cpu); }
 
@@ -37,6 +38,13 @@ enum kerr vgic_create(struct vm *vm, u32 nr_spis)
         vm->vcpu[i]->vgic = vc;
     }
     vm->vgic = g;
+    if (!arch_gic_is_v2()) { /* whose list registers hold no LPIs */
+        g->its = vits_create(vm);
+        if (!g->its) {
+            vgic_destroy(vm);
+            return K_NOMEM;
+        }
+    }
     vgic_reset(vm);
     return K_OK;
 }
@@ -45,6 +53,8 @@ void vgic_destroy(struct vm *vm)
 {
     struct vgic *g = vm->vgic;
 
+    vgic_lpi_reset(g);
+    vits_destroy(g->its);
     vm->vgic = NULL;
     for (u32 i = 0; i < g->vcpu_count; i++)
         if (vm->vcpu[i])
@@ -86,6 +96,9 @@ void vgic_reset(struct vm *vm)
         reset_cpu(&g->cpu[i]);
     if (arch_gic_is_v2())
         vgic_v2_reset(g);
+    vgic_lpi_reset(g);
+    if (g->its)
+        vits_reset(g->its);
 }
 
 /* The release makes the state that was changed before visible to who empties the inbox. */

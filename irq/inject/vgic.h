@@ -19,6 +19,7 @@ struct vgic;
 
 #define VGIC_MAX_SPIS 988U
 #define VGIC_MAX_INTID 1020U /* first special number */
+#define VGIC_ID_BITS 16U     /* of INTIDs where there are LPIs: 8192 to 65535 */
 
 /* Makes vm->vgic and every vcpu->vgic; nr_spis is rounded up to a multiple of 32, at most 988
  * usable. Reset state. vCPUs exist, none runs. */

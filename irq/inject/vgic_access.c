@@ -6,9 +6,8 @@
 
 /* --- exclusive use of a vCPU's list registers, wherever it runs --- */
 
-/* True where our own list registers went to memory meanwhile: nobody who waits for ours has to wait for
- * whom we wait for. */
-static bool hold(struct vgic_cpu *self, struct vgic_cpu *vc)
+/* Our own list registers go to memory meanwhile: nobody who waits for ours has to wait for whom we wait for. */
+bool vgic_hold(struct vgic_cpu *self, struct vgic_cpu *vc)
 {
     bool folded = false;
 
@@ -29,7 +28,7 @@ static bool hold(struct vgic_cpu *self, struct vgic_cpu *vc)
     return folded;
 }
 
-static void release(struct vgic_cpu *self, struct vgic_cpu *vc, bool folded)
+void vgic_release(struct vgic_cpu *self, struct vgic_cpu *vc, bool folded)
 {
     if (self == vc && vgic_resident(vc))
         return;
@@ -148,10 +147,10 @@ static void for_held(struct vcpu *v, struct vcpu *bank, u32 first, u32 bits,
 
         if (held_by(vc, first, bits) == 0)
             continue;
-        folded = hold(self, vc);
+        folded = vgic_hold(self, vc);
         for (u64 left = held_by(vc, first, bits); left != 0; left &= left - 1)
             fn(vc, first + ctz64(left));
-        release(self, vc, folded);
+        vgic_release(self, vc, folded);
     }
 }
 
@@ -172,12 +171,12 @@ static void set_active_one(struct vcpu *v, struct vcpu *bank, u32 intid)
 
             vc = holder != 0 ? &g->cpu[holder - 1] : target != VGIC_NO_VCPU ? &g->cpu[target] : self;
         }
-        folded = hold(self, vc);
+        folded = vgic_hold(self, vc);
         if (intid >= VGIC_PRIVATE)
             mine = held_by(vc, intid & ~31U, 1U << intid % 32) != 0 || vgic_claim(vc, intid);
         if (mine)
             set_active(vc, intid);
-        release(self, vc, folded);
+        vgic_release(self, vc, folded);
         if (mine)
             return;
     }
@@ -223,7 +222,7 @@ static u32 held_state(struct vcpu *v, struct vcpu *bank, enum vgic_field field, 
 
         if (held_by(vc, first, existing(self->vgic, first, ~0U)) == 0)
             continue;
-        folded = hold(self, vc);
+        folded = vgic_hold(self, vc);
         for (u32 left = vc->used; left != 0; left &= left - 1) {
             u32 i = ctz64(left);
             u64 lr = vgic_lr_get(vc, i);
@@ -238,7 +237,7 @@ static u32 held_state(struct vcpu *v, struct vcpu *bank, enum vgic_field field, 
             bits |= (u32)(vc->active[first / 64] >> first % 64);
         else if (first < VGIC_PRIVATE) /* a physical PPI in no list register is pending, or active here */
             bits |= vc->hw_held & ~(u32)vc->in_lr[0] & ~(u32)vc->active[0];
-        release(self, vc, folded);
+        vgic_release(self, vc, folded);
     }
     return bits;
 }
@@ -372,7 +371,7 @@ u32 vgic_groups_read(const struct vm *vm) { return __atomic_load_n(&vm->vgic->ct
 
 static void retract_groups(struct vgic_cpu *self, struct vgic_cpu *vc, u32 off)
 {
-    bool folded = hold(self, vc);
+    bool folded = vgic_hold(self, vc);
 
     for (u32 left = vc->used; left != 0; left &= left - 1) {
         u32 i = ctz64(left);
@@ -380,7 +379,7 @@ static void retract_groups(struct vgic_cpu *self, struct vgic_cpu *vc, u32 off)
         if (off >> ((vgic_lr_get(vc, i) & LR_GROUP1) != 0) & 1)
             vgic_lr_retract(vc, i);
     }
-    release(self, vc, folded);
+    vgic_release(self, vc, folded);
 }
 
 void vgic_groups_write(struct vcpu *v, u32 groups)
@@ -399,6 +398,7 @@ void vgic_groups_write(struct vcpu *v, u32 groups)
 
         /* That a physical PPI waits shows on its own CPU only. */
         notify(g->cpu[i].vcpu, 0, (u32)enabled & (0xffff0000U | (u32)vgic_pending_bits(w)));
+        vgic_lpi_look_all(&g->cpu[i]);
     }
     for (u32 first = VGIC_PRIVATE; first < g->intid_end; first += 32) {
         const struct vgic_word *w = &g->spi[first / 64];

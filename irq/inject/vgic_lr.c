@@ -15,12 +15,14 @@ bool vgic_claim(struct vgic_cpu *vc, u32 intid)
 
 void vgic_let_go(struct vgic_cpu *vc, u32 intid)
 {
-    if (intid >= VGIC_PRIVATE) {
+    if (intid < VGIC_PRIVATE) {
+        if ((vgic_pending_bits(&vc->private) | vc->hw_held) & vgic_load64(&vc->private.enabled) & BIT(intid))
+            vgic_post(vc, intid);
+    } else if (likely(intid < VGIC_SLOT0)) {
         __atomic_store_n(&vc->vgic->holder[intid], 0, __ATOMIC_SEQ_CST);
         vgic_post_spi(vc->vgic, intid);
-    } else if ((vgic_pending_bits(&vc->private) | vc->hw_held) & vgic_load64(&vc->private.enabled) &
-               BIT(intid)) {
-        vgic_post(vc, intid);
+    } else {
+        vgic_lpi_let_go(vc, intid);
     }
 }
 

@@ -15,7 +15,7 @@ static inline bool wanted_here(const struct vgic_cpu *vc, const struct vgic_word
         return false;
     if (!(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_SEQ_CST) >> group & 1))
         return false;
-    return intid < VGIC_PRIVATE || vgic_target(vc->vgic, intid) == vc->id;
+    return !vgic_is_spi(intid) || vgic_target(vc->vgic, intid) == vc->id;
 }
 
 static inline u64 level_high(const struct vgic_word *w, u64 bit)
@@ -32,7 +32,7 @@ static inline u64 latch_take(struct vgic_word *w, u64 bit)
 
 static inline u64 pending_lr(struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
 {
-    u64 lr = LR_PENDING | LR_VINTID(intid) |
+    u64 lr = LR_PENDING | LR_VINTID(vgic_vintid(vc, intid)) |
              LR_PRIORITY(__atomic_load_n(vgic_priority(vc, intid), __ATOMIC_RELAXED));
 
     return vgic_load64(&w->group1) & bit ? lr | LR_GROUP1 : lr;
@@ -129,6 +129,12 @@ static COLD void evict(struct vgic_cpu *vc, u32 i)
     vgic_lr_retract(vc, i); /* frees it where it was pending only */
     if (!(vc->used >> i & 1))
         return;
+    /* An LPI is active only where hardware does not know that it never is. With EOImode 1 that would have no
+     * end; and its EOI is not counted then. */
+    if (intid >= VGIC_SLOT0 && (vgic_vmcr(vc) & VMCR_VEOIM)) {
+        vgic_lr_free(vc, i);
+        return;
+    }
     vgic_lr_set(vc, i, 0);
     vc->used &= ~(1U << i);
     vc->in_lr[intid / 64] &= ~vgic_bit(intid);
@@ -236,7 +242,7 @@ static bool look_outside(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u6
     if (!(vgic_pending_bits(w) & bit) && !hw)
         return true;
     if (!wanted_here(vc, w, intid, bit)) {
-        if (intid >= VGIC_PRIVATE && vgic_target(vc->vgic, intid) != vc->id)
+        if (vgic_is_spi(intid) && vgic_target(vc->vgic, intid) != vc->id)
             vgic_post_spi(vc->vgic, intid);
         return true;
     }
@@ -250,7 +256,7 @@ static bool look_outside(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u6
         return false;
     }
     /* Where another vCPU has it, that one posts it on when it lets go. */
-    if (intid >= VGIC_PRIVATE && !vgic_claim(vc, intid))
+    if (vgic_is_spi(intid) && !vgic_claim(vc, intid))
         return true;
     if (unlikely(vc->used >> i & 1))
         evict(vc, i);
@@ -274,6 +280,8 @@ static inline bool look(struct vgic_cpu *vc, u32 intid)
         return true; /* again when it is deactivated */
     return look_outside(vc, intid, w, bit);
 }
+
+void vgic_look(struct vgic_cpu *vc, u32 intid) { (void)look(vc, intid); }
 
 /* Fills list registers from those who wait. One that finds no room tells that the less urgent need not
  * try. */
@@ -305,7 +313,7 @@ static COLD u64 hcr_wanted(const struct vgic_cpu *vc)
 
     if (vc->active_count > 0)
         hcr |= ICH_HCR_LRENPIE | ICH_HCR_TDIR;
-    if (vc->waiting_count == 0)
+    if (vc->waiting_count == 0 && !vc->lpi_rest)
         return hcr;
     hcr |= ICH_HCR_NPIE;
     if (!(vmcr & VMCR_VENG0))
@@ -322,6 +330,8 @@ static COLD void flush_overflow(struct vgic_cpu *vc)
     vgic_sync(vc);
     if (vc->waiting_count > 0)
         refill(vc);
+    if (vc->lpi_rest)
+        vgic_lpi_refill(vc);
     /* An active and pending one would turn into a pending one by itself, and keep out who is more urgent. */
     for (u32 left = vc->waiting_count > 0 ? vc->used : 0; left != 0; left &= left - 1) {
         u32 i = ctz64(left);
@@ -375,6 +385,9 @@ static COLD void look_each(struct vgic_cpu *vc, u32 w, u64 bits)
 
 static COLD void flush_words(struct vgic_cpu *vc, u32 words)
 {
+    if (words >> VGIC_LPI_GROUP0 != 0)
+        vgic_lpi_flush(vc, words >> VGIC_LPI_GROUP0);
+    words &= (u32)BIT(VGIC_WORDS) - 1;
     for (; words != 0; words &= words - 1) {
         u32 w = ctz64(words);
 

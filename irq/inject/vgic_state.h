@@ -12,10 +12,16 @@
 #include "irq/inject/vgic.h"
 #include "lib/bits.h"
 
-#define VGIC_WORDS 16U /* of 64 interrupts: all INTIDs that are not special */
+#define VGIC_SPI_WORDS 16U /* of 64 interrupts: all INTIDs that are not special */
+#define VGIC_WORDS 17U     /* and one of slots that LPIs borrow */
+#define VGIC_SLOT0 1024U   /* number of the first slot, beside INTIDs */
+#define VGIC_SLOTS 64U
+#define VGIC_LPI_FIRST 8192U
+#define VGIC_LPI_GROUP0 VGIC_WORDS /* bit of `summary` that stands for the first 4096 LPIs */
 #define VGIC_SGIS 16U
 #define VGIC_PRIVATE 32U
 #define VGIC_NO_VCPU 0xffU
+#define VGIC_PROP_PAGES ((BIT(VGIC_ID_BITS) - VGIC_LPI_FIRST) / PAGE_SIZE)
 #define VTIMER_INTID 27U /* BSA's assignment; the same in the host and in the guest */
 #define PTIMER_INTID 30U
 #define PMU_INTID 23U
@@ -31,14 +37,17 @@ struct vgic_word {
     u64 pad[3];
 } ALIGNED(64);
 
+struct vgic_lpis;
+struct vits;
+
 struct vgic_cpu {
     struct vcpu *vcpu;
     struct vgic *vgic;
     u32 id;
 
-    u32 summary;                       /* atomic: words of the inbox that are not empty */
-    u64 inbox[VGIC_WORDS];             /* atomic: interrupts to look at */
-    struct vgic_word private;          /* SGIs and PPIs: word 0, the low half */
+    u32 summary;              /* atomic: words of the inbox, and groups of LPIs, that are not empty */
+    u64 inbox[VGIC_WORDS];    /* atomic: interrupts to look at */
+    struct vgic_word private; /* SGIs and PPIs: word 0, the low half */
     u8 private_priority[VGIC_PRIVATE]; /* atomic */
 
     u8 sgi_from[VGIC_SGIS]; /* atomic: whose SGIs the latch stands for, where they have senders */
@@ -71,6 +80,18 @@ struct vgic_cpu {
     u32 hw_drop;  /* atomic: to be deactivated by the CPU that has the system registers */
     u8 hw_phys[VGIC_PRIVATE];
 
+    /* LPIs: vgic_lpi.c. A pending one that is enabled borrows a slot, and goes through all of the above by
+     * its number. */
+    struct vgic_lpis *lpis; /* atomic: allocated when the guest first enables LPIs */
+    u32 lpi_count;          /* atomic: LPIs that exist; 0: GICR_CTLR.EnableLPIs is 0 */
+    u64 pendbaser;          /* atomic */
+    u64 lpi_used;           /* slots in use; atomic, but changed as the rest here */
+    struct vgic_word lpi;   /* of the slots */
+    u16 lpi_intid[VGIC_SLOTS];
+    u8 lpi_priority[VGIC_SLOTS];
+    bool lpi_rest; /* enabled ones found no slot; none is more urgent than this: */
+    u8 lpi_rest_priority;
+
     /* CPU interface; in the hardware while sys_loaded, unless sys_stale says that this is newer. */
     bool sys_loaded;
     u32 sys_stale; /* atomic */
@@ -85,25 +106,42 @@ struct vgic {
     u32 ctlr; /* atomic: GICD_CTLR's group enables */
     u8 priority_mask;
     u64 hcr_base;
-    struct vgic_word spi[VGIC_WORDS];
-    u8 priority[VGIC_MAX_INTID]; /* atomic */
-    u8 holder[VGIC_MAX_INTID];   /* atomic: 0, or 1 + the vCPU that has it in a list register or active */
-    u64 irouter[VGIC_MAX_INTID]; /* atomic */
-    u8 targets[VGIC_MAX_INTID];  /* atomic. GICv2: as GICD_ITARGETSR has them; irouter[] has who gets it */
+    struct vgic_word spi[VGIC_SPI_WORDS];
+    u8 priority[VGIC_MAX_INTID];   /* atomic */
+    u8 holder[VGIC_MAX_INTID];     /* atomic: 0, or 1 + the vCPU that has it in a list register or active */
+    u64 irouter[VGIC_MAX_INTID];   /* atomic */
+    u8 targets[VGIC_MAX_INTID];    /* atomic. GICv2: as GICD_ITARGETSR has them; irouter[] has who gets it */
+    struct vits *its;              /* LPIs exist with it; NULL: neither */
+    u64 propbaser;                 /* atomic */
+    u8 *lpi_prop[VGIC_PROP_PAGES]; /* atomic: configuration as last read, a page for so many LPIs */
+    u32 lpi_prop_gen;              /* atomic: counts what made those out of date */
     struct vgic_cpu cpu[];
 };
 
 static inline u64 vgic_bit(u32 intid) { return BIT(intid % 64); }
 
+/* Below, an `intid` may also be a slot's number, unless it says otherwise. */
+static inline bool vgic_is_spi(u32 intid) { return intid - VGIC_PRIVATE < VGIC_SLOT0 - VGIC_PRIVATE; }
+
 /* Callers have checked that the INTID exists. */
 static inline struct vgic_word *vgic_word(struct vgic_cpu *vc, u32 intid)
 {
-    return intid < VGIC_PRIVATE ? &vc->private : &vc->vgic->spi[intid / 64];
+    if (intid < VGIC_PRIVATE)
+        return &vc->private;
+    return likely(intid < VGIC_SLOT0) ? &vc->vgic->spi[intid / 64] : &vc->lpi;
 }
 
 static inline u8 *vgic_priority(struct vgic_cpu *vc, u32 intid)
 {
-    return intid < VGIC_PRIVATE ? &vc->private_priority[intid] : &vc->vgic->priority[intid];
+    if (intid < VGIC_PRIVATE)
+        return &vc->private_priority[intid];
+    return likely(intid < VGIC_SLOT0) ? &vc->vgic->priority[intid] : &vc->lpi_priority[intid - VGIC_SLOT0];
+}
+
+/* As the guest is to see it. */
+static inline u32 vgic_vintid(const struct vgic_cpu *vc, u32 intid)
+{
+    return likely(intid < VGIC_SLOT0) ? intid : vc->lpi_intid[intid - VGIC_SLOT0];
 }
 
 static inline u64 vgic_load64(const u64 *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
@@ -209,6 +247,27 @@ MUST_USE bool vgic_sender_take(struct vgic_cpu *vc, u32 sgi, u64 *lr);
 u64 vgic_sender_again(struct vgic_cpu *vc, u32 sgi, u64 lr);
 /* Its pending state leaves the list register: before the latch is set. */
 void vgic_sender_back(struct vgic_cpu *vc, u32 sgi, u64 lr);
+
+/* vgic_owner.c. Own CPU, list registers in the hardware: takes note of the interrupt's state. */
+void vgic_look(struct vgic_cpu *vc, u32 intid);
+
+/* vgic_lpi.c. */
+
+/* Own CPU: gives slots and list registers to LPIs that were raised. groups: of `summary`, from bit 0. */
+void vgic_lpi_flush(struct vgic_cpu *vc, u32 groups);
+/* Own CPU: slots have become free, and LPIs wait for some. */
+void vgic_lpi_refill(struct vgic_cpu *vc);
+/* The LPI in that slot is neither in a list register nor active any more. */
+void vgic_lpi_let_go(struct vgic_cpu *vc, u32 intid);
+/* All slots are looked at again. Any context. */
+void vgic_lpi_look_all(struct vgic_cpu *vc);
+/* Power-on state, and gives memory back. */
+void vgic_lpi_reset(struct vgic *g);
+
+/* vgic_access.c. Exclusive use of vc, wherever it runs, for `self`, the current vCPU. Locks are not held. True
+ * where self's list registers went to memory meanwhile. */
+MUST_USE bool vgic_hold(struct vgic_cpu *self, struct vgic_cpu *vc);
+void vgic_release(struct vgic_cpu *self, struct vgic_cpu *vc, bool folded);
 
 /* vgic_fold.c. */
 

@@ -46,7 +46,7 @@ static void check_cpu(const struct vgic_cpu *vc)
     for (u32 left = vc->used; left != 0; left &= left - 1) {
         u32 intid = vc->lr_intid[ctz64(left)];
 
-        require(intid < g->intid_end && (vc->in_lr[intid / 64] & vgic_bit(intid)));
+        require((intid < g->intid_end || intid >= VGIC_SLOT0) && (vc->in_lr[intid / 64] & vgic_bit(intid)));
         require(!(vc->active[intid / 64] & vgic_bit(intid)));
     }
     for (u32 intid = VGIC_PRIVATE; intid < g->intid_end; intid++) {

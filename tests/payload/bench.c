@@ -4,6 +4,7 @@
  * `-icount shift=0`: a nanosecond is an instruction. Boot argument rows=a,b,c selects.
  *
  * BENCH name iterations total_ns ns_per_op_x100 */
+#include "tests/payload/its.h"
 #include "tests/payload/rt.h"
 
 #define SGI_PING 1U
@@ -74,6 +75,22 @@ static void prep_spin(void) { set_peer(true, false); }
 static void prep_wfi(void) { set_peer(false, false); }
 static void prep_switch(void) { set_peer(false, true); }
 
+#define LPI_DEVICE 2U
+#define LPI_EVENT 20U
+
+static u64 its_writer; /* CWRITER, known without asking */
+
+static void prep_lpi(void)
+{
+    set_peer(true, false);
+    its_init(2);
+    lpi_config(LPI_FIRST + 7, LPI_CONFIG(0xa0, 1));
+    its_mapd(LPI_DEVICE, its_itt(LPI_DEVICE), 8, true);
+    its_invall(1);
+    its_mapti(LPI_DEVICE, LPI_EVENT, LPI_FIRST + 7, 1);
+    its_writer = rd64(rt_boot.its + GITS_CWRITER);
+}
+
 static void empty(void) {}
 
 static void hypercall(void)
@@ -100,6 +117,24 @@ static void ipi(void)
 {
     received = false;
     send_sgi(1);
+    wait_received();
+}
+
+/* A command in the queue, until it is taken and the other CPU has taken the LPI. */
+static void lpi(void)
+{
+    u64 p = its_mem(ITS_QUEUE) + its_writer;
+
+    received = false;
+    wr64(p, (u64)LPI_DEVICE << 32 | 0x03);
+    wr64(p + 8, LPI_EVENT);
+    wr64(p + 16, 0);
+    wr64(p + 24, 0);
+    dsb();
+    its_writer = (its_writer + 32) % SZ_64K;
+    wr64(rt_boot.its + GITS_CWRITER, its_writer);
+    while (rd64(rt_boot.its + GITS_CREADR) != its_writer)
+        relax();
     wait_received();
 }
 
@@ -143,6 +178,7 @@ static const struct row {
     { "timer", NULL, timer, 8192, 1, false },
     { "ipi", prep_spin, ipi, 8192, 1, false },
     { "ipi_wfi", prep_wfi, ipi, 8192, 1, false },
+    { "lpi", prep_lpi, lpi, 8192, 1, false },
     { "switch", prep_switch, ping_pong, 8192, 2, true },
 };
 

@@ -169,6 +169,8 @@ static void fdt_node_done(const struct fdt_node *n)
     } else if (n->compatible && n->reg && str_eq(n->compatible, "arm,gic-v3")) {
         rt_boot.gicd = be64(n->reg);
         rt_boot.gicr = be64(n->reg + 16);
+    } else if (n->compatible && n->reg && str_eq(n->compatible, "arm,gic-v3-its")) {
+        rt_boot.its = be64(n->reg);
     }
 }
 

@@ -18,6 +18,7 @@ struct rt_boot {
     u64 entry_pct, entry_vct; /* CNTPCT_EL0 and CNTVCT_EL0 at the first instruction */
     u64 ram_base, ram_size;
     u64 uart, gicd, gicr;
+    u64 its; /* 0: none */
     u32 cpus;
     bool psci_smc;
     char bootargs[256];

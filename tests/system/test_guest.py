@@ -49,3 +49,18 @@ def test_console_carries_much_output_without_loss(linux):
     keel = linux()
     lines = keel.sh("seq 1 3000", seconds=180).split()
     assert lines == [str(n) for n in range(1, 3001)]
+
+
+def test_linux_uses_the_its_on_every_cpu_and_again_after_a_reset(linux):
+    keel = linux("--vcpus", 4, "--cpus", 2)
+    for _ in range(2):
+        log = keel.sh("dmesg", messages=True)
+        assert "ITS [mem 0x08080000-0x0809ffff]" in log
+        assert "using LPI property table" in log
+        for cpu in range(4):
+            assert f"GICv3: CPU{cpu}: using allocated LPI pending table" in log
+        assert "its@8080000 domain created" in log
+        assert "memory probably corrupted" not in log
+        keel.sh("echo 0 > /sys/devices/system/cpu/cpu3/online && echo 1 > /sys/devices/system/cpu/cpu3/online")
+        keel.send("reboot -f\n")
+        keel.boot()

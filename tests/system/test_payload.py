@@ -39,6 +39,13 @@ def test_virtual_gic_behaves_as_the_specification_says(start, cpu, gic):
     assert " ok 0 failed" in said
 
 
+@pytest.mark.parametrize("vcpus, cpus, gic", [(1, 1, 3), (2, 2, 4), (4, 2, 3), (8, 4, 3)])
+def test_virtual_its_behaves_as_the_specification_says(start, vcpus, cpus, gic):
+    said = run(start, "its", "--gic", gic, "--vcpus", vcpus, "--cpus", cpus)
+    assert "FAIL" not in said
+    assert " ok 0 failed" in said
+
+
 @pytest.mark.parametrize("cpu", ["cortex-a72", "neoverse-n1", "max"])
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_registers_survive_switches(start, cpu, cpus):

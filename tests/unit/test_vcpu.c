@@ -16,7 +16,8 @@ static struct vm vm;
 static struct fake {
     bool pending;     /* an interrupt would be taken */
     u32 saves, loads; /* of list registers */
-    u32 flushes, holds, resets;
+    u32 flushes, holds, resets, mores;
+    u32 more_wanted; /* how often it asks to go on */
     bool resident;
     u32 stays;
     void (*guest)(struct vcpu *v);
@@ -46,6 +47,13 @@ void virq_reset_sys(struct vcpu *v)
 {
     assert_false(fake[v->id].resident);
     fake[v->id].resets++;
+}
+
+void virq_more(struct vcpu *v)
+{
+    fake[v->id].mores++;
+    if (fake[v->id].more_wanted > 0 && --fake[v->id].more_wanted > 0)
+        __atomic_fetch_or(&v->work, WORK_MORE, __ATOMIC_SEQ_CST);
 }
 
 void virq_hold_point(struct vcpu *v) { fake[v->id].holds++; }
@@ -426,6 +434,25 @@ static void test_request_by_itself_kicks_nobody_and_is_done_before_the_guest_goe
     assert_int_equal(vm.vcpu[0]->work, 0);
 }
 
+static void begins_much(struct vcpu *v)
+{
+    fake[v->id].guest = NULL;
+    fake[v->id].more_wanted = 5;
+    __atomic_fetch_or(&v->work, WORK_MORE, __ATOMIC_SEQ_CST);
+}
+
+static void test_long_work_lets_interrupts_in_between(void **state)
+{
+    struct vcpu *v = make_on(0, 1);
+
+    (void)state;
+    fake[0].guest = begins_much;
+    enter(1);
+    assert_int_equal(fake[0].mores, 5);
+    assert_int_equal(v->arch.irq_windows, 5);
+    assert_int_equal(fake[0].stays, 2);
+}
+
 static void test_request_to_one_that_waits_its_turn_kicks_nobody(void **state)
 {
     struct vcpu *a = make_on(0, 1), *b = make_on(1, 1);
@@ -564,6 +591,21 @@ static void test_pause_takes_the_vcpu_out_and_resume_puts_it_back(void **state)
     assert_int_equal(v->arch.loads, 2);
     assert_int_equal(v->arch.resets, 0);
     assert_int_equal(v->arch.resumes, 2);
+}
+
+static void test_long_work_waits_while_the_vcpu_is_paused(void **state)
+{
+    struct vcpu *v = make_on(0, 1);
+
+    (void)state;
+    enter(1);
+    ask(v, WORK_PAUSE | WORK_MORE);
+    enter_until_idle(1);
+    assert_parked(v, true);
+    assert_int_equal(fake[0].mores, 0);
+    clear(v, WORK_PAUSE);
+    enter(1);
+    assert_int_equal(fake[0].mores, 1);
 }
 
 static void test_parked_vcpu_that_is_woken_is_not_loaded(void **state)
@@ -785,6 +827,8 @@ int main(void)
         WITH(test_request_kicks_a_guest_that_runs_elsewhere_once),
         WITH(test_new_bit_beside_an_old_one_kicks_again),
         WITH(test_request_by_itself_kicks_nobody_and_is_done_before_the_guest_goes_on),
+        WITH(test_long_work_lets_interrupts_in_between),
+        WITH(test_long_work_waits_while_the_vcpu_is_paused),
         WITH(test_request_to_one_that_waits_its_turn_kicks_nobody),
         WITH(test_vcpu_that_is_off_does_not_enter_its_guest),
         WITH(test_cpu_on_starts_at_its_entry),

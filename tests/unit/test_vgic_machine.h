@@ -8,6 +8,7 @@
 
 #include "arch/gich.h"
 #include "arch/guest_events.h"
+#include "core/frames.h"
 #include "core/heap.h"
 #include "core/vcpu.h"
 #include "core/virq.h"
@@ -18,7 +19,7 @@
 
 #define NOWHERE 0xffU
 #define TIMER 27U
-#define ROUNDS_MAX 200U
+#define ROUNDS_MAX 1000U
 
 static struct {
     struct vm vm;
@@ -45,6 +46,37 @@ void heap_free(void *p, size_t size)
 {
     (void)size;
     free(p);
+}
+
+void *page_alloc(void) { return heap_alloc(PAGE_SIZE); }
+
+void page_free(void *page) { heap_free(page, PAGE_SIZE); }
+
+/* The guest's memory: one piece. */
+#define MEM_BASE 0x40000000UL
+static u8 *guest_memory;
+static u64 guest_memory_size;
+
+void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write)
+{
+    u64 offset = gpa.v - MEM_BASE;
+
+    (void)vm, (void)write;
+    return offset < guest_memory_size && size <= guest_memory_size - offset ? guest_memory + offset : NULL;
+}
+
+enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
+{
+    const void *p = vm_mem(vm, gpa, size, false);
+
+    return p ? (memcpy(buf, p, size), K_OK) : K_RANGE;
+}
+
+enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
+{
+    void *p = vm_mem(vm, gpa, size, true);
+
+    return p ? (memcpy(p, buf, size), K_OK) : K_RANGE;
 }
 
 static inline struct vcpu *vcpu(u32 id) { return &m.vcpu[id]; }
@@ -140,6 +172,8 @@ static inline void settle(void)
             if (v->work) {
                 u32 work = __atomic_exchange_n(&v->work, 0, __ATOMIC_SEQ_CST);
 
+                if (work & WORK_MORE)
+                    virq_more(v);
                 if (work & WORK_IRQ)
                     virq_flush(v);
                 if (work & WORK_HOLD)

@@ -29,12 +29,13 @@ static void test_register_tables_are_valid(void **state)
     (void)state;
     assert_true(reg_block_valid(&gicd_regs));
     assert_true(reg_block_valid(&gicr_regs));
+    assert_true(reg_block_valid(&gits_regs));
 }
 
 static void test_distributor_describes_itself(void **state)
 {
     (void)state;
-    assert_int_equal(gicd_read(0, 0x4, 4), 3 | 1 << 16 | 9 << 19 | 1 << 24 | 1 << 25);
+    assert_int_equal(gicd_read(0, 0x4, 4), 3 | 1 << 16 | 1 << 17 | 15 << 19 | 1 << 24 | 1 << 25);
     assert_int_equal(gicd_read(0, 0x8, 4), GIC_IIDR);
     assert_int_equal(gicd_read(0, 0xffe8, 4), 0x3b);
     assert_int_equal(gicd_read(0, 0x0, 4), 0x50); /* DS, ARE */
@@ -56,11 +57,11 @@ static void test_all_spis_that_fit_exist(void **state)
 static void test_redistributors_describe_themselves(void **state)
 {
     (void)state;
-    assert_int_equal(gicr_read(0, 0, 0x8, 8), 0);
-    assert_int_equal(gicr_read(0, 1, 0x8, 8), 1UL << 32 | 1 << 8 | 1 << 4); /* Last */
+    assert_int_equal(gicr_read(0, 0, 0x8, 8), 1);
+    assert_int_equal(gicr_read(0, 1, 0x8, 8), 1UL << 32 | 1 << 8 | 1 << 4 | 1); /* Last, PLPIS */
     assert_int_equal(gicr_read(0, 1, 0xc, 4), 1);
     assert_int_equal(gicr_read(0, 1, 0xffe8, 4), 0x3b);
-    assert_int_equal(gicr_read(0, 1, 0x0, 4), 0);
+    assert_int_equal(gicr_read(0, 1, 0x0, 4), 2); /* EnableLPIs can be cleared */
 }
 
 static void test_redistributor_wakes_at_once(void **state)
@@ -179,6 +180,9 @@ static void test_windows_are_on_the_bus_of_the_vm(void **state)
     r->ops->write(r->ctx, vcpu(0), 0x20014, 4, 0);
     assert_int_equal(gicr_read(0, 1, 0x14, 4), 0);
     assert_null(bus_find(&m.vm.mmio, 0x080e0000, 4)); /* two vCPUs only */
+    r = bus_find(&m.vm.mmio, 0x08080004, 4);
+    assert_non_null(r);
+    assert_int_equal(r->ops->read(r->ctx, vcpu(0), 4, 4), GIC_IIDR);
     gic_model.destroy(dev);
 }
 
@@ -205,6 +209,11 @@ static void test_device_tree_node_is_that_of_the_virt_board(void **state)
     reg = fdt_getprop(buf, node, "reg", NULL);
     assert_int_equal(fdt32_to_cpu(reg[5]), 0x080a0000);
     assert_int_equal(fdt32_to_cpu(reg[7]), 0x40000);
+    node = fdt_path_offset(buf, "/intc@8000000/its@8080000");
+    assert_true(node > 0);
+    assert_int_equal(fdt_get_phandle(buf, node), GFDT_PHANDLE_ITS);
+    assert_int_equal(fdt_node_check_compatible(buf, node, "arm,gic-v3-its"), 0);
+    assert_non_null(fdt_getprop(buf, node, "msi-controller", NULL));
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest's GICv3 (the distributor's and the redistributors' windows) or GICv2. State is in irq/inject. */
+/* The guest's GICv3 (the distributor's, the redistributors' and the ITS's windows) or GICv2. State is in
+ * irq/inject. */
 #ifndef VDEV_GIC_GIC_H
 #define VDEV_GIC_GIC_H
 
@@ -16,6 +17,7 @@ extern const struct vdev_model gic_v2_model; /* only where arch_gic_is_v2() */
 extern const struct reg_block gicd_regs;
 extern const struct reg_block gicr_regs;
 extern const struct reg_block gicd_v2_regs;
+extern const struct reg_block gits_regs; /* context: struct vits */
 
 /* The same in both windows (IHI 0069 12.9.11): JEP106 continuation and identity of Arm, product 'K'. */
 #define GIC_IIDR 0x4b00043bU

@@ -5,6 +5,7 @@
 #include "core/vcpu.h"
 #include "irq/inject/vgic.h"
 #include "irq/inject/vgic_access.h"
+#include "irq/inject/vgic_lpi.h"
 #include "lib/bits.h"
 #include "vdev/gic/gic.h"
 
@@ -13,7 +14,8 @@
 #define CTLR_GROUPS 3U
 
 #define TYPER_MBIS BIT(16)
-#define TYPER_IDBITS FIELD_PREP(9, 23, 19) /* ten */
+#define TYPER_LPIS BIT(17)
+#define TYPER_IDBITS(bits) FIELD_PREP((bits)-1, 23, 19)
 #define TYPER_A3V BIT(24)
 #define TYPER_NO1N BIT(25)
 
@@ -36,7 +38,9 @@ static u64 typer_read(void *ctx, struct vcpu *v, u32 index)
 {
     (void)v;
     (void)index;
-    return TYPER_NO1N | TYPER_A3V | TYPER_IDBITS | TYPER_MBIS | ((vgic_intid_end(ctx) - 1) / 32);
+    return TYPER_NO1N | TYPER_A3V |
+           (vgic_has_lpis(ctx) ? TYPER_IDBITS(VGIC_ID_BITS) | TYPER_LPIS : TYPER_IDBITS(10)) | TYPER_MBIS |
+           ((vgic_intid_end(ctx) - 1) / 32);
 }
 
 /* Message-based SPIs: the write is the edge, or moves the level. */

@@ -1,17 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GICR registers, IHI 0069 12.11: RD_base and SGI_base of one vCPU, without LPIs. Holes are what that and
- * the single security state make RAZ/WI: SETLPIR, CLRLPIR, PROPBASER, PENDBASER, INVLPIR, INVALLR, SYNCR,
- * STATUSR, IGRPMODR0, NSACR. */
+/* GICR registers, IHI 0069 12.11: RD_base and SGI_base of one vCPU. Holes are what the single security state and
+ * LPIs by an ITS only (DirectLPI 0) make RAZ/WI: SETLPIR, CLRLPIR, INVLPIR, INVALLR, SYNCR, STATUSR, IGRPMODR0,
+ * NSACR. */
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "irq/inject/vgic_access.h"
+#include "irq/inject/vgic_lpi.h"
 #include "lib/bits.h"
 #include "vdev/gic/gic.h"
 
 #define SGI_BASE 0x10000U
+#define CTLR_ENABLE_LPIS BIT(0)
+#define CTLR_CES BIT(1) /* EnableLPIs may be cleared */
+#define TYPER_PLPIS BIT(0)
 #define TYPER_LAST BIT(4)
 #define WAKER_PROCESSOR_SLEEP BIT(1)
 #define WAKER_CHILDREN_ASLEEP BIT(2)
+
+static u64 ctlr_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)index;
+    if (!vgic_has_lpis(v->vm))
+        return 0;
+    return CTLR_CES | (vgic_lpis_enabled(ctx) ? CTLR_ENABLE_LPIS : 0); /* RWP 0 */
+}
+
+static void ctlr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)index;
+    (void)mask;
+    vgic_lpis_enable(v, ctx, (value & CTLR_ENABLE_LPIS) != 0);
+}
+
+static u64 propbaser_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)ctx;
+    (void)index;
+    return vgic_propbaser_read(v->vm);
+}
+
+static void propbaser_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)ctx;
+    (void)index;
+    vgic_propbaser_write(v->vm, value, mask);
+}
+
+static u64 pendbaser_read(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    (void)index;
+    return vgic_pendbaser_read(ctx);
+}
+
+static void pendbaser_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    (void)v;
+    (void)index;
+    vgic_pendbaser_write(ctx, value, mask);
+}
 
 static u64 typer_read(void *ctx, struct vcpu *v, u32 index)
 {
@@ -20,7 +67,8 @@ static u64 typer_read(void *ctx, struct vcpu *v, u32 index)
     (void)v;
     (void)index;
     return FIELD_PREP(bank->id, 63, 32) | FIELD_PREP(bank->id, 23, 8) |
-           (bank->id + 1 == bank->vm->vcpu_count ? TYPER_LAST : 0);
+           (bank->id + 1 == bank->vm->vcpu_count ? TYPER_LAST : 0) |
+           (vgic_has_lpis(bank->vm) ? TYPER_PLPIS : 0);
 }
 
 /* ChildrenAsleep follows at once. */
@@ -110,10 +158,12 @@ static void priority_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 
 }
 
 static const struct reg regs[] = {
-    GIC_CONST("CTLR", 0x0, 0), /* no LPIs, RWP 0 */
+    GIC_WORDS("CTLR", 0x0, 1, ctlr_read, ctlr_write),
     GIC_CONST("IIDR", 0x4, GIC_IIDR),
     GIC_REG("TYPER", 0x8, 1, 8, REG_W32 | REG_W64, typer_read, NULL),
     GIC_WORDS("WAKER", 0x14, 1, waker_read, waker_write),
+    GIC_REG("PROPBASER", 0x70, 1, 8, REG_W32 | REG_W64, propbaser_read, propbaser_write),
+    GIC_REG("PENDBASER", 0x78, 1, 8, REG_W32 | REG_W64, pendbaser_read, pendbaser_write),
     GIC_CONST("PIDR4", 0xffd0, 0x44),
     GIC_CONST("PIDR0", 0xffe0, 0x93),
     GIC_CONST("PIDR1", 0xffe4, 0xb4),

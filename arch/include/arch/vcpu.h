@@ -40,6 +40,10 @@ void arch_vcpu_resume(struct vcpu *v);
 /* First entry to the guest on the vCPU's own task; never returns. Later entries happen from exits. */
 NORETURN void arch_vcpu_enter(struct vcpu *v);
 
+/* Takes interrupts of this CPU that are pending, a bounded number, as if they had ended v's stay in the guest:
+ * for an exit that lasts. Current vCPU, interrupts masked. */
+void arch_vcpu_take_irqs(struct vcpu *v);
+
 /* Faults that the guest's own handler takes on the next entry. The vCPU is current. */
 
 /* From a device model, for the access it was called for: which then has no effect on registers, whatever

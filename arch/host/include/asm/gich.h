@@ -11,9 +11,10 @@ struct host_gich {
     u32 lr_count; /* 1..16 */
     u64 lr[16];
     u64 hcr, vmcr;
-    u64 ap0r, ap1r; /* five priority bits: one register each */
-    u32 ppi_active; /* physical PPIs */
-    u32 ppi_fallen; /* those whose line is down; 0: all are up */
+    u64 ap0r, ap1r;   /* five priority bits: one register each */
+    u32 ppi_active;   /* physical PPIs */
+    u32 ppi_fallen;   /* those whose line is down; 0: all are up */
+    bool lpis_active; /* an acknowledged LPI stays in its list register as active: QEMU does that */
     u64 lr_writes, hcr_writes;
 };
 
@@ -24,6 +25,7 @@ struct host_gich *host_gich(void);
 void host_gich_select(u32 cpu); /* for the calling thread */
 u32 host_gich_selected(void);
 void host_gich_reset(u32 lr_count); /* all CPUs */
+void host_gich_lpis_active(void);   /* of all CPUs until the reset */
 
 /* The guest's side. ack: ICC_IAR0/1_EL1; eoi: ICC_EOIR0/1_EL1; dir: ICC_DIR_EL1, false where it traps. */
 bool host_gich_signals(bool group1); /* vFIQ or vIRQ is asserted */

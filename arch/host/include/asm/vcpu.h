@@ -9,7 +9,7 @@ struct arch_vcpu {
     gpa_t entry; /* of the last arch_vcpu_reset() */
     u64 arg;
     u32 inits, resets, loads, unloads, releases, resumes, dumps;
-    u32 external_aborts, aborts, undefineds, serrors;
+    u32 external_aborts, aborts, undefineds, serrors, irq_windows;
     u32 syndrome; /* of the last SError */
 };
 
