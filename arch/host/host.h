@@ -33,9 +33,9 @@ void host_events_reset(void); /* its half: events and hooks */
 struct host_hooks {
     void (*panic)(const char *message); /* may longjmp; if it returns, panic() aborts */
     void (*kick)(u32 cpu);
-    void (*idle)(void);             /* arch_idle(); else it yields the thread */
-    void (*wait)(void);             /* arch_wait(); else it yields the thread */
-    void (*guest)(struct vcpu *v);  /* arch_vcpu_enter(): one stay in the guest, until its exit */
+    void (*idle)(void);            /* arch_idle(); else it yields the thread */
+    void (*wait)(void);            /* arch_wait(); else it yields the thread */
+    void (*guest)(struct vcpu *v); /* arch_vcpu_enter(): one stay in the guest, until its exit */
     void (*stage2_invalidate_all)(void);
     void (*power_off)(bool failed); /* also reboot, as failed = false; must not return */
 };
