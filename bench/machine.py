@@ -14,6 +14,7 @@ KEEL = os.path.join(BUILD, "keel")
 PAYLOAD = os.path.join(BUILD, "payload")
 CPUS = ["neoverse-n1", "cortex-a55"]
 TIMEOUT_S = 120
+LINUX_ARGS = "console=ttyAMA0 quiet"
 
 
 class BenchError(Exception):
@@ -129,6 +130,14 @@ def machine(*vms):
     return ('/dts-v1/; / { compatible = "keel,machine"; on-last-stop = "poweroff"; vms { ' + " ".join(vms) + " }; };")
 
 
+def keel_vm(cpu, kernel, bootargs, initrd=None, **properties):
+    """One VM with 1 vCPU, alone on one CPU, until it powers off; what it printed."""
+    with tempfile.NamedTemporaryFile("w", suffix=".dts") as f:
+        f.write(machine(vm("guest", kernel, bootargs, initrd, vcpus=[1], **properties)))
+        f.flush()
+        return run([KEEL, "run", "--quiet", "--icount", "--cpu", cpu, "--cpus", "1", f.name])
+
+
 def qemu(machine, *args, stdin=b""):
     return run(["qemu-system-aarch64", "-nodefaults", "-display", "none", "-serial", "stdio",
                 "-machine", machine, "-icount", "shift=0,sleep=off", *args], stdin)
@@ -158,3 +167,28 @@ def make_initrd(path, init, before):
         first = f.read()
     with open(path, "wb") as f:
         f.write(first + gzip.compress(bytes(out), mtime=0))
+
+
+def branch(source, target):
+    return struct.pack("<I", 0x14000000 | (target - source) // 4 & 0x3ffffff)
+
+
+def make_marked_kernel(path, kernel, mark):
+    """The kernel with entry-mark.bin behind it: the header's branch goes there first."""
+    with open(kernel, "rb") as f:
+        image = bytearray(f.read())
+    with open(mark, "rb") as f:
+        stub = f.read()
+    size, = struct.unpack_from("<Q", image, 16)
+    old, = struct.unpack_from("<I", image, 4)
+    if old >> 26 != 5:
+        raise BenchError(f"{kernel}: the header's second instruction is no branch")
+    target = 4 + 4 * ((old & 0x3ffffff) - (old << 1 & 0x4000000))
+    place = max(size, len(image)) + 4095 & ~4095
+    image.extend(bytes(place - len(image)) + stub + bytes(-len(stub) % 4096))
+    image[4:8] = branch(4, place)
+    onward = image.index(struct.pack("<I", 0x14000000), place) # `b .`
+    image[onward:onward + 4] = branch(onward, target)
+    struct.pack_into("<Q", image, 16, len(image))
+    with open(path, "wb") as f:
+        f.write(image)
