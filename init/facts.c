@@ -44,7 +44,8 @@ static void cpu_facts(void (*out)(const char *line))
                      p->arch.spectre_v2, p->arch.spectre_bhb);
         out(line);
     }
-    (void)fmt_sn(line, sizeof(line), "stage 2: %u-bit guest addresses; VMIDs of %u bits, %lu rollovers; counter %lu Hz",
+    (void)fmt_sn(line, sizeof(line),
+                 "stage 2: %u-bit guest addresses; VMIDs of %u bits, %lu rollovers; counter %lu Hz",
                  stage2_ipa_bits(), vmid_bits(), vmid_rollovers(), arch_tick_hz());
     out(line);
 }
