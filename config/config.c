@@ -7,6 +7,7 @@
 #include "config/devices.h"
 #include "config/guest_map.h"
 #include "config/schema.h"
+#include "config/vcpus.h"
 
 #define HOST_CPU_MAX 255U
 #define DEFAULT_SPIS 32U
@@ -17,8 +18,7 @@ struct machine_props {
 };
 
 struct vm_props {
-    u32 vcpus;
-    struct cfg_cells cpus, priority;
+    struct cfg_vcpu_props vcpu;
     u64 memory;
     const char *kernel, *firmware, *initrd, *bootargs;
     u32 on_poweroff, on_crash, pages, gic, populate, pv_time;
@@ -52,9 +52,12 @@ static const struct prop_rule machine_prop[] = {
 
 #define AT(field) offsetof(struct vm_props, field)
 static const struct prop_rule vm_prop[] = {
-    { "vcpus", PROP_CELL, true, AT(vcpus), 1, CFG_MAX_VCPUS, NULL },
-    { "cpus", PROP_CELLS, false, AT(cpus), 0, HOST_CPU_MAX, NULL },
-    { "priority", PROP_CELLS, false, AT(priority), CFG_PRIO_MIN, CFG_PRIO_MAX, NULL },
+    { "vcpus", PROP_CELL, true, AT(vcpu.vcpus), 1, CFG_MAX_VCPUS, NULL },
+    { "cpus", PROP_CELLS, false, AT(vcpu.cpus), 0, HOST_CPU_MAX, NULL },
+    { "priority", PROP_CELLS, false, AT(vcpu.priority), CFG_PRIO_MIN, CFG_PRIO_MAX, NULL },
+    { "budget-us", PROP_CELLS, false, AT(vcpu.budget_us), CFG_BUDGET_MIN_US, CFG_PERIOD_MAX_US, NULL },
+    { "period-us", PROP_CELLS, false, AT(vcpu.period_us), CFG_PERIOD_MIN_US, CFG_PERIOD_MAX_US, NULL },
+    { "weight", PROP_CELL, false, AT(vcpu.weight), 1, CFG_WEIGHT_MAX, NULL },
     { "memory", PROP_BYTES, true, AT(memory), SZ_2M, GUEST_RAM_MAX, NULL },
     { "kernel", PROP_STRING, false, AT(kernel), 1, 4095, NULL },
     { "firmware", PROP_STRING, false, AT(firmware), 1, 4095, NULL },
@@ -110,22 +113,6 @@ static void read_name(const struct cfg_node *n, const struct cfg_machine *m, str
     memcpy(vm->name, name, strlen(name) + 1);
 }
 
-static void set_vcpus(const struct cfg_node *n, const struct vm_props *p, struct cfg_vm *vm)
-{
-    vm->vcpu_count = p->vcpus;
-    if (p->vcpus != 0 && p->cpus.count != 0 && p->cpus.count != p->vcpus)
-        cfg_report_value(n, "cpus", "must name one CPU for each vCPU, %u", p->vcpus);
-    if (p->vcpus != 0 && p->priority.count > 1 && p->priority.count != p->vcpus)
-        cfg_report_value(n, "priority", "must be one number, or one for each vCPU, %u", p->vcpus);
-    for (u32 i = 0; i < p->vcpus; i++) {
-        vm->vcpu[i].cpu = i < p->cpus.count ? p->cpus.v[i] : CFG_CPU_ANY;
-        if (p->priority.count == 0)
-            vm->vcpu[i].prio = CFG_PRIO_DEFAULT;
-        else
-            vm->vcpu[i].prio = (u8)p->priority.v[i < p->priority.count ? i : 0];
-    }
-}
-
 static void set_images(const struct cfg_node *n, const struct vm_props *p, struct cfg_vm *vm)
 {
     if (cfg_has(n, "kernel") && cfg_has(n, "firmware"))
@@ -141,9 +128,12 @@ static void set_images(const struct cfg_node *n, const struct vm_props *p, struc
 static void read_vm(const struct cfg_node *n, const char *const *known, const struct cfg_machine *m,
                     struct cfg_vm *vm)
 {
-    struct vm_props p = {
-        .spis = DEFAULT_SPIS, .bootargs = "", .pv_time = true, .pmu = true, .sve_bits = CFG_SVE_BITS_MAX
-    };
+    struct vm_props p = { .vcpu.weight = CFG_WEIGHT_DEFAULT,
+                          .spis = DEFAULT_SPIS,
+                          .bootargs = "",
+                          .pv_time = true,
+                          .pmu = true,
+                          .sve_bits = CFG_SVE_BITS_MAX };
     int devices = schema_only_child(n, "devices");
 
     memset(vm, 0, sizeof(*vm));
@@ -153,7 +143,7 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
         cfg_report_value(n, "spis", "must be a multiple of 32, or %u", CFG_MAX_SPIS);
     if (p.sve_bits % 128 != 0)
         cfg_report_value(n, "sve-bits", "must be a multiple of 128, or 0 for no SVE");
-    set_vcpus(n, &p, vm);
+    cfg_set_vcpus(n, &p.vcpu, vm);
     set_images(n, &p, vm);
     vm->mem_size = p.memory;
     vm->nr_spis = p.spis;
@@ -221,6 +211,7 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
 
         cfg_node_child(&n, &root, vms);
         read_vms(&n, known_devices, m);
+        cfg_check_budgets(m, errors);
     }
     return errors->count == errors_before ? K_OK : K_INVAL;
 }

@@ -15,11 +15,19 @@
 #define CFG_CPU_ANY 0xffffffffU
 #define CFG_PRIO_MIN 1U
 #define CFG_PRIO_MAX 31U
-#define CFG_PRIO_DEFAULT 8U
 #define CFG_DISK_MAX (64UL * SZ_1G)
-#define CFG_MAX_SPIS 988U      /* what GICv3's numbering leaves */
 #define CFG_SVE_BITS_MAX 2048U /* the architecture's */
-#define CFG_MAX_SPIS 988U      /* what GICv3's numbering leaves */
+#define CFG_PRIO_SHARED 0U     /* time-shared by weight, or by budget */
+#define CFG_WEIGHT_MAX 1000U
+#define CFG_WEIGHT_DEFAULT 100U
+#define CFG_BUDGET_MIN_US 50U /* below, most of it would go into switching */
+#define CFG_PERIOD_MIN_US 500U
+#define CFG_PERIOD_MAX_US 1000000U
+/* What a CPU can promise, in parts per million: not what switching and interrupts take, and on CPU 0 not what
+ * Keel's own threads are guaranteed. */
+#define CFG_PROMISE_MAX_PPM 950000U
+#define CFG_PROMISE_OWN_PPM 100000U
+#define CFG_MAX_SPIS 988U /* what GICv3's numbering leaves */
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
 enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
@@ -53,14 +61,16 @@ struct cfg_device {
 #define CFG_DISK "keel,disk"
 
 struct cfg_vcpu {
-    u32 cpu; /* logical host CPU, or CFG_CPU_ANY: Keel spreads them */
-    u8 prio;
+    u32 cpu;                  /* logical host CPU, or CFG_CPU_ANY: Keel spreads them */
+    u8 prio;                  /* CFG_PRIO_SHARED, or real time */
+    u32 budget_us, period_us; /* 0: no budget */
 };
 
 struct cfg_vm {
     char name[CFG_NAME_MAX];
     u32 vcpu_count;
     struct cfg_vcpu vcpu[CFG_MAX_VCPUS];
+    u32 weight; /* of all its vCPUs together */
     u64 mem_size;
     struct cfg_image kernel, firmware, initrd; /* kernel or firmware, not both */
     const char *bootargs;
@@ -107,6 +117,11 @@ MUST_USE enum kerr config_parse_fit(const void *fit, size_t size, const char *co
  * version, 2 or 3. */
 MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, u32 gic,
                                      struct cfg_errors *errors);
+
+static inline u32 config_promise_max_ppm(u32 cpu)
+{
+    return CFG_PROMISE_MAX_PPM - (cpu == 0 ? CFG_PROMISE_OWN_PPM : 0);
+}
 
 /* Where things go in a guest's physical memory (arch/include's guest map; arm64: QEMU's virt board). */
 #define GUEST_RAM_BASE 0x40000000UL

@@ -7,7 +7,7 @@
 #include "lib/bits.h"
 #include "lib/fmt.h"
 
-#define LIST_MAX 224U
+#define LIST_MAX 384U
 
 /* A value as it lies in the blob. */
 struct value {

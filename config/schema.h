@@ -7,7 +7,7 @@
 #include "config/config.h"
 
 #define CFG_PATH_MAX 160U
-#define CFG_TEXT_MAX 320U
+#define CFG_TEXT_MAX 512U
 /* A blob of nothing but mistakes must not flood the console. */
 #define CFG_MAX_REPORTS 64U
 

@@ -15,20 +15,27 @@
 
 static u32 get_state(const struct task *t) { return __atomic_load_n(&t->state, __ATOMIC_SEQ_CST); }
 
-/* Something else is the matter than that t was woken. True: t belongs to another CPU. */
+/* Something else is the matter than that t was woken. True: t is dealt with. */
 static COLD bool look_closely(struct percpu *cpu, struct task *t)
 {
-    if (t->cpu != cpu->id) /* it moved since the sender looked */
+    if (t->cpu != cpu->id) { /* it moved since the sender looked */
+        sched_send(t);
         return true;
-    if (t == cpu->current) { /* its change is made when it is out; where it blocks instead, then */
-        if (t->state == TASK_RUNNING) {
-            t->ready_since = arch_ticks();
-            sched_set_state(t, TASK_HELD);
-        }
-        want_switch(cpu);
-        return false;
     }
-    return sched_make_change(cpu, t);
+    if (t != cpu->current) {
+        if (!sched_make_change(cpu, t))
+            return false;
+        sched_send(t);
+        return true;
+    }
+    /* Its change is made when it is out; where it is about to block, then. */
+    if (t->state == TASK_RUNNING) {
+        t->ready_since = arch_ticks();
+        sched_set_state(t, TASK_HELD);
+    }
+    want_switch(cpu);
+    __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
+    return true;
 }
 
 /* A task of the inbox, or one that was just switched out and is marked as listed. Out of the list as the last
@@ -36,12 +43,10 @@ static COLD bool look_closely(struct percpu *cpu, struct task *t)
  * this; so a wake-up that came late wakes for nothing. */
 static inline void look_at(struct percpu *cpu, struct task *t)
 {
-    if (unlikely(t->cpu != cpu->id || t->change != NULL) && look_closely(cpu, t)) {
-        sched_send(t);
+    if (unlikely(t->cpu != cpu->id || t->change != NULL) && look_closely(cpu, t))
         return;
-    }
-    if (t->state == TASK_BLOCKED && likely(t->change == NULL))
-        sched_enqueue(cpu, t, arch_ticks());
+    if (t->state == TASK_BLOCKED)
+        sched_enqueue_woken(cpu, t);
     __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -225,7 +230,7 @@ void task_wake(struct task *t)
     if (get_state(t) == TASK_BLOCKED) {
         if (__atomic_load_n(&t->cpu, __ATOMIC_SEQ_CST) == cpu->id) {
             if (t->in_inbox == 0)
-                sched_enqueue(cpu, t, arch_ticks());
+                sched_enqueue_woken(cpu, t);
         } else if (__atomic_exchange_n(&t->in_inbox, 1, __ATOMIC_SEQ_CST) == 0) {
             sched_send(t);
         }
@@ -321,22 +326,6 @@ bool task_extend_turn(u64 ticks)
         end = min_u64(end, t->run_since + (t->budget_left > 0 ? (u64)t->budget_left : 0));
     timer_arm(&cpu->slice, end);
     return true;
-}
-
-u64 task_run_ticks(const struct task *t, u64 now)
-{
-    u64 since = t->run_since;
-
-    return t->run_ticks + (get_state(t) == TASK_RUNNING && now > since ? now - since : 0);
-}
-
-u64 task_wait_ticks(const struct task *t, u64 now)
-{
-    u64 since = t->ready_since;
-    u32 state = get_state(t);
-    bool waits = state == TASK_READY || state == TASK_THROTTLED || state == TASK_HELD;
-
-    return t->wait_ticks + (waits && now > since ? now - since : 0);
 }
 
 void sched_reschedule(void) { schedule(); }

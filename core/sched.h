@@ -3,7 +3,7 @@
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
 
-#include "core/task.h"
+#include "core/percpu.h"
 
 /* Boot, each CPU, interrupts masked: its queues; and then, as the last thing, turns the running
  * context into the CPU's idle task. */
@@ -31,16 +31,27 @@ void sched_take_vcpu(struct vcpu *v);
  * under way. Thread context; t does not go away meanwhile. */
 MUST_USE enum kerr task_change(struct task *t, u32 cpu, const struct task_params *p);
 
-/* A budget is a promise, of which a CPU can keep only so many: its share is taken before a task gets it (by
- * task_set_params), given back when the task is gone. Parts per million of the CPU. Thread context or boot. */
-#define SCHED_PROMISE_MAX_PPM 950000U              /* the rest is for switching and interrupts */
-u32 sched_params_ppm(const struct task_params *p); /* rounded up */
+/* A budget is a promise, of which a CPU can keep only so many: a share is taken before a task gets its budget (by
+ * task_set_params), and given back when the task is gone. In parts per million of the CPU. Thread context or boot. */
+#define SCHED_PROMISE_MAX_PPM 950000U /* the rest is for switching and interrupts */
+#define SCHED_PROMISE_OWN_PPM 100000U /* of that on CPU 0, for sched_guarantee() */
+static inline u32 sched_promise_max_ppm(u32 cpu)
+{
+    return SCHED_PROMISE_MAX_PPM - (cpu == 0 ? SCHED_PROMISE_OWN_PPM : 0);
+}
+static inline u32 sched_promised_ppm(u32 cpu)
+{
+    return __atomic_load_n(&percpu[cpu].promised_ppm, __ATOMIC_RELAXED);
+}
+static inline u32 sched_params_ppm(const struct task_params *p) /* rounded up */
+{
+    return p->budget == 0 ? 0 : (u32)((p->budget * 1000000UL + p->period - 1) / p->period);
+}
 MUST_USE enum kerr sched_promise(u32 cpu, const struct task_params *p);
 void sched_unpromise(u32 cpu, const struct task_params *p);
-u32 sched_promised_ppm(u32 cpu);
 
-/* A thread of Keel's own that guests must not keep out: it has that much of each period at the highest priority, and
- * goes on at its own beyond that. Right after its creation, on its CPU. */
-MUST_USE enum kerr sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns);
+/* For Keel's own threads on CPU 0 that no guest may keep out: t has that much of each period at the highest
+ * priority, and goes on at its own beyond that. From CPU 0, t not running. */
+void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns);
 
 #endif

@@ -6,10 +6,9 @@
 #include "core/lock.h"
 #include "core/sched.h"
 #include "core/sched_queue.h"
-#include "core/virq.h"
+#include "lib/panic.h"
 
 #define ASK_AGAIN_NS 1000000UL
-#define PPM 1000000UL
 
 struct task_change {
     struct task_params params;
@@ -20,18 +19,13 @@ struct task_change {
 
 static struct spinlock promises_lock = SPINLOCK_INIT(LOCK_RANK_SCHED);
 
-u32 sched_params_ppm(const struct task_params *p)
-{
-    return p->budget == 0 ? 0 : (u32)((p->budget * PPM + p->period - 1) / p->period);
-}
-
 enum kerr sched_promise(u32 cpu, const struct task_params *p)
 {
     u32 ppm = sched_params_ppm(p);
     enum kerr err = K_OK;
     unsigned long flags = spin_lock_irq(&promises_lock);
 
-    if (ppm != 0 && percpu[cpu].promised_ppm + ppm > SCHED_PROMISE_MAX_PPM)
+    if (ppm != 0 && percpu[cpu].promised_ppm + ppm > sched_promise_max_ppm(cpu))
         err = K_FULL;
     else
         percpu[cpu].promised_ppm += ppm;
@@ -47,8 +41,6 @@ void sched_unpromise(u32 cpu, const struct task_params *p)
     spin_unlock_irq(&promises_lock, flags);
 }
 
-u32 sched_promised_ppm(u32 cpu) { return __atomic_load_n(&percpu[cpu].promised_ppm, __ATOMIC_RELAXED); }
-
 /* What the task has now counts as free for what it is to have. */
 static enum kerr exchange_promise(const struct task *t, u32 cpu, const struct task_params *p)
 {
@@ -57,7 +49,7 @@ static enum kerr exchange_promise(const struct task *t, u32 cpu, const struct ta
     unsigned long flags = spin_lock_irq(&promises_lock);
     u32 others = percpu[cpu].promised_ppm - (cpu == t->cpu ? old : 0);
 
-    if (new != 0 && others + new > SCHED_PROMISE_MAX_PPM) {
+    if (new != 0 && others + new > sched_promise_max_ppm(cpu)) {
         err = K_FULL;
     } else {
         percpu[t->cpu].promised_ppm -= old;
@@ -138,30 +130,26 @@ bool sched_make_change(struct percpu *cpu, struct task *t)
     return moves;
 }
 
-enum kerr sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
+void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
 {
-    struct task_params p = t->params;
+    static u32 given_ppm;
+    struct task_params p = { .prio = TASK_PRIO_MAX, .weight = TASK_WEIGHT_DEFAULT };
     unsigned long flags = arch_irq_save();
     struct percpu *cpu = this_cpu();
     u32 own_level = t->level;
-    enum kerr err;
+    bool ready = t->state == TASK_READY;
 
-    p.prio = TASK_PRIO_MAX;
     p.budget = time_ns_to_ticks(budget_ns);
     p.period = time_ns_to_ticks(period_ns);
-    err = sched_promise(cpu->id, &p);
-    if (err == K_OK) {
-        bool ready = t->state == TASK_READY;
-
-        if (ready)
-            queue_remove(cpu, t);
-        task_set_params(t, &p);
-        t->refill_low_level = own_level;
-        t->budget_left = (s64)p.budget;
-        t->deadline = arch_ticks() + p.period;
-        if (ready)
-            sched_enqueue(cpu, t, arch_ticks());
-    }
+    given_ppm += sched_params_ppm(&p);
+    ASSERT(t->cpu == 0 && cpu->id == 0 && given_ppm <= SCHED_PROMISE_OWN_PPM);
+    if (ready)
+        queue_remove(cpu, t);
+    task_set_params(t, &p);
+    t->refill_low_level = own_level;
+    t->budget_left = (s64)p.budget;
+    t->deadline = arch_ticks() + p.period;
+    if (ready)
+        sched_enqueue(cpu, t, arch_ticks());
     arch_irq_restore(flags);
-    return err;
 }

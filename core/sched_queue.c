@@ -192,8 +192,10 @@ void sched_enqueue(struct percpu *cpu, struct task *t, u64 now)
 
     t->ready_since = now;
     if (t->level == LEVEL_SHARED) {
-        u64 least = sched_virtual_now(cpu, now);
+        u64 least = cpu->virtual_now;
 
+        if (current->level == LEVEL_SHARED || !list_empty(&cpu->ready[LEVEL_SHARED]))
+            least = sched_virtual_now(cpu, now);
         if (t->key - least > LEAD_MAX)
             t->key = least;
     } else if (unlikely(t->params.budget != 0) && !budget_allows(t, now)) {

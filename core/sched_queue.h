@@ -31,12 +31,10 @@ static inline void sched_set_state(struct task *t, enum task_state s)
 /* Virtual time wraps; deadlines do not come near it. */
 static inline bool key_before(u64 a, u64 b) { return (s64)(a - b) < 0; }
 
-/* Who runs for longer than that has nobody who waits for it. */
-#define VIRTUAL_TICKS_MAX (1UL << 40)
-
+/* What runs for so long without a break that this wraps has nobody whose time could be compared to its. */
 static inline u64 virtual_time(const struct task *t, u64 ticks)
 {
-    return (min_u64(ticks, VIRTUAL_TICKS_MAX) << VIRTUAL_SHIFT) / t->params.weight;
+    return (ticks << VIRTUAL_SHIFT) / t->params.weight;
 }
 
 static inline struct task *first_ready(const struct percpu *cpu, u32 level)
@@ -82,7 +80,7 @@ static inline void queue_insert(struct percpu *cpu, struct task *t, bool first)
 {
     struct list *head = &cpu->ready[t->level], *at = head;
 
-    while (at->prev != head) {
+    while (unlikely(at->prev != head)) {
         u64 key = list_entry(at->prev, struct task, run_node)->key;
 
         if (first ? key_before(key, t->key) : !key_before(t->key, key))
@@ -117,6 +115,28 @@ u64 sched_virtual_now(struct percpu *cpu, u64 now);
 
 /* A task that blocked becomes ready (or throttled). */
 void sched_enqueue(struct percpu *cpu, struct task *t, u64 now);
+
+/* The same, for the usual: it is to run at once, and no equal waits. */
+static inline void sched_enqueue_woken(struct percpu *cpu, struct task *t)
+{
+    u64 now = arch_ticks(), least = cpu->virtual_now;
+    struct task *current = cpu->current;
+    u32 level = t->level;
+    struct list *head = &cpu->ready[level];
+
+    if (unlikely(t->params.budget != 0 || level <= current->level || !list_empty(head))) {
+        sched_enqueue(cpu, t, now);
+        return;
+    }
+    t->ready_since = now;
+    if (level == LEVEL_SHARED && t->key - least > LEAD_MAX)
+        t->key = least;
+    sched_set_state(t, TASK_READY);
+    t->run_node = (struct list){ head, head };
+    *head = (struct list){ &t->run_node, &t->run_node };
+    cpu->ready_mask |= BIT(level);
+    want_switch(cpu);
+}
 
 /* Makes t->change, and tells who asked. t does not run, and is marked as listed. True: it belongs to another CPU now,
  * to which the caller is to send it. */

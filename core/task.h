@@ -113,7 +113,21 @@ struct task *task_current(void);
 
 /* Ticks that t has run, or has been kept from running, up to `now`. Exact on its own CPU, elsewhere for a
  * task that does not run just now. */
-u64 task_run_ticks(const struct task *t, u64 now);
-u64 task_wait_ticks(const struct task *t, u64 now);
+static inline u64 task_run_ticks(const struct task *t, u64 now)
+{
+    u64 since = t->run_since;
+    bool runs = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == TASK_RUNNING;
+
+    return t->run_ticks + (runs && now > since ? now - since : 0);
+}
+
+static inline u64 task_wait_ticks(const struct task *t, u64 now)
+{
+    u64 since = t->ready_since;
+    u32 state = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE);
+    bool waits = state == TASK_READY || state == TASK_THROTTLED || state == TASK_HELD;
+
+    return t->wait_ticks + (waits && now > since ? now - since : 0);
+}
 
 #endif

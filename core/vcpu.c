@@ -28,17 +28,22 @@ static void vcpu_main(void *arg)
     arch_vcpu_enter(v);
 }
 
-enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out)
+enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *p, struct vcpu **out)
 {
-    struct vcpu *v = heap_alloc(sizeof(*v));
-    enum kerr e;
+    struct vcpu *v;
+    enum kerr e = sched_promise(cpu, p);
 
-    if (v == NULL)
+    if (e != K_OK)
+        return e;
+    v = heap_alloc(sizeof(*v));
+    if (v == NULL) {
+        sched_unpromise(cpu, p);
         return K_NOMEM;
+    }
     v->vm = vm;
     v->id = id;
     v->task.vcpu = v;
-    e = task_init(&v->task, vm->name, cpu, prio, vcpu_main, v);
+    e = task_init(&v->task, vm->name, cpu, p->prio, vcpu_main, v);
     if (e == K_OK) {
         e = arch_vcpu_init(v);
         if (e != K_OK)
@@ -46,8 +51,10 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out
     }
     if (e != K_OK) {
         heap_free(v, sizeof(*v));
+        sched_unpromise(cpu, p);
         return e;
     }
+    task_set_params(&v->task, p);
     *out = v;
     return K_OK;
 }
@@ -57,6 +64,7 @@ void vcpu_destroy(struct vcpu *v)
     while (!task_quiet(&v->task)) /* on its last steps into task_block() */
         (void)task_block_until(arch_ticks() + time_ns_to_ticks(VCPU_QUIET_POLL_NS));
     arch_vcpu_destroy(v);
+    sched_unpromise(v->task.cpu, &v->task.params);
     task_destroy(&v->task);
     heap_free(v, sizeof(*v));
 }

@@ -51,8 +51,9 @@ struct vcpu {
     struct task task;
 };
 
-/* A vCPU of vm, off and blocked, on `cpu`. */
-MUST_USE enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out);
+/* A vCPU of vm, off and blocked, on `cpu`. K_FULL: the CPU cannot promise its budget. */
+MUST_USE enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *p,
+                               struct vcpu **out);
 void vcpu_destroy(struct vcpu *v); /* parked, never to run again */
 
 /* Sets work bits and makes the vCPU see them soon: kicks its CPU where it is in the guest elsewhere,

@@ -11,12 +11,15 @@
 #include "arch/time.h"
 #include "core/frames.h"
 #include "core/log.h"
-#include "core/task.h"
+#include "core/sched.h"
 #include "core/timer.h"
 #include "drivers/console_internal.h"
 #include "lib/fmt.h"
 
-#define CONSOLE_PRIO 16U /* above guests: the escape key must work when a guest spins */
+#define CONSOLE_PRIO                                                                                         \
+    16U /* above most guests; and above all for a while: the escape key must work when one spins */
+#define CONSOLE_GUARANTEE_NS 400000UL
+#define CONSOLE_PERIOD_NS 20000000UL
 #define DIRECT_BUDGET 64U
 #define THREAD_BUDGET 256U
 #define ROOM_CALLS 8U
@@ -572,6 +575,7 @@ enum kerr console_init(const struct uart *uart, bool raw)
     err = thread_create("console", 0, CONSOLE_PRIO, console_thread, NULL, &thread);
     if (err != K_OK)
         return err;
+    sched_guarantee(thread, CONSOLE_GUARANTEE_NS, CONSOLE_PERIOD_NS);
     log_set_sink(raw ? NULL : log_sink);
     log_set_flush(console_flush);
     unsigned long flags = claim();

@@ -183,57 +183,6 @@ void command_vm_info(u32 argc, const char *const *argv)
     vmm_put(index);
 }
 
-static const char *vcpu_state(const struct vcpu *v)
-{
-    static const char *const names[] = {
-        [TASK_BLOCKED] = "waiting",
-        [TASK_READY] = "ready",
-        [TASK_RUNNING] = "running",
-    };
-    u32 state = __atomic_load_n(&v->task.state, __ATOMIC_RELAXED);
-
-    if (__atomic_load_n(&v->power, __ATOMIC_RELAXED) == VCPU_OFF)
-        return "off";
-    if (__atomic_load_n(&v->parked, __ATOMIC_RELAXED))
-        return "parked";
-    return state < ARRAY_SIZE(names) ? names[state] : "?";
-}
-
-static u64 exits_sum(const struct vcpu *v)
-{
-    u64 sum = 0;
-
-    for (u32 r = 0; r < EXIT_REASONS; r++)
-        sum += __atomic_load_n(&v->exits[r], __ATOMIC_RELAXED);
-    return sum;
-}
-
-void command_vcpu_list(u32 argc, const char *const *argv)
-{
-    struct table *t = command_table("vm|#vcpu|#cpu|#prio|state|#ran ms|#switches|#exits");
-
-    (void)argc, (void)argv;
-    for (u32 i = 0; i < vmm_count(); i++) {
-        struct vmm_info info;
-
-        vmm_get(i, &info);
-        for (u32 n = 0; info.vm && n < info.vm->vcpu_count; n++) {
-            const struct vcpu *v = info.vm->vcpu[n];
-
-            table_cell(t, "%s", info.cfg->name);
-            table_cell(t, "%u", n);
-            table_cell(t, "%u", v->task.cpu);
-            table_cell(t, "%u", v->task.params.prio);
-            table_cell(t, "%s", vcpu_state(v));
-            table_cell(t, "%llu", (unsigned long long)(time_ticks_to_ns(v->task.run_ticks) / 1000000));
-            table_cell(t, "%llu", (unsigned long long)v->task.switches);
-            table_cell(t, "%llu", (unsigned long long)exits_sum(v));
-        }
-        vmm_put(i);
-    }
-    table_end(t);
-}
-
 #define SYNDROME_MAX 0x1ffffffUL
 
 void command_vcpu_inject(u32 argc, const char *const *argv)

@@ -3,12 +3,14 @@
 
 #include <string.h>
 
-#include "core/task.h"
+#include "core/sched.h"
 #include "drivers/console.h"
 #include "shell/commands.h"
 #include "shell/lineedit.h"
 
-#define SHELL_PRIO 15U /* above guests, below the console */
+#define SHELL_PRIO 15U /* above most guests, below the console; and above all for a while */
+#define SHELL_GUARANTEE_NS 400000UL
+#define SHELL_PERIOD_NS 20000000UL
 #define INPUT_RING 128U
 
 static struct task *thread;      /* NULL while it does not exist: it looks at everything when it starts */
@@ -115,7 +117,9 @@ enum kerr shell_init(const struct shell_facts *facts)
     if (err != K_OK)
         return err;
     err = thread_create("shell", 0, SHELL_PRIO, shell_thread, NULL, &thread);
-    if (err != K_OK)
+    if (err == K_OK)
+        sched_guarantee(thread, SHELL_GUARANTEE_NS, SHELL_PERIOD_NS);
+    else
         console_port_remove(&port);
     return err;
 }

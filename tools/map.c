@@ -98,6 +98,8 @@ static void add_image(struct map *map, const struct image *image, const char *us
 
 static void print_vcpus(const struct cfg_vm *vm, FILE *out)
 {
+    bool shared = false;
+
     fprintf(out, "\n%s: %u vCPU%s (", vm->name, vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s");
     for (u32 i = 0; i < vm->vcpu_count; i++) {
         fputs(i != 0 ? ", " : "", out);
@@ -105,9 +107,14 @@ static void print_vcpus(const struct cfg_vm *vm, FILE *out)
             fprintf(out, "any CPU");
         else
             fprintf(out, "CPU %u", vm->vcpu[i].cpu);
-        fprintf(out, " at priority %u", vm->vcpu[i].prio);
+        if (vm->vcpu[i].prio != CFG_PRIO_SHARED)
+            fprintf(out, " at priority %u", vm->vcpu[i].prio);
+        else if (vm->vcpu[i].budget_us == 0)
+            shared = true;
+        if (vm->vcpu[i].budget_us != 0)
+            fprintf(out, " for %u of %u us", vm->vcpu[i].budget_us, vm->vcpu[i].period_us);
     }
-    fprintf(out, ")\n");
+    fprintf(out, shared ? "), weight %u\n" : ")\n", vm->weight);
 }
 
 static void print_vm(const struct machine *m, u32 index, FILE *out)

@@ -9,12 +9,18 @@
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/percpu.h"
+#include "core/sched.h"
 #include "core/vcpu.h"
 #include "irq/inject/vgic.h"
 #include "lib/bits.h"
 #include "vmm/vboard.h"
 
-static u32 cpu_vcpus[MAX_CPUS]; /* vCPUs of all boards by their CPU */
+static u32 cpu_vcpus[MAX_CPUS]; /* atomic: vCPUs of all boards by their CPU */
+
+void vboard_count_vcpu(u32 cpu, int change)
+{
+    __atomic_fetch_add(&cpu_vcpus[cpu], (u32)change, __ATOMIC_RELAXED);
+}
 
 static void report_layout(void *arg, const char *node, const char *property, const char *text)
 {
@@ -70,30 +76,48 @@ static enum kerr make_arch(struct vboard *b)
 
 static void undo_arch(struct vboard *b) { arch_vm_destroy(&b->vm); }
 
-static u32 least_loaded_cpu(void)
+/* The one with the fewest vCPUs, of those that can promise what p wants. */
+static u32 choose_cpu(const struct task_params *p)
 {
-    u32 best = 0;
+    u32 best = 0, ppm = sched_params_ppm(p);
+    bool found = false;
 
-    for (u32 i = 1; i < cpu_count; i++)
-        if (cpu_vcpus[i] < cpu_vcpus[best])
+    for (u32 i = 0; i < cpu_count; i++) {
+        if (ppm != 0 && sched_promised_ppm(i) + ppm > sched_promise_max_ppm(i))
+            continue;
+        if (!found || cpu_vcpus[i] < cpu_vcpus[best])
             best = i;
+        found = true;
+    }
     return best;
 }
 
-static enum kerr make_vcpu(struct vm *vm, u32 id, const struct cfg_vcpu *want)
+u32 vboard_weight(u32 vm_weight, u32 vcpus) { return vm_weight * TASK_WEIGHT_UNIT / vcpus; }
+
+static enum kerr make_vcpu(struct vm *vm, u32 id, const struct cfg_vm *cfg)
 {
-    u32 cpu = want->cpu == CFG_CPU_ANY ? least_loaded_cpu() : want->cpu;
+    const struct cfg_vcpu *want = &cfg->vcpu[id];
+    struct task_params p = {
+        .prio = want->prio,
+        .weight = vboard_weight(cfg->weight, cfg->vcpu_count),
+        .budget = time_ns_to_ticks(want->budget_us * 1000UL),
+        .period = time_ns_to_ticks(want->period_us * 1000UL),
+    };
+    u32 cpu = want->cpu == CFG_CPU_ANY ? choose_cpu(&p) : want->cpu;
     enum kerr err;
 
     if (cpu >= cpu_count) {
         log_error("vm %s: vCPU %u: there is no CPU %u, the last is %u", vm->name, id, cpu, cpu_count - 1);
         return K_RANGE;
     }
-    err = vcpu_create(vm, id, cpu, want->prio, &vm->vcpu[id]);
+    err = vcpu_create(vm, id, cpu, &p, &vm->vcpu[id]);
+    if (err == K_FULL)
+        log_error("vm %s: vCPU %u: CPU %u has promised %u of %u millionths, its budget is %u more", vm->name,
+                  id, cpu, sched_promised_ppm(cpu), sched_promise_max_ppm(cpu), sched_params_ppm(&p));
     if (err)
         return err;
     vm->vcpu_count = id + 1;
-    cpu_vcpus[cpu]++;
+    vboard_count_vcpu(cpu, 1);
     return K_OK;
 }
 
@@ -105,7 +129,7 @@ static void undo_vcpus(struct vboard *b)
         struct vcpu *v = vm->vcpu[--vm->vcpu_count];
 
         vm->vcpu[vm->vcpu_count] = NULL;
-        cpu_vcpus[v->task.cpu]--;
+        vboard_count_vcpu(v->task.cpu, -1);
         vcpu_destroy(v);
     }
 }
@@ -115,7 +139,7 @@ static enum kerr make_vcpus(struct vboard *b)
     enum kerr err = K_OK;
 
     for (u32 i = 0; err == K_OK && i < b->cfg->vcpu_count; i++)
-        err = make_vcpu(&b->vm, i, &b->cfg->vcpu[i]);
+        err = make_vcpu(&b->vm, i, b->cfg);
     if (err)
         undo_vcpus(b);
     return err;
@@ -202,6 +226,10 @@ enum kerr vboard_create(const struct cfg_vm *cfg, u32 id, const struct vdev_mode
         return K_NOMEM;
     }
     static_assert(CFG_NAME_MAX == VM_NAME_MAX && CFG_MAX_VCPUS <= VM_MAX_VCPUS, "configuration fits");
+    static_assert(CFG_PRIO_MAX == TASK_PRIO_MAX && CFG_PRIO_SHARED == TASK_PRIO_SHARED &&
+                      CFG_PROMISE_MAX_PPM == SCHED_PROMISE_MAX_PPM &&
+                      CFG_PROMISE_OWN_PPM == SCHED_PROMISE_OWN_PPM,
+                  "what is checked is what is scheduled by");
     memcpy(b->vm.name, cfg->name, sizeof(b->vm.name));
     b->vm.id = id;
     spin_init(&b->vm.lock, LOCK_RANK_VM);

@@ -50,6 +50,10 @@ bool vboard_is_paused(const struct vboard *b);
 
 /* --- parts, one file each --- */
 
+/* build.c: where vCPUs are, for the choice of a CPU; what each of a VM's vCPUs weighs. */
+void vboard_count_vcpu(u32 cpu, int change);
+u32 vboard_weight(u32 vm_weight, u32 vcpus);
+
 /* ram.c: the extents of vm, and where they appear in stage 2. Undo takes what there is. */
 MUST_USE enum kerr vboard_make_firmware(struct vboard *b);
 MUST_USE enum kerr vboard_make_ram(struct vboard *b);

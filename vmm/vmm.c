@@ -5,12 +5,15 @@
 
 #include "arch/cpu.h"
 #include "arch/time.h"
+#include "core/sched.h"
 #include "core/timer.h"
 #include "drivers/console.h"
 #include "lib/bits.h"
 #include "vmm/slot.h"
 
-#define VMM_PRIO 14U /* above most guests: a spinning one must not keep the user from stopping it */
+#define VMM_PRIO 14U /* above most guests; and above all for a while: one that spins can be stopped */
+#define VMM_GUARANTEE_NS 1000000UL
+#define VMM_PERIOD_NS 20000000UL
 #define REQUEST_LIMIT_NS (10 * 1000000000UL)
 
 struct spinlock vmm_lock = SPINLOCK_INIT(LOCK_RANK_VMM);
@@ -89,6 +92,7 @@ static void vmm_main(void *arg)
 enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const *all_models)
 {
     struct task *t;
+    enum kerr err;
 
     machine = cfg;
     models = all_models;
@@ -98,7 +102,10 @@ enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const
             .op = cfg->vm[i].autostart ? OP_START : OP_NONE,
         };
     }
-    return thread_create("vmm", 0, VMM_PRIO, vmm_main, NULL, &t);
+    err = thread_create("vmm", 0, VMM_PRIO, vmm_main, NULL, &t);
+    if (err == K_OK)
+        sched_guarantee(t, VMM_GUARANTEE_NS, VMM_PERIOD_NS);
+    return err;
 }
 
 /* True when s->op is done or given up; *result is for the caller then. */

@@ -37,6 +37,13 @@ bool vmm_find(const char *name, u32 *index);
 void vmm_get(u32 index, struct vmm_info *out);
 void vmm_put(u32 index);
 
+/* What a VM is scheduled by, while it is there (K_NOENT: it is not, or has no such vCPU); until it is stopped. K_RANGE:
+ * no such CPU. K_FULL: the CPU has promised too much to others. Thread context. */
+MUST_USE enum kerr vmm_pin(u32 index, u32 vcpu, u32 cpu);
+MUST_USE enum kerr vmm_set_prio(u32 index, u32 vcpu, u8 prio);                        /* 0: time-shared */
+MUST_USE enum kerr vmm_set_budget(u32 index, u32 vcpu, u64 budget_ns, u64 period_ns); /* 0: none */
+MUST_USE enum kerr vmm_set_weight(u32 index, u32 weight);
+
 /* Whether since boot a VM ended by crash, or one that has `autostart` could not be started: the
  * machine's exit status. */
 bool vmm_any_crash(void);

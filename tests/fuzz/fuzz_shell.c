@@ -59,6 +59,34 @@ enum kerr vmm_pause(u32 index) { return change(index); }
 
 enum kerr vmm_resume(u32 index) { return change(index); }
 
+enum kerr vmm_pin(u32 index, u32 n, u32 cpu)
+{
+    if (n >= 8 || cpu > UINT32_MAX)
+        abort();
+    return change(index);
+}
+
+enum kerr vmm_set_prio(u32 index, u32 n, u8 prio)
+{
+    if (n >= 8 || prio > TASK_PRIO_MAX)
+        abort();
+    return change(index);
+}
+
+enum kerr vmm_set_budget(u32 index, u32 n, u64 budget_ns, u64 period_ns)
+{
+    if (n >= 8 || budget_ns > period_ns || period_ns > 1000000000UL)
+        abort();
+    return change(index);
+}
+
+enum kerr vmm_set_weight(u32 index, u32 weight)
+{
+    if (weight < 1 || weight > 1000)
+        abort();
+    return change(index);
+}
+
 bool vmm_any_crash(void) { return false; }
 
 enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)

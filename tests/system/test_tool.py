@@ -79,7 +79,7 @@ MISTAKES = [
     (GOOD + 'pages = "1g";', '/vms/a: pages = "1g": must be "max" or "2m" or "4k"'),
     (GOOD + "overcommit;", '/vms/a: overcommit: memory is given at once; must go with populate = "demand"'),
     (GOOD + "spis = <40>;", "/vms/a: spis = <40>: must be a multiple of 32, or 988"),
-    (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, "
+    (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, weight, memory, kernel, firmware, "
                            "initrd, bootargs, autostart, on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, "
                            "populate, overcommit, spis"),
     (GOOD + "disk {};", "/vms/a/disk: unknown node; may be devices"),
@@ -153,7 +153,7 @@ def test_check_prints_the_map(place):
     assert r.stderr == ""
     assert r.returncode == 0
     for line in ["m.dts: 1 VM; when the last has stopped the host stays",
-                 "a: 2 vCPUs (CPU 1 at priority 8, CPU 0 at priority 8)",
+                 "a: 2 vCPUs (CPU 1, CPU 0), weight 100",
                  "  0009000000-0009000fff       4 KiB  serial@9000000: arm,pl011, SPI 1",
                  "  0040000000-0043ffffff      64 MiB  memory",
                  "  0040200000-0040200fff       4 KiB    kernel (arm64 Image): k",

@@ -32,7 +32,8 @@ static void test_defaults_are_filled_in(void **state)
     assert_string_equal(vm->name, "a");
     assert_int_equal(vm->vcpu_count, 2);
     assert_int_equal(vm->vcpu[1].cpu, CFG_CPU_ANY);
-    assert_int_equal(vm->vcpu[1].prio, 8);
+    assert_int_equal(vm->vcpu[1].prio, CFG_PRIO_SHARED);
+    assert_int_equal(vm->weight, CFG_WEIGHT_DEFAULT);
     assert_int_equal(vm->mem_size, 512UL << 20);
     assert_string_equal(vm->kernel.name, "vmlinuz");
     assert_null(vm->kernel.data);
@@ -92,6 +93,80 @@ static void test_every_property_is_taken_over(void **state)
     assert_int_equal(vm->nr_spis, 988);
     assert_false(vm->pmu);
     assert_int_equal(vm->sve_bits, 256);
+}
+
+static void test_budgets_and_weights_are_taken_over(void **state)
+{
+    const struct cfg_vm *vm = &machine.vm[0];
+
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "budget-us", CELLS(2000, 500));
+    blob_cells(blob, "/vms/a", "period-us", CELLS(10000));
+    parse_good();
+    assert_int_equal(vm->vcpu[0].budget_us, 2000);
+    assert_int_equal(vm->vcpu[1].budget_us, 500);
+    assert_int_equal(vm->vcpu[1].period_us, 10000);
+    assert_int_equal(vm->vcpu[0].prio, CFG_PRIO_SHARED);
+    blob_cells(blob, "/vms/a", "priority", CELLS(9)); /* a budget may have one */
+    parse_good();
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "weight", CELLS(300));
+    parse_good();
+    assert_int_equal(vm->weight, 300);
+    assert_int_equal(vm->vcpu[0].budget_us, 0);
+}
+
+static void assert_budgets_refused(const char *want)
+{
+    assert_int_equal(parse(), K_INVAL);
+    assert_string_equal(reports.all, want);
+    assert_string_equal(reports.property, "budget-us");
+}
+
+static void test_more_than_a_cpu_can_promise_is_refused(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "cpus", CELLS(1, 1));
+    blob_cells(blob, "/vms/a", "budget-us", CELLS(9000, 500));
+    blob_cells(blob, "/vms/a", "period-us", CELLS(10000));
+    parse_good(); /* 95 % */
+    blob_cells(blob, "/vms/a", "cpus", CELLS(0, 0));
+    assert_budgets_refused("/vms/a: budget-us: 95.0 % of CPU 0 are asked for; it can promise 85.0 %\n");
+    blob_cells(blob, "/vms/a", "cpus", CELLS(0, 1));
+    assert_budgets_refused("/vms/a: budget-us: 90.0 % of CPU 0 are asked for; it can promise 85.0 %\n");
+    blob_cells(blob, "/vms/a", "cpus", CELLS(1, 0));
+    parse_good();
+
+    blob_set(blob, "/vms/a", "autostart", NULL, 0);
+    blob_cells(blob, "/vms/b", "vcpus", CELLS(1));
+    blob_string(blob, "/vms/b", "memory", "64M");
+    blob_string(blob, "/vms/b", "kernel", "k");
+    blob_cells(blob, "/vms/b", "cpus", CELLS(1));
+    blob_cells(blob, "/vms/b", "budget-us", CELLS(1000));
+    blob_cells(blob, "/vms/b", "period-us", CELLS(10000));
+    parse_good(); /* not at the same time, as far as one can tell */
+    blob_set(blob, "/vms/b", "autostart", NULL, 0);
+    assert_budgets_refused(
+        "/vms/a: budget-us: 90.0 % of CPU 1 are asked for; the VMs before it have 10.0 % of the "
+        "95.0 % that it can promise\n");
+}
+
+static void test_class_mixes_are_refused(void **state)
+{
+    (void)state;
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "weight", CELLS(5));
+    blob_cells(blob, "/vms/a", "priority", CELLS(5));
+    assert_int_equal(parse(), K_INVAL);
+    assert_string_equal(reports.all, "/vms/a: weight = <5>: a VM has a priority or a weight, not both\n");
+    blob_machine(blob);
+    blob_cells(blob, "/vms/a", "weight", CELLS(5));
+    blob_cells(blob, "/vms/a", "budget-us", CELLS(500));
+    blob_cells(blob, "/vms/a", "period-us", CELLS(5000));
+    assert_int_equal(parse(), K_INVAL);
+    assert_string_equal(reports.all, "/vms/a: weight = <5>: a VM has a budget or a weight, not both\n");
 }
 
 static void test_one_priority_is_for_all_vcpus(void **state)
@@ -188,6 +263,20 @@ static const struct mistake mistakes[] = {
       { 1, 2, 3 },
       3,
       V "priority = <1 2 3>: must be one number, or one for each vCPU, 2" },
+    { "/vms/a", "weight", NULL, { 1001 }, 1, V "weight = <1001>: must be 1 to 1000" },
+    { "/vms/a",
+      "budget-us",
+      NULL,
+      { 500 },
+      1,
+      V "budget-us = <500>: wants a period-us, in which it may be used up" },
+    { "/vms/a",
+      "period-us",
+      NULL,
+      { 500 },
+      1,
+      V "period-us = <500>: wants a budget-us, of which it is the period" },
+    { "/vms/a", "period-us", NULL, { 499 }, 1, NULL },
     { "/vms/a",
       "memory",
       "3M",
@@ -288,7 +377,8 @@ static const struct mistake mistakes[] = {
       NULL,
       { 1 },
       1,
-      V "vcpu: unknown property; may be vcpus, cpus, priority, memory, kernel, firmware, initrd, bootargs, "
+      V "vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, weight, memory, kernel, "
+        "firmware, initrd, bootargs, "
         "autostart, "
         "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, populate, overcommit, gic, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
@@ -654,6 +744,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_filled_in),
         cmocka_unit_test(test_every_property_is_taken_over),
+        cmocka_unit_test(test_budgets_and_weights_are_taken_over),
+        cmocka_unit_test(test_more_than_a_cpu_can_promise_is_refused),
+        cmocka_unit_test(test_class_mixes_are_refused),
         cmocka_unit_test(test_one_priority_is_for_all_vcpus),
         cmocka_unit_test(test_devices_node_replaces_the_default_set),
         cmocka_unit_test(test_firmware_brings_flash),

@@ -8,87 +8,9 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/test_cpus.h"
+#include "tests/unit/test_sched.h"
 
-#define TASKS 6U
 #define SLICE 625000U /* ticks */
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
-
-/* What the tasks did, one letter a step. */
-static char trace[128];
-static u32 trace_length;
-
-static struct task task[TASKS];
-static bool busy[TASKS]; /* does not block */
-
-static void step(char c)
-{
-    assert_true(trace_length < sizeof(trace) - 1);
-    trace[trace_length++] = c;
-}
-
-static void assert_trace(const char *want)
-{
-    trace[trace_length] = 0;
-    assert_string_equal(trace, want);
-    trace_length = 0;
-}
-
-static struct task *current(u32 cpu) { return percpu[cpu].current; }
-
-/* The wake-up that started a task is taken by its start. */
-static void begin(void) { assert_int_equal(task_current()->wake, 0); }
-
-/* One letter for each stretch of running. */
-static void worker(void *arg)
-{
-    u32 i = (u32)(uintptr_t)arg;
-
-    for (;;) {
-        step((char)('a' + i));
-        if (busy[i])
-            leave();
-        else
-            task_block();
-    }
-}
-
-static struct task *make_with(u32 i, u32 cpu, u8 prio, void (*body)(void *))
-{
-    task[i] = (struct task){ 0 };
-    busy[i] = false;
-    assert_int_equal(task_init(&task[i], "test", cpu, prio, body, (void *)(uintptr_t)i), K_OK);
-    return &task[i];
-}
-
-static struct task *make(u32 i, u32 cpu, u8 prio) { return make_with(i, cpu, prio, worker); }
-
-static void wake_by_interrupt(u32 cpu, struct task *t)
-{
-    interrupt(cpu);
-    task_wake(t);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    cpus_start(3);
-    trace_length = 0;
-    memset(task, 0, sizeof(task));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    for (u32 i = 0; i < TASKS; i++)
-        if (task[i].stack != NULL)
-            task_destroy(&task[i]);
-    cpus_end();
-    return 0;
-}
 
 /* --- sleeping and waking --- */
 
@@ -597,6 +519,80 @@ static void test_waiting_is_what_is_neither_running_nor_sleeping(void **state)
     assert_int_equal(b->wait_ticks, 0);
 }
 
+/* --- for who waits for a lock --- */
+
+static u32 yield_to;
+static bool yielded;
+
+static void yields_to(void *arg)
+{
+    u32 i = (u32)(uintptr_t)arg;
+
+    begin();
+    step((char)('a' + i));
+    yielded = task_yield_to(&task[yield_to]);
+    step((char)('A' + i));
+    task_block();
+    abort();
+}
+
+static void test_turn_is_given_to_a_chosen_equal(void **state)
+{
+    (void)state;
+    make_with(0, 0, 8, yields_to);
+    make(1, 0, 8);
+    make(2, 0, 8);
+    yield_to = 2;
+    for (u32 i = 0; i < 3; i++)
+        wake_by_interrupt(0, &task[i]);
+    enter_until_idle(0);
+    assert_trace("acbA");
+    assert_true(yielded);
+}
+
+static void test_turn_is_not_given_to_one_that_sleeps_or_is_elsewhere(void **state)
+{
+    (void)state;
+    make_with(0, 0, 8, yields_to);
+    make(1, 0, 8);
+    make(2, 1, 8);
+    yield_to = 2;
+    wake_by_interrupt(1, &task[2]);
+    wake_by_interrupt(0, &task[0]);
+    wake_by_interrupt(0, &task[1]);
+    enter_until_idle(0);
+    assert_trace("aAb");
+    assert_false(yielded);
+}
+
+static void test_turn_is_extended_for_equals_only(void **state)
+{
+    struct task *a = make(0, 0, 8), *b = make(1, 0, 8), *c = make(2, 0, 9);
+
+    (void)state;
+    busy[0] = busy[1] = true;
+    wake_by_interrupt(0, a);
+    enter(0);
+    wake_by_interrupt(0, b);
+    assert_false(task_extend_turn(100)); /* it is not over */
+    host_clock_advance(SLICE);
+    host_set_cpu(0);
+    timer_expired();
+    assert_int_equal(percpu[0].need_resched, 1);
+    assert_true(task_extend_turn(100));
+    assert_int_equal(percpu[0].arch.timer_deadline, arch_ticks() + 100);
+    enter(0);
+    assert_ptr_equal(current(0), a);
+    host_clock_advance(100);
+    interrupt(0);
+    timer_expired();
+    task_wake(c);
+    assert_false(task_extend_turn(100));
+    enter(0);
+    enter(0);
+    assert_ptr_equal(current(0), b);
+}
+
 /* --- CPUs that run at the same time --- */
 
 #define ROUNDS 50000U
@@ -704,6 +700,9 @@ int main(void)
         WITH(test_thread_without_memory_is_not_created),
         WITH(test_time_is_charged_to_whom_it_is_due),
         WITH(test_waiting_is_what_is_neither_running_nor_sleeping),
+        WITH(test_turn_is_given_to_a_chosen_equal),
+        WITH(test_turn_is_not_given_to_one_that_sleeps_or_is_elsewhere),
+        WITH(test_turn_is_extended_for_equals_only),
         WITH(test_no_wake_up_is_lost_between_cpus),
     };
 

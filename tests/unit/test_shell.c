@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -9,6 +10,7 @@
 #include "core/frames.h"
 #include "core/heap.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "core/vcpu.h"
 #include "drivers/console.h"
 #include "shell/commands.h"
@@ -75,6 +77,30 @@ enum kerr vmm_reset(u32 index) { return call("reset", index); }
 enum kerr vmm_pause(u32 index) { return call("pause", index); }
 
 enum kerr vmm_resume(u32 index) { return call("resume", index); }
+
+enum kerr vmm_pin(u32 index, u32 n, u32 cpu)
+{
+    snprintf(called, sizeof(called), "pin %u %u %u", index, n, cpu);
+    return result;
+}
+
+enum kerr vmm_set_prio(u32 index, u32 n, u8 prio)
+{
+    snprintf(called, sizeof(called), "prio %u %u %u", index, n, prio);
+    return result;
+}
+
+enum kerr vmm_set_budget(u32 index, u32 n, u64 budget_ns, u64 period_ns)
+{
+    snprintf(called, sizeof(called), "budget %u %u %lu %lu", index, n, budget_ns, period_ns);
+    return result;
+}
+
+enum kerr vmm_set_weight(u32 index, u32 weight)
+{
+    snprintf(called, sizeof(called), "weight %u %u", index, weight);
+    return result;
+}
 
 bool vmm_any_crash(void) { return false; }
 
@@ -259,6 +285,42 @@ static void test_faults_are_injected_by_name(void **state)
     assert_says("vcpu inject debian 0 serror 0x2000000", "is no syndrome");
 }
 
+static void test_scheduling_is_changed_by_command(void **state)
+{
+    (void)state;
+    cpu_count = 4;
+    called[0] = '\0';
+    command_run("vcpu pin debian 1 3");
+    assert_string_equal(called, "pin 0 1 3");
+    command_run("vcpu prio 2 0 31");
+    assert_string_equal(called, "prio 1 0 31");
+    command_run("vcpu prio debian 0 shared");
+    assert_string_equal(called, "prio 0 0 0");
+    command_run("vcpu budget debian 1 2000 10000");
+    assert_string_equal(called, "budget 0 1 2000000 10000000");
+    command_run("vcpu budget debian 1 off");
+    assert_string_equal(called, "budget 0 1 0 0");
+    command_run("vm weight debian 300");
+    assert_string_equal(called, "weight 0 300");
+    assert_string_equal(said, "");
+    called[0] = '\0';
+    assert_says("vcpu pin debian 1 4", "'4' is no CPU of this host: must be 0 to 3");
+    assert_says("vcpu pin debian 2 0", "'2' is no vCPU: debian has 0 to 1");
+    assert_says("vcpu prio debian 0 32", "'32' is no priority, nor 'shared': must be 1 to 31");
+    assert_says("vcpu budget debian 0 200", "followed by its period");
+    assert_says("vcpu budget debian 0 200 100", "'100' is no period in microseconds: must be 500 to 1000000");
+    assert_says("vcpu budget debian 0 2000 1000", "'2000' is no budget in microseconds: must be 50 to 1000");
+    assert_says("vm weight debian 0", "'0' is no weight: must be 1 to 1000");
+    assert_string_equal(called, "");
+    percpu[0].promised_ppm = 600000;
+    result = K_FULL;
+    assert_says("vcpu budget debian 0 5000 10000",
+                "CPU 0 can promise 85.0 % of its time, and has promised 60.0 %");
+    result = K_NOENT;
+    assert_says("vcpu prio rt 0 3", "rt is stopped");
+    result = K_OK;
+}
+
 static void test_lists_are_aligned(void **state)
 {
     (void)state;
@@ -266,8 +328,8 @@ static void test_lists_are_aligned(void **state)
     assert_string_equal(said, "#  name    state    vcpus  memory  starts  last end\n"
                               "1  debian  running      2    512M       3  -\n"
                               "2  rt      stopped      1     64M       3  crash\n");
-    assert_says("vcpu list", "debian     0    0     0  waiting");
-    assert_says("vcpu list", "debian     1    0     0  off");
+    assert_says("vcpu list", "debian     0    0  waiting  shared  weight 0     -");
+    assert_says("vcpu list", "debian     1    0  off      shared");
     assert_says("exits", "debian  mmio       83");
     assert_says("exits debian", "mmio");
     assert_says("exits rt", "rt is stopped");
@@ -292,7 +354,7 @@ static void test_words_are_completed_by_place(void **state)
     assert_string_equal(command_candidate(NULL, "", 0, 1), "vm");
     assert_string_equal(command_candidate(NULL, "", 0, 2), "vcpu");
     assert_string_equal(command_candidate(NULL, "vm ", 3, 1), "start");
-    assert_null(command_candidate(NULL, "vm ", 3, 8));
+    assert_null(command_candidate(NULL, "vm ", 3, 9));
     assert_string_equal(command_candidate(NULL, "vm start ", 9, 1), "rt");
     assert_null(command_candidate(NULL, "vm start ", 9, 2));
     assert_null(command_candidate(NULL, "vm start rt ", 12, 0));
@@ -331,6 +393,7 @@ int main(void)
         T(test_commands_reach_the_vm_by_name_and_number),
         T(test_failures_say_why),
         T(test_faults_are_injected_by_name),
+        T(test_scheduling_is_changed_by_command),
         T(test_lists_are_aligned),
         T(test_words_are_completed_by_place),
         T(test_table_prints_more_than_it_can_hold_in_pieces),

@@ -100,11 +100,13 @@ static void turns_off(struct vcpu *v)
     vcpu_request(v, WORK_RESET);
 }
 
+static const struct task_params params = { .prio = 8, .weight = TASK_WEIGHT_DEFAULT };
+
 static struct vcpu *make(u32 id, u32 cpu)
 {
     struct vcpu *v = NULL;
 
-    assert_int_equal(vcpu_create(&vm, id, cpu, 8, &v), K_OK);
+    assert_int_equal(vcpu_create(&vm, id, cpu, &params, &v), K_OK);
     vm.vcpu[id] = v;
     vm.vcpu_count++;
     return v;
@@ -803,7 +805,7 @@ static void test_vcpu_without_memory_is_not_created(void **state)
 
     (void)state;
     test.heap_limit = 0;
-    assert_int_equal(vcpu_create(&vm, 0, 0, 8, &v), K_NOMEM);
+    assert_int_equal(vcpu_create(&vm, 0, 0, &params, &v), K_NOMEM);
     assert_null(v);
     assert_int_equal(test.heap_objects, 0);
 }

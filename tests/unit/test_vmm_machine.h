@@ -221,7 +221,7 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     v->arch.resets++;
 }
 
-enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out)
+enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *p, struct vcpu **out)
 {
     struct vcpu *v;
 
@@ -232,7 +232,7 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, u8 prio, struct vcpu **out
     v->id = id;
     v->vm = vm;
     v->task.cpu = cpu;
-    v->task.params.prio = prio;
+    v->task.params = *p;
     *out = v;
     return K_OK;
 }

@@ -8,12 +8,14 @@
 #include "config/guest_fdt.h"
 #include "core/heap.h"
 #include "core/lock.h"
-#include "core/task.h"
+#include "core/sched.h"
 #include "drivers/rtc.h"
 #include "irq/inject/vgic.h"
 #include "lib/list.h"
 
 #define ALARM_PRIO 12U
+#define ALARM_GUARANTEE_NS 200000UL
+#define ALARM_PERIOD_NS 20000000UL
 #define INT_ALARM 1U
 
 struct pl031 {
@@ -238,6 +240,7 @@ static enum kerr pl031_create(struct vm *vm, const struct cfg_device *cfg, void 
         err = thread_create("rtc", 0, ALARM_PRIO, alarm_loop, NULL, &alarm_thread);
         if (err != K_OK)
             return err;
+        sched_guarantee(alarm_thread, ALARM_GUARANTEE_NS, ALARM_PERIOD_NS);
     }
     d = heap_alloc(sizeof(*d));
     if (!d)
