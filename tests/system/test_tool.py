@@ -79,9 +79,9 @@ MISTAKES = [
     (GOOD + 'pages = "1g";', '/vms/a: pages = "1g": must be "max" or "2m" or "4k"'),
     (GOOD + "overcommit;", '/vms/a: overcommit: memory is given at once; must go with populate = "demand"'),
     (GOOD + "spis = <40>;", "/vms/a: spis = <40>: must be a multiple of 32, or 988"),
-    (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, weight, memory, kernel, firmware, "
-                           "initrd, bootargs, autostart, on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, "
-                           "populate, overcommit, spis"),
+    (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, "
+                           "weight, memory, kernel, firmware, initrd, bootargs, autostart, on-poweroff, on-crash, "
+                           "pages, pv-time, pmu, sve-bits, populate, overcommit, gic, spis"),
     (GOOD + "disk {};", "/vms/a/disk: unknown node; may be devices"),
     (GOOD + 'devices { d { compatible = "x,y"; }; };',
      '/vms/a/devices/d: compatible = "x,y": no such device model; must be "arm,pl011" or "arm,pl031" or "cfi-flash" '
