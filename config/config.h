@@ -41,6 +41,9 @@ struct cfg_image {
     u64 size;
 };
 
+/* Where a virtio device is found. */
+enum cfg_transport { CFG_MMIO, CFG_PCI };
+
 /* A disk's own properties. */
 struct cfg_disk {
     struct cfg_image image; /* NULL name: none, the disk starts as zeros */
@@ -51,14 +54,16 @@ struct cfg_disk {
 struct cfg_device {
     const char *node;       /* node name, for messages and the guest's tree */
     const char *compatible; /* selects the model */
-    u64 base, size;       /* window; 0 size: the model's default place (config_parse fills in the board's) */
-    u32 irq;              /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
-    const void *fdt;      /* the blob, for a model's own properties; NULL: of the default set, has no node */
-    int fdt_node;         /* its offset; -1 there */
+    u64 base, size;  /* window; 0 size: the model's default place (config_parse fills in the board's) */
+    u32 irq;         /* SPI number from 0 as in a device tree; CFG_IRQ_DEFAULT: the model's */
+    const void *fdt; /* the blob, for a model's own properties; NULL: of the default set, has no node */
+    int fdt_node;    /* its offset; -1 there */
+    enum cfg_transport transport;
     struct cfg_disk disk; /* of CFG_DISK */
 };
 #define CFG_IRQ_DEFAULT 0xffffffffU
 #define CFG_DISK "keel,disk"
+#define CFG_PCI_HOST "pci-host-ecam-generic"
 
 struct cfg_vcpu {
     u32 cpu;                  /* logical host CPU, or CFG_CPU_ANY: Keel spreads them */

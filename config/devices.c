@@ -18,7 +18,10 @@ struct device_props {
     const char *image;
     u64 size;
     bool read_only;
+    u32 transport;
 };
+
+static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = "pci", NULL };
 
 #define AT(field) offsetof(struct device_props, field)
 /* What every device may say, then what only a disk may. */
@@ -28,6 +31,7 @@ static const struct prop_rule device_prop[] = {
     { "interrupts", PROP_CELL, false, AT(irq), 0, CFG_MAX_SPIS - 1, NULL },
     { "image", PROP_STRING, false, AT(image), 1, 4095, NULL },
     { "size", PROP_BYTES, false, AT(size), SZ_4K, CFG_DISK_MAX, NULL },
+    { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },
     { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
 };
 #undef AT
@@ -119,6 +123,16 @@ static void set_disk(const struct cfg_node *n, const struct device_props *p, str
     disk->read_only = p->read_only;
 }
 
+/* A device on PCI: the guest places it. */
+static void refuse_place(const struct cfg_node *n)
+{
+    static const char *const property[] = { "reg", "interrupts" };
+
+    for (u32 i = 0; i < ARRAY_SIZE(property); i++)
+        if (cfg_has(n, property[i]))
+            cfg_report_value(n, property[i], "a device on PCI has none; must go, or transport be \"mmio\"");
+}
+
 /* The place of one more device of that kind in vm. False: there is none left. */
 static bool next_place(const struct cfg_vm *vm, const struct cfg_device *d, struct guest_device *place)
 {
@@ -127,7 +141,7 @@ static bool next_place(const struct cfg_vm *vm, const struct cfg_device *d, stru
     for (const struct cfg_device *e = vm->device; e != d; e++) {
         const struct guest_device *g = e->compatible != NULL ? guest_device_find(e->compatible) : NULL;
 
-        if (g != NULL && g->base == place->base)
+        if (g != NULL && g->base == place->base && e->transport == CFG_MMIO)
             slot++;
     }
     if (place->slots != 0) {
@@ -141,7 +155,7 @@ static bool next_place(const struct cfg_vm *vm, const struct cfg_device *d, stru
 static void read_device(const struct cfg_node *n, const char *const *known, const struct cfg_vm *vm,
                         struct cfg_device *d)
 {
-    struct device_props p = { .irq = IRQ_ABSENT };
+    struct device_props p = { .irq = IRQ_ABSENT, .transport = CFG_PCI };
     struct guest_device here;
     const struct guest_device *place;
     u32 errors_before = n->errors->count;
@@ -161,8 +175,14 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
     place = guest_device_find(p.compatible);
     if (n->errors->count != errors_before)
         return;
-    if (is_disk(n))
+    if (is_disk(n)) {
         set_disk(n, &p, &d->disk);
+        d->transport = (enum cfg_transport)p.transport;
+    }
+    if (d->transport == CFG_PCI) {
+        refuse_place(n);
+        return;
+    }
     if (place != NULL) {
         here = *place;
         place = &here;
@@ -193,6 +213,38 @@ static void read_all(const struct cfg_node *devices, const char *const *known, s
         read_device(&n, known, vm, &vm->device[vm->device_count]);
         vm->device_count++;
     }
+}
+
+/* The host bridge, first of all devices: made for those behind it where the configuration does not name it. */
+static void add_pci_host(const struct cfg_node *devices, struct cfg_vm *vm)
+{
+    const struct guest_device *place = guest_device_find(CFG_PCI_HOST);
+    struct cfg_device host = { .node = place->node,
+                               .compatible = place->compatible,
+                               .base = place->base,
+                               .size = place->size,
+                               .irq = place->irq,
+                               .fdt_node = -1 };
+    bool wanted = false;
+    u32 at = vm->device_count;
+
+    for (u32 i = 0; i < vm->device_count; i++) {
+        wanted |= vm->device[i].transport == CFG_PCI;
+        if (vm->device[i].compatible != NULL && strcmp(vm->device[i].compatible, CFG_PCI_HOST) == 0)
+            at = i;
+    }
+    if (at != vm->device_count) {
+        host = vm->device[at];
+    } else if (!wanted) {
+        return;
+    } else if (at == CFG_MAX_DEVICES) {
+        cfg_report(devices, NULL, "too many devices; at most %u with the PCI host bridge", CFG_MAX_DEVICES);
+        return;
+    } else {
+        vm->device_count++;
+    }
+    memmove(&vm->device[1], &vm->device[0], at * sizeof(vm->device[0]));
+    vm->device[0] = host;
 }
 
 static void add_defaults(const char *const *known, struct cfg_vm *vm)
@@ -234,6 +286,8 @@ static void check_overlap(const struct cfg_node *n, const struct cfg_device *d, 
                    d->compatible, what, base, base + size - 1);
 }
 
+static u32 spis_of(const struct cfg_device *d) { return d->base == GUEST_PCI_MEM_BASE ? GUEST_PCI_SPIS : 1; }
+
 static void check_places(const struct cfg_node *vm_node, const struct cfg_vm *vm)
 {
     u64 gic_end = GUEST_GICR_BASE + GUEST_GICR_SIZE * (vm->vcpu_count != 0 ? vm->vcpu_count : 1);
@@ -252,7 +306,8 @@ static void check_places(const struct cfg_node *vm_node, const struct cfg_vm *vm
         check_overlap(&n, d, "memory", GUEST_RAM_BASE, vm->mem_size);
         for (u32 j = 0; j < i; j++) {
             check_overlap(&n, d, vm->device[j].node, vm->device[j].base, vm->device[j].size);
-            if (d->irq != CFG_IRQ_DEFAULT && d->irq == vm->device[j].irq)
+            if (d->irq != CFG_IRQ_DEFAULT && vm->device[j].irq != CFG_IRQ_DEFAULT &&
+                ranges_overlap(d->irq, spis_of(d), vm->device[j].irq, spis_of(&vm->device[j])))
                 cfg_report(&n, "interrupts", "SPI %u is also that of %.31s", d->irq, vm->device[j].node);
         }
     }
@@ -266,6 +321,7 @@ void cfg_read_devices(const struct cfg_node *vm_node, int devices, const char *c
 
         cfg_node_child(&n, vm_node, devices);
         read_all(&n, known, vm);
+        add_pci_host(&n, vm);
     } else {
         add_defaults(known, vm);
     }

@@ -7,7 +7,7 @@
 #include "lib/fmt.h"
 
 #define NODE_NAME_MAX 64U
-#define CELLS_MAX 64U
+#define CELLS_MAX 160U /* PCI's interrupt-map: 4 slots, 4 pins, 10 cells */
 
 static void note(struct gfdt *f, int error)
 {

@@ -8,6 +8,7 @@ const struct guest_device guest_devices[] = {
     { "arm,pl031", "rtc", GUEST_ALWAYS, true, 0x09010000, 0x1000, 2, 0 },
     { "cfi-flash", "flash", GUEST_WITH_FIRMWARE, false, GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE,
       CFG_IRQ_DEFAULT, 0 },
+    { CFG_PCI_HOST, "pcie", GUEST_ON_REQUEST, false, GUEST_PCI_MEM_BASE, GUEST_PCI_SIZE, GUEST_PCI_SPI, 0 },
     { CFG_DISK, "disk", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 }, /* virtio-mmio */
 };
 

@@ -17,6 +17,16 @@
 /* Stolen time, as on QEMU's board: the window is for guests with pages of 64 KiB, Keel fills the first 4 KiB. */
 #define GUEST_PVTIME_BASE 0x090a0000UL
 #define GUEST_PVTIME_SIZE 0x00010000UL
+/* PCI: memory, I/O, ECAM, side by side. */
+#define GUEST_PCI_MEM_BASE 0x10000000UL
+#define GUEST_PCI_MEM_SIZE 0x2eff0000UL
+#define GUEST_PCI_IO_BASE 0x3eff0000UL
+#define GUEST_PCI_IO_SIZE 0x00010000UL
+#define GUEST_PCI_ECAM_BASE 0x3f000000UL
+#define GUEST_PCI_ECAM_SIZE 0x01000000UL
+#define GUEST_PCI_SIZE (GUEST_PCI_ECAM_BASE + GUEST_PCI_ECAM_SIZE - GUEST_PCI_MEM_BASE)
+#define GUEST_PCI_SPI 3U /* INTA# to INTD# */
+#define GUEST_PCI_SPIS 4U
 #define GUEST_RAM_MAX (255UL * SZ_1G)
 #define GUEST_SPACE_SIZE (1UL << 40) /* devices may lie above RAM up to here */
 

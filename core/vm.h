@@ -18,6 +18,7 @@
 
 struct vcpu;
 struct vgic;
+struct pci_host;
 
 /* Guest-physical memory: sorted by gpa. One run of host memory, or what `map` says. */
 struct vm_extent {
@@ -51,6 +52,7 @@ struct vm {
     struct vm_cpu_options cpu_options;
     struct vcpu *vcpu[VM_MAX_VCPUS];
     struct vgic *vgic;
+    struct pci_host *pci;     /* NULL: none */
     struct page_table stage2; /* changes under lock */
     struct vm_extent extent[VM_MAX_EXTENTS];
     u32 extent_count;

@@ -80,6 +80,8 @@ static void add_devices(struct map *map, const struct cfg_vm *vm)
     for (u32 i = 0; i < vm->device_count; i++) {
         const struct cfg_device *d = &vm->device[i];
 
+        if (d->transport == CFG_PCI)
+            continue;
         if (d->irq != CFG_IRQ_DEFAULT)
             add(map, d->base, d->size, false, "%s: %s, SPI %u", d->node, d->compatible, d->irq);
         else
@@ -142,6 +144,9 @@ static void print_vm(const struct machine *m, u32 index, FILE *out)
     qsort(map.region, map.count, sizeof(map.region[0]), by_address);
     for (u32 i = 0; i < map.count; i++)
         print_region(&map.region[i], out);
+    for (u32 i = 0; i < vm->device_count; i++)
+        if (vm->device[i].transport == CFG_PCI)
+            fprintf(out, "  on PCI: %s: %s\n", vm->device[i].node, vm->device[i].compatible);
 }
 
 void map_print(const struct machine *m, FILE *out)

@@ -9,11 +9,24 @@ import pytest
 TOP = pathlib.Path(__file__).parent.parent.parent
 
 
-@pytest.fixture
-def disks(start):
-    machine = start(TOP / "guests" / "disks.dts")
+def configuration(transport):
+    text = (TOP / "guests" / "disks.dts").read_text().replace('"../', f'"{TOP}/')
+    return text.replace('compatible = "keel,disk";', f'compatible = "keel,disk"; transport = "{transport}";')
+
+
+@pytest.fixture(params=["pci", "mmio"])
+def disks(request, start, write_dts):
+    machine = start(write_dts(configuration(request.param)))
     machine.boot()
+    machine.transport = request.param
     return machine
+
+
+def test_interrupts_come_as_messages_on_pci_and_by_a_line_on_mmio(disks):
+    disks.sh("dd if=/dev/vda of=/dev/null bs=1M count=1 2>/dev/null")
+    line = disks.sh("grep virtio0 /proc/interrupts | tail -n 1")
+    assert ("ITS-MSI" in line) == (disks.transport == "pci")
+    assert sum(map(int, line.split()[1:3])) > 0
 
 
 def test_a_read_only_image_is_read_as_it_is(disks):

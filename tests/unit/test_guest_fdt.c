@@ -89,7 +89,7 @@ static void test_unbalanced_nodes_are_an_error(void **state)
 
 static void test_too_much_for_one_property_is_an_error(void **state)
 {
-    static const u32 many[65];
+    static const u32 many[161];
     struct gfdt f;
     size_t len;
 

@@ -12,6 +12,7 @@
 #include "irq/inject/vgic.h"
 #include "tests/unit/test_virtio_driver.h"
 #include "vdev/vdev.h"
+#include "vdev/virtio/pci.h"
 #include "vdev/virtio/virtio.h"
 
 #define MMIO_BASE 0x0a000000UL
@@ -84,6 +85,16 @@ void worker_halt(struct worker *w)
 }
 
 void worker_go(struct worker *w) { w->halt = 0; }
+
+/* The other transport. */
+enum kerr virtio_pci_attach(struct virtio_device *d, const char *name, u32 class_code)
+{
+    (void)d, (void)name, (void)class_code;
+    return K_UNSUPPORTED;
+}
+
+void virtio_pci_reset(struct virtio_device *d) { (void)d; }
+void virtio_pci_detach(struct virtio_device *d) { (void)d; }
 
 /* The worker, as often as it asks for it. */
 static inline void run_worker(void)

@@ -17,8 +17,10 @@
 #include "lib/checked.h"
 #include "lib/fmt.h"
 #include "vdev/virtio/mmio.h"
+#include "vdev/virtio/pci.h"
 
 #define BLK_ID 2U
+#define BLK_CLASS 0x010000U
 #define BLK_REQUESTS 32U /* under way at once */
 #define BLK_QUEUE_SIZE 128U
 #define BLK_BATCH 64U
@@ -93,6 +95,7 @@ struct blk_request {
 
 struct blk {
     struct virtio_device dev;
+    enum cfg_transport transport;
     struct block_device *disk;
     char serial[BLK_SERIAL_SIZE];
     struct blk_request *request; /* BLK_REQUESTS */
@@ -357,7 +360,7 @@ static u64 work(struct virtio_device *d, u64 queues)
         if (more && b->free != NULL) /* else the next request that is done brings us back */
             again |= BIT(i);
         if (vq_publish(&d->queue[i].vq))
-            d->interrupt(d, VIRTIO_ISR_QUEUE);
+            d->interrupt(d, VIRTIO_ISR_QUEUE, i);
     }
     return again;
 }
@@ -434,7 +437,10 @@ static void blk_reset(void *dev)
 {
     struct blk *b = dev;
 
-    virtio_mmio_reset(&b->dev);
+    if (b->transport == CFG_PCI)
+        virtio_pci_reset(&b->dev);
+    else
+        virtio_mmio_reset(&b->dev);
 }
 
 static void blk_free(struct blk *b)
@@ -451,7 +457,10 @@ static void blk_destroy(void *dev)
     struct blk *b = dev;
 
     virtio_destroy(&b->dev);
-    virtio_mmio_detach(&b->dev);
+    if (b->transport == CFG_PCI)
+        virtio_pci_detach(&b->dev);
+    else
+        virtio_mmio_detach(&b->dev);
     blk_free(b);
 }
 
@@ -475,6 +484,7 @@ static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **
         goto undo;
     (void)fmt_sn(b->serial, sizeof(b->serial), "%s", cfg->node);
     forget_requests(b);
+    b->transport = cfg->transport;
     b->dev.kind = &blk_kind;
     b->dev.vm = vm;
     b->dev.offered = features(b->disk);
@@ -483,7 +493,8 @@ static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **
     e = virtio_init(&b->dev, vm->vcpu[0]->task.cpu);
     if (e != K_OK)
         goto undo;
-    e = virtio_mmio_attach(&b->dev, cfg);
+    e = cfg->transport == CFG_PCI ? virtio_pci_attach(&b->dev, cfg->node, BLK_CLASS)
+                                  : virtio_mmio_attach(&b->dev, cfg);
     if (e != K_OK) {
         virtio_destroy(&b->dev);
         goto undo;
@@ -499,7 +510,8 @@ static void blk_fdt(void *dev, struct gfdt *f)
 {
     struct blk *b = dev;
 
-    virtio_mmio_fdt(&b->dev, f);
+    if (b->transport == CFG_MMIO)
+        virtio_mmio_fdt(&b->dev, f);
 }
 
 const struct vdev_model virtio_blk_model = {

@@ -5,17 +5,17 @@
 #include "core/heap.h"
 #include "irq/inject/vgic.h"
 #include "lib/bits.h"
+#include "vdev/virtio/transport.h"
 
 #define CONFIG_SPACE 0x100U
 #define MAGIC 0x74726976U  /* "virt" */
 #define VENDOR 0x4c45454bU /* "KEEL" */
 
 struct virtio_mmio {
-    struct virtio_device *dev;
+    struct virtio_regs regs;
     u64 base, size;
     u32 spi;
-    u32 device_half, driver_half, queue; /* selectors; atomic */
-    struct spinlock lock;                /* isr, together with the line */
+    struct spinlock lock; /* isr, together with the line */
     u32 isr;
 };
 
@@ -24,107 +24,22 @@ static void update_line(struct virtio_mmio *m, u32 set, u32 clear)
     unsigned long flags = spin_lock_irq(&m->lock);
 
     m->isr = (m->isr | set) & ~clear;
-    vgic_spi_level(m->dev->vm, 32 + m->spi, m->isr != 0);
+    vgic_spi_level(m->regs.dev->vm, 32 + m->spi, m->isr != 0);
     spin_unlock_irq(&m->lock, flags);
 }
 
-static void interrupt(struct virtio_device *d, enum virtio_isr why) { update_line(d->transport, why, 0); }
+static void interrupt(struct virtio_device *d, enum virtio_isr why, u32 queue)
+{
+    (void)queue;
+    update_line(d->transport, why, 0);
+}
 
 static u64 read_device_id(void *ctx, struct vcpu *v, u32 index)
 {
     const struct virtio_mmio *m = ctx;
 
     (void)v, (void)index;
-    return m->dev->kind->id;
-}
-
-static u64 read_features(void *ctx, struct vcpu *v, u32 index)
-{
-    const struct virtio_mmio *m = ctx;
-    u32 half = __atomic_load_n(&m->device_half, __ATOMIC_RELAXED);
-
-    (void)v, (void)index;
-    return half < 2 ? (u32)(m->dev->offered >> (half * 32)) : 0;
-}
-
-static void write_features(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
-{
-    struct virtio_mmio *m = ctx;
-
-    (void)v, (void)index, (void)mask;
-    virtio_accept(m->dev, __atomic_load_n(&m->driver_half, __ATOMIC_RELAXED), (u32)value);
-}
-
-/* The queue that is selected; false: there is none. */
-static bool selected(const struct virtio_mmio *m, u32 *queue)
-{
-    *queue = __atomic_load_n(&m->queue, __ATOMIC_RELAXED);
-    return *queue < m->dev->queue_count;
-}
-
-static u64 read_size_max(void *ctx, struct vcpu *v, u32 index)
-{
-    const struct virtio_mmio *m = ctx;
-    u32 queue;
-
-    (void)v, (void)index;
-    return selected(m, &queue) ? m->dev->queue_size : 0;
-}
-
-static void write_size(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
-{
-    struct virtio_mmio *m = ctx;
-    u32 queue;
-
-    (void)v, (void)index, (void)mask;
-    if (selected(m, &queue))
-        virtio_set_queue_size(m->dev, queue, (u32)value);
-}
-
-static u64 read_ready(void *ctx, struct vcpu *v, u32 index)
-{
-    struct virtio_mmio *m = ctx;
-    u32 queue;
-
-    (void)v, (void)index;
-    return selected(m, &queue) && virtio_queue_ready(m->dev, queue) ? 1 : 0;
-}
-
-static void write_ready(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
-{
-    struct virtio_mmio *m = ctx;
-    u32 queue;
-
-    (void)v, (void)index, (void)mask;
-    if (selected(m, &queue))
-        virtio_set_queue_ready(m->dev, queue, (value & 1) != 0);
-}
-
-/* Two words for each of the three areas, 16 bytes apart. */
-static void write_area(struct virtio_mmio *m, enum virtio_area area, u32 index, u64 value)
-{
-    u32 queue;
-
-    if (selected(m, &queue))
-        virtio_set_queue_area(m->dev, queue, area, index != 0, (u32)value);
-}
-
-static void write_desc(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
-{
-    (void)v, (void)mask;
-    write_area(ctx, VIRTIO_DESC, index, value);
-}
-
-static void write_driver(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
-{
-    (void)v, (void)mask;
-    write_area(ctx, VIRTIO_DRIVER_AREA, index, value);
-}
-
-static void write_device(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
-{
-    (void)v, (void)mask;
-    write_area(ctx, VIRTIO_DEVICE_AREA, index, value);
+    return m->regs.dev->kind->id;
 }
 
 static void write_notify(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
@@ -132,7 +47,7 @@ static void write_notify(void *ctx, struct vcpu *v, u32 index, u64 value, u64 ma
     struct virtio_mmio *m = ctx;
 
     (void)v, (void)index, (void)mask;
-    virtio_notify(m->dev, (u32)value);
+    virtio_notify(m->regs.dev, (u32)value);
 }
 
 static u64 read_isr(void *ctx, struct vcpu *v, u32 index)
@@ -149,30 +64,14 @@ static void write_ack(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     update_line(ctx, 0, (u32)value);
 }
 
-static u64 read_status(void *ctx, struct vcpu *v, u32 index)
-{
-    struct virtio_mmio *m = ctx;
-
-    (void)v, (void)index;
-    return virtio_status(m->dev);
-}
-
 static void write_status(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
     struct virtio_mmio *m = ctx;
 
     (void)v, (void)index, (void)mask;
-    virtio_set_status(m->dev, (u32)value);
+    virtio_set_status(m->regs.dev, (u32)value);
     if (value == 0)
         update_line(m, 0, ~0U);
-}
-
-static u64 read_generation(void *ctx, struct vcpu *v, u32 index)
-{
-    const struct virtio_mmio *m = ctx;
-
-    (void)v, (void)index;
-    return __atomic_load_n(&m->dev->generation, __ATOMIC_ACQUIRE);
 }
 
 #define CONST(title, at, value)                                                                              \
@@ -196,26 +95,26 @@ static const struct reg regs[] = {
     CONST("Version", 0x004, 2),
     HOOKS("DeviceID", 0x008, 1, read_device_id, NULL),
     CONST("VendorID", 0x00c, VENDOR),
-    HOOKS("DeviceFeatures", 0x010, 1, read_features, NULL),
-    SELECTOR("DeviceFeaturesSel", 0x014, device_half),
-    HOOKS("DriverFeatures", 0x020, 1, NULL, write_features),
-    SELECTOR("DriverFeaturesSel", 0x024, driver_half),
-    SELECTOR("QueueSel", 0x030, queue),
-    HOOKS("QueueSizeMax", 0x034, 1, read_size_max, NULL),
-    HOOKS("QueueSize", 0x038, 1, NULL, write_size),
-    HOOKS("QueueReady", 0x044, 1, read_ready, write_ready),
+    HOOKS("DeviceFeatures", 0x010, 1, virtio_read_features, NULL),
+    SELECTOR("DeviceFeaturesSel", 0x014, regs.device_half),
+    HOOKS("DriverFeatures", 0x020, 1, NULL, virtio_write_features),
+    SELECTOR("DriverFeaturesSel", 0x024, regs.driver_half),
+    SELECTOR("QueueSel", 0x030, regs.queue),
+    HOOKS("QueueSizeMax", 0x034, 1, virtio_read_size_max, NULL),
+    HOOKS("QueueSize", 0x038, 1, NULL, virtio_write_size),
+    HOOKS("QueueReady", 0x044, 1, virtio_read_ready, virtio_write_ready),
     HOOKS("QueueNotify", 0x050, 1, NULL, write_notify),
     HOOKS("InterruptStatus", 0x060, 1, read_isr, NULL),
     HOOKS("InterruptACK", 0x064, 1, NULL, write_ack),
-    HOOKS("Status", 0x070, 1, read_status, write_status),
-    HOOKS("QueueDesc", 0x080, 2, NULL, write_desc),
-    HOOKS("QueueDriver", 0x090, 2, NULL, write_driver),
-    HOOKS("QueueDevice", 0x0a0, 2, NULL, write_device),
+    HOOKS("Status", 0x070, 1, virtio_read_status, write_status),
+    HOOKS("QueueDesc", 0x080, 2, NULL, virtio_write_desc),
+    HOOKS("QueueDriver", 0x090, 2, NULL, virtio_write_driver),
+    HOOKS("QueueDevice", 0x0a0, 2, NULL, virtio_write_device),
     CONST("SHMLenLow", 0x0b0, ~0U), /* no shared memory: a length of -1 */
     CONST("SHMLenHigh", 0x0b4, ~0U),
     CONST("SHMBaseLow", 0x0b8, ~0U),
     CONST("SHMBaseHigh", 0x0bc, ~0U),
-    HOOKS("ConfigGeneration", 0x0fc, 1, read_generation, NULL),
+    HOOKS("ConfigGeneration", 0x0fc, 1, virtio_read_generation, NULL),
 };
 /* clang-format on */
 
@@ -226,7 +125,7 @@ static u64 bus_read(void *ctx, struct vcpu *v, u64 offset, unsigned size)
     struct virtio_mmio *m = ctx;
 
     if (offset >= CONFIG_SPACE)
-        return virtio_config_read(m->dev, offset - CONFIG_SPACE, size);
+        return virtio_config_read(m->regs.dev, offset - CONFIG_SPACE, size);
     return reg_read(&virtio_mmio_regs, m, v, offset, size);
 }
 
@@ -246,7 +145,7 @@ enum kerr virtio_mmio_attach(struct virtio_device *d, const struct cfg_device *c
 
     if (m == NULL)
         return K_NOMEM;
-    m->dev = d;
+    m->regs.dev = d;
     m->base = cfg->base;
     m->size = cfg->size;
     m->spi = cfg->irq;
@@ -266,7 +165,7 @@ void virtio_mmio_reset(struct virtio_device *d)
     struct virtio_mmio *m = d->transport;
 
     virtio_reset(d);
-    m->device_half = m->driver_half = m->queue = 0;
+    m->regs = (struct virtio_regs){ .dev = d };
     update_line(m, 0, ~0U);
 }
 

@@ -170,6 +170,11 @@ void virtio_set_queue_ready(struct virtio_device *d, u32 queue, bool ready)
     spin_unlock(&d->lock);
 }
 
+u32 virtio_queue_size(struct virtio_device *d, u32 queue)
+{
+    return __atomic_load_n(&d->queue[queue].layout.size, __ATOMIC_RELAXED);
+}
+
 bool virtio_queue_ready(struct virtio_device *d, u32 queue)
 {
     return __atomic_load_n(&d->queue[queue].ready, __ATOMIC_RELAXED);
@@ -203,12 +208,12 @@ void virtio_fail(struct virtio_device *d)
     fail_locked(d);
     spin_unlock_irq(&d->lock, flags);
     if (up)
-        d->interrupt(d, VIRTIO_ISR_CONFIG);
+        d->interrupt(d, VIRTIO_ISR_CONFIG, 0);
 }
 
 void virtio_config_changed(struct virtio_device *d)
 {
     __atomic_fetch_add(&d->generation, 1, __ATOMIC_RELEASE);
     if (is_up(d))
-        d->interrupt(d, VIRTIO_ISR_CONFIG);
+        d->interrupt(d, VIRTIO_ISR_CONFIG, 0);
 }

@@ -54,8 +54,8 @@ struct virtio_device {
     u64 offered; /* features */
     u32 queue_count;
     u32 queue_size; /* the most that each has */
-    /* Sets the interrupt line, or sends a message; any context. */
-    void (*interrupt)(struct virtio_device *d, enum virtio_isr why);
+    /* Sets the interrupt line, or sends a message; any context. queue: of VIRTIO_ISR_QUEUE. */
+    void (*interrupt)(struct virtio_device *d, enum virtio_isr why, u32 queue);
     void *transport;
 
     struct worker worker;
@@ -88,6 +88,7 @@ enum virtio_area { VIRTIO_DESC, VIRTIO_DRIVER_AREA, VIRTIO_DEVICE_AREA };
 void virtio_set_queue_size(struct virtio_device *d, u32 queue, u32 size);
 void virtio_set_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high, u32 bits);
 void virtio_set_queue_ready(struct virtio_device *d, u32 queue, bool ready);
+u32 virtio_queue_size(struct virtio_device *d, u32 queue);
 bool virtio_queue_ready(struct virtio_device *d, u32 queue);
 void virtio_notify(struct virtio_device *d, u32 queue);
 u64 virtio_config_read(struct virtio_device *d, u64 offset, unsigned size);
