@@ -287,7 +287,7 @@ def test_run_options_reach_qemu(place):
                                "--mem and --name are for a run without a file"),
     (["m.dts", "n.dts"], "keel: run: 'n.dts' is one operand too many; QEMU's arguments go after --"),
     (["--kernel", "k", "--cpus", "9"], "keel: --cpus 9: must be 1 to 8"),
-    (["--kernel", "k", "--gic", "2"], "keel: --gic 2: must be 3 to 4"),
+    (["--kernel", "k", "--gic", "1"], "keel: --gic 1: must be 2 to 4"),
     (["--kernel", "k", "--ram", "100M"], "keel: --ram 100M: must be a multiple of 1M, at least 256M, such as 2G"),
     (["--kernel", "k", "--vcpus", "x"], "keel: --vcpus x: must be a number"),
     (["--kernel", "k", "--vcpus", "9"], "keel run: /vms/guest: vcpus = <9>: must be 1 to 8"),
