@@ -41,6 +41,9 @@ void arm_host_irq(void);
 NORETURN void arm_fatal(const u64 *regs);
 NORETURN void arm_enter_guest(struct guest_frame *f);
 
+/* trap.c: takes the pending interrupt, if any, without a look at the scheduler. Interrupts masked, no guest. */
+void arm_take_irq(void);
+
 /* sysreg.c: emulates the trapped access of `iss`, or to the register of that encoding; false: undefined for
  * the guest. */
 bool sysreg_emulate(struct vcpu *v, u32 iss);

@@ -23,7 +23,8 @@ static char ALIGNED(16) boot_panic_stack[PAGE_SIZE];
 void arch_idle(void)
 {
     dsb(sy);
-    __asm__ volatile("wfi\n\tmsr daifclr, #2\n\tisb\n\tmsr daifset, #2" : : : "memory");
+    __asm__ volatile("wfi" : : : "memory");
+    arm_take_irq(); /* acknowledged here, it needs no exception */
 }
 
 struct switch_frame { /* what arch_task_switch() pops */

@@ -424,7 +424,7 @@ void arch_vcpu_take_irqs(struct vcpu *v)
         arm_guest_irq(v);
 }
 
-void arm_host_irq(void)
+void arm_take_irq(void)
 {
     u32 intid = gic_acknowledge();
 
@@ -445,6 +445,11 @@ void arm_host_irq(void)
     } else {
         own_interrupt(intid);
     }
+}
+
+void arm_host_irq(void)
+{
+    arm_take_irq();
     sched_irq_return();
 }
 
