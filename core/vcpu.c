@@ -119,6 +119,7 @@ static void reset_point(struct vcpu *v)
     while (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) == VCPU_OFF) {
         if ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0)
             return; /* parks, and comes back */
+        virq_off(v);
         sched_drop_vcpu(v);
         task_block();
         clear_work(v, WORK_RESET);

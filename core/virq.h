@@ -19,6 +19,9 @@ void virq_load_sys(struct vcpu *v);
 /* The interface as CPU_ON finds it; interrupts stay as they are. The vCPU does not run, or is current. */
 void virq_reset_sys(struct vcpu *v);
 
+/* The vCPU is off from now on: hands on what others may take. Current vCPU. */
+void virq_off(struct vcpu *v);
+
 /* WORK_IRQ: brings what is pending before the guest. Current vCPU. */
 void virq_flush(struct vcpu *v);
 

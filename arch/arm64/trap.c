@@ -398,7 +398,7 @@ void arm_guest_irq(struct vcpu *v)
     }
     if (intid == irq_vtimer) {
         v->exits[EXIT_VTIMER]++;
-        guest_vtimer_irq(v); /* stays active until the guest deactivates it */
+        guest_vtimer_irq(v, irq_vtimer); /* stays active until the guest deactivates it */
         return;
     }
     if (unlikely(intid >= GIC_SPURIOUS))
@@ -437,7 +437,7 @@ void arm_take_irq(void)
         struct vcpu *v = this_cpu()->loaded; /* its timer runs on while it waits */
 
         if (v != NULL)
-            guest_vtimer_irq(v);
+            guest_vtimer_irq(v, irq_vtimer);
         else
             arch_irq_deactivate(intid);
     } else if (intid == irq_pmu) {

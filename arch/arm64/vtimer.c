@@ -52,7 +52,7 @@ void vtimer_save(struct vcpu *v)
 
     s->cntv_ctl = sysreg_read(cntv_ctl_el0); /* once: a deadline that passes from here on is the stand-in's */
     if (is_due(s->cntv_ctl))                 /* while interrupts were masked here */
-        guest_vtimer_due(v);
+        guest_vtimer_due(v, irq_vtimer);
     s->cntv_cval = sysreg_read(cntv_cval_el0);
     sysreg_write(cntv_ctl_el0, 0);
     isb();
@@ -69,7 +69,7 @@ void vtimer_restore(struct vcpu *v)
     sysreg_write(cntv_ctl_el0, v->arch.el1.cntv_ctl);
     isb();
     if (is_due(sysreg_read(cntv_ctl_el0)))
-        guest_vtimer_due(v);
+        guest_vtimer_due(v, irq_vtimer);
 }
 
 /* After a park or a reset: line and software timer as the registers have it. */

@@ -5,6 +5,7 @@
 
 #include "arch/guest_events.h"
 #include "core/heap.h"
+#include "irq/inject/vgic_1ofn.h"
 #include "irq/inject/vgic_state.h"
 #include "irq/inject/vits.h"
 
@@ -69,6 +70,8 @@ static void reset_cpu(struct vgic_cpu *vc)
     vc->private = (struct vgic_word){ .edge = 0xffff };
     memset(vc->private_priority, 0, sizeof(vc->private_priority));
     vc->asleep = 1;
+    vc->declined_groups = 0;
+    vc->open_groups = 0;
     vc->used = 0;
     vc->lr_latch = 0;
     memset(vc->in_lr, 0, sizeof(vc->in_lr));
@@ -76,6 +79,7 @@ static void reset_cpu(struct vgic_cpu *vc)
     memset(vc->waiting, 0, sizeof(vc->waiting));
     vc->active_count = 0;
     vc->waiting_count = 0;
+    vc->waiting_groups = 0;
     vc->hcr = vc->vgic->hcr_base;
     vc->hw_drop |= vc->hw_held; /* a CPU may still have it active for us */
     vc->hw_held = 0;
@@ -88,6 +92,7 @@ void vgic_reset(struct vm *vm)
     struct vgic *g = vm->vgic;
 
     g->ctlr = 0;
+    g->uses_1ofn = 0;
     memset(g->spi, 0, sizeof(g->spi));
     memset(g->priority, 0, sizeof(g->priority));
     memset(g->holder, 0, sizeof(g->holder));
@@ -125,8 +130,12 @@ void vgic_post_spi(struct vgic *g, u32 intid)
     if (holder == 0) {
         u32 target = vgic_target(g, intid);
 
-        if (target != VGIC_NO_VCPU && (vgic_pending_bits(w) & vgic_load64(&w->enabled) & vgic_bit(intid)))
+        if (!(vgic_pending_bits(w) & vgic_load64(&w->enabled) & vgic_bit(intid)))
+            return;
+        if (likely(target != VGIC_NO_VCPU))
             post(&g->cpu[target], intid);
+        else
+            vgic_1ofn_post(g, intid);
     } else {
         post(&g->cpu[holder - 1], intid);
     }

@@ -2,6 +2,7 @@
 #include "irq/inject/vgic_access.h"
 
 #include "arch/guest_events.h"
+#include "irq/inject/vgic_1ofn.h"
 #include "irq/inject/vgic_state.h"
 
 /* --- exclusive use of a vCPU's list registers, wherever it runs --- */
@@ -353,7 +354,9 @@ void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask)
 
     if (intid < VGIC_PRIVATE || intid >= g->intid_end)
         return;
-    mask &= GENMASK(39, 32) | GENMASK(23, 0);
+    mask &= GENMASK(39, 32) | VGIC_ROUTE_1OFN | GENMASK(23, 0);
+    if (value & mask & VGIC_ROUTE_1OFN)
+        vgic_1ofn_begin(v);
     old = vgic_load64(&g->irouter[intid]);
     /* Two vCPUs may write the halves of one register; each of them gets through once at least. */
     for (u32 attempt = 0; attempt < 2 * VM_MAX_VCPUS; attempt++) {
@@ -362,10 +365,12 @@ void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask)
                                         __ATOMIC_SEQ_CST))
             break;
     }
-    /* Its holder may not run for long: what is pending there goes to where it is routed now. */
-    for_held(v, v, intid & ~31U, 1U << intid % 32, retract);
+    /* Its holder may not run for long. */
+    vgic_spis_retract(v, intid & ~31U, 1U << intid % 32);
     vgic_post_spi(g, intid);
 }
+
+void vgic_spis_retract(struct vcpu *v, u32 first, u32 bits) { for_held(v, v, first, bits, retract); }
 
 u32 vgic_groups_read(const struct vm *vm) { return __atomic_load_n(&vm->vgic->ctlr, __ATOMIC_RELAXED); }
 
@@ -412,9 +417,21 @@ bool vgic_asleep(const struct vcpu *bank)
     return __atomic_load_n(&bank->vgic->asleep, __ATOMIC_RELAXED) != 0;
 }
 
-void vgic_set_asleep(struct vcpu *bank, bool asleep)
+void vgic_set_asleep(struct vcpu *v, struct vcpu *bank, bool asleep)
 {
-    __atomic_store_n(&bank->vgic->asleep, asleep, __ATOMIC_RELAXED);
+    if (__atomic_exchange_n(&bank->vgic->asleep, asleep, __ATOMIC_SEQ_CST) != asleep)
+        vgic_1ofn_changed(v);
+}
+
+u32 vgic_declined_groups(const struct vcpu *bank)
+{
+    return __atomic_load_n(&bank->vgic->declined_groups, __ATOMIC_RELAXED);
+}
+
+void vgic_decline_groups(struct vcpu *v, struct vcpu *bank, u32 groups)
+{
+    if (__atomic_exchange_n(&bank->vgic->declined_groups, groups & 3, __ATOMIC_SEQ_CST) != (groups & 3))
+        vgic_1ofn_changed(v);
 }
 
 u32 vgic_intid_end(const struct vm *vm) { return vm->vgic->intid_end; }

@@ -26,7 +26,7 @@ void vgic_bits_write(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u
 u8 vgic_priority_read(struct vcpu *bank, u32 intid);
 void vgic_priority_write(struct vcpu *bank, u32 intid, u8 priority);
 
-/* GICD_IROUTER: affinities; Interrupt_Routing_Mode is RAZ/WI (GICD_TYPER.No1N). */
+/* GICD_IROUTER: affinities and Interrupt_Routing_Mode. */
 u64 vgic_route_read(const struct vm *vm, u32 intid);
 void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask);
 
@@ -34,10 +34,14 @@ void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask);
 u32 vgic_groups_read(const struct vm *vm);
 void vgic_groups_write(struct vcpu *v, u32 groups);
 
-/* GICR_WAKER.ProcessorSleep. It withholds nothing: guests that never wake their redistributor get
- * interrupts on QEMU's board and on KVM, too. */
+/* GICR_WAKER.ProcessorSleep. It withholds nothing but SPIs for any vCPU: guests that never wake their
+ * redistributor get interrupts on QEMU's board and on KVM, too. */
 bool vgic_asleep(const struct vcpu *bank);
-void vgic_set_asleep(struct vcpu *bank, bool asleep);
+void vgic_set_asleep(struct vcpu *v, struct vcpu *bank, bool asleep);
+
+/* GICR_CTLR.DPG0 and DPG1NS as bits 0 and 1: groups of which the vCPU takes no SPIs that are for any. */
+u32 vgic_declined_groups(const struct vcpu *bank);
+void vgic_decline_groups(struct vcpu *v, struct vcpu *bank, u32 groups);
 
 u32 vgic_intid_end(const struct vm *vm); /* first INTID that does not exist */
 

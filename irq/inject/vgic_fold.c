@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* List registers and CPU interface between hardware and memory. */
+#include "irq/inject/vgic_1ofn.h"
 #include "irq/inject/vgic_state.h"
 
 #include <string.h>
+
+static COLD void fold_crowded(struct vgic_cpu *vc)
+{
+    arch_ich_hcr_write(0); /* no maintenance interrupts from empty list registers */
+    __atomic_store_n(&vc->resident, 0, __ATOMIC_RELEASE);
+    arch_signal();
+    vgic_1ofn_preempted(vc);
+}
 
 void vgic_fold(struct vgic_cpu *vc)
 {
@@ -15,8 +24,10 @@ void vgic_fold(struct vgic_cpu *vc)
             arch_lr_write(i, 0);
         }
     }
-    if (unlikely(vc->hcr != vc->vgic->hcr_base))
-        arch_ich_hcr_write(0); /* no maintenance interrupts from empty list registers */
+    if (unlikely(vc->hcr != vc->vgic->hcr_base)) {
+        fold_crowded(vc);
+        return;
+    }
     __atomic_store_n(&vc->resident, 0, __ATOMIC_RELEASE);
     arch_signal();
 }

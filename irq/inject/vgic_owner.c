@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What only the vCPU's own CPU does: takes the inbox in and moves interrupts between the shared state
  * and list registers. */
+#include <string.h>
+
 #include "arch/guest_events.h"
+#include "irq/inject/vgic_1ofn.h"
 #include "irq/inject/vgic_state.h"
 
 #define LR_PINTID_FIELD LR_PINTID(~0UL)
 
-/* Enabled, its group too, and for an SPI: routed here. */
+/* Enabled, its group too, and for an SPI: routed here, or for any and taken here. */
 static inline bool wanted_here(const struct vgic_cpu *vc, const struct vgic_word *w, u32 intid, u64 bit)
 {
     u32 group = (vgic_load64(&w->group1) & bit) != 0;
@@ -15,7 +18,7 @@ static inline bool wanted_here(const struct vgic_cpu *vc, const struct vgic_word
         return false;
     if (!(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_SEQ_CST) >> group & 1))
         return false;
-    return !vgic_is_spi(intid) || vgic_target(vc->vgic, intid) == vc->id;
+    return !vgic_is_spi(intid) || vgic_target(vc->vgic, intid) == vc->id || vgic_1ofn_takes(vc, intid);
 }
 
 static inline u64 level_high(const struct vgic_word *w, u64 bit)
@@ -153,11 +156,17 @@ static inline u32 find_room(struct vgic_cpu *vc, const struct vgic_word *w, u32 
     return free ? ctz64(free) : find_victim(vc, intid_rank(vc, w, intid, bit));
 }
 
-static COLD void wait_for_room(struct vgic_cpu *vc, u32 intid)
+static COLD void wait_for_room(struct vgic_cpu *vc, const struct vgic_word *w, u32 intid)
 {
-    if (!(vc->waiting[intid / 64] & vgic_bit(intid)))
+    u64 *waiting = &vc->waiting[intid / 64], bit = vgic_bit(intid);
+    u16 *most = &vc->waiting_rank[intid / 64];
+    u32 rank = intid_rank(vc, w, intid, bit);
+
+    if (*waiting == 0 || rank < *most)
+        *most = (u16)rank;
+    if (!(*waiting & bit))
         vc->waiting_count++;
-    vc->waiting[intid / 64] |= vgic_bit(intid);
+    *waiting |= bit;
 }
 
 /* --- one interrupt --- */
@@ -252,7 +261,7 @@ static bool look_outside(struct vgic_cpu *vc, u32 intid, struct vgic_word *w, u6
     }
     i = find_room(vc, w, intid, bit);
     if (unlikely(i == NO_ROOM)) {
-        wait_for_room(vc, intid);
+        wait_for_room(vc, w, intid);
         return false;
     }
     /* Where another vCPU has it, that one posts it on when it lets go. */
@@ -283,24 +292,69 @@ static inline bool look(struct vgic_cpu *vc, u32 intid)
 
 void vgic_look(struct vgic_cpu *vc, u32 intid) { (void)look(vc, intid); }
 
-/* Fills list registers from those who wait. One that finds no room tells that the less urgent need not
- * try. */
+/* The word of those who wait that may have the most urgent one, if that is below `limit`; else VGIC_WORDS.
+ * *next: the same of the other words. */
+static u32 most_urgent_word(const struct vgic_cpu *vc, u32 limit, u32 *next)
+{
+    u32 best = VGIC_WORDS;
+
+    *next = limit;
+    for (u32 w = 0; w < VGIC_WORDS; w++) {
+        u32 rank = vc->waiting_rank[w];
+
+        if (!vc->waiting[w] || rank >= *next)
+            continue;
+        if (rank < limit) {
+            *next = limit;
+            limit = rank;
+            best = w;
+        } else {
+            *next = rank;
+        }
+    }
+    return best;
+}
+
+/* The most urgent one that waits in the word. Corrects the word's rank: that was a lower bound, and whoever has
+ * it is found without looking further. */
+static u32 most_urgent_in(struct vgic_cpu *vc, u32 w)
+{
+    u32 bound = vc->waiting_rank[w], best = 0, best_rank = ~0U;
+
+    for (u64 left = vc->waiting[w]; left != 0 && best_rank != bound; left &= left - 1) {
+        u32 intid = w * 64 + ctz64(left);
+        u32 rank = intid_rank(vc, vgic_word(vc, intid), intid, vgic_bit(intid));
+
+        if (rank < best_rank) {
+            best_rank = rank;
+            best = intid;
+        }
+    }
+    vc->waiting_rank[w] = (u16)best_rank;
+    return best;
+}
+
+/* Fills list registers from those who wait, the most urgent first. One that finds no room tells that the less
+ * urgent need not try. Each round looks at an interrupt, which is then out of here or ends this, or corrects
+ * the rank of a word. */
 static COLD void refill(struct vgic_cpu *vc)
 {
-    u32 limit = ~0U;
+    u32 groups = (u32)vgic_vmcr(vc) & (u32)(VMCR_VENG0 | VMCR_VENG1), limit = ~0U, next;
 
-    for (u32 w = 0; w < VGIC_WORDS; w++) {
-        for (u64 left = vc->waiting[w]; left != 0; left &= left - 1) {
-            u32 intid = w * 64 + ctz64(left);
-            u32 rank = intid_rank(vc, vgic_word(vc, intid), intid, vgic_bit(intid));
+    if (groups != vc->waiting_groups) {
+        memset(vc->waiting_rank, 0, sizeof(vc->waiting_rank));
+        vc->waiting_groups = groups;
+    }
+    for (u32 w = most_urgent_word(vc, limit, &next); w != VGIC_WORDS;
+         w = most_urgent_word(vc, limit, &next)) {
+        u32 intid = most_urgent_in(vc, w), rank = vc->waiting_rank[w];
 
-            if (rank >= limit)
-                continue;
-            vc->waiting[w] &= ~vgic_bit(intid);
-            vc->waiting_count--;
-            if (!look(vc, intid))
-                limit = rank;
-        }
+        if (rank >= limit || rank > next)
+            continue;
+        vc->waiting[w] &= ~vgic_bit(intid);
+        vc->waiting_count--;
+        if (!look(vc, intid))
+            limit = rank;
     }
 }
 
@@ -327,7 +381,11 @@ static COLD u64 hcr_wanted(const struct vgic_cpu *vc)
 
 static COLD void flush_overflow(struct vgic_cpu *vc)
 {
+    u64 hears = 0;
+
     vgic_sync(vc);
+    if (__atomic_load_n(&vc->vgic->uses_1ofn, __ATOMIC_SEQ_CST))
+        hears = vgic_1ofn_sample(vc);
     if (vc->waiting_count > 0)
         refill(vc);
     if (vc->lpi_rest)
@@ -339,7 +397,7 @@ static COLD void flush_overflow(struct vgic_cpu *vc)
         if ((vgic_lr_get(vc, i) & LR_STATE) == LR_STATE)
             look(vc, vc->lr_intid[i]);
     }
-    vc->hcr = hcr_wanted(vc);
+    vc->hcr = hcr_wanted(vc) | hears;
     arch_ich_hcr_write(vc->hcr);
 }
 
@@ -450,7 +508,7 @@ static COLD void ppi_hw_slow(struct vgic_cpu *vc, u32 intid)
     } else if (!(vc->active[0] & bit) && wanted_here(vc, &vc->private, intid, bit)) {
         i = find_room(vc, &vc->private, intid, bit);
         if (i == NO_ROOM) {
-            wait_for_room(vc, intid);
+            wait_for_room(vc, &vc->private, intid);
         } else {
             if (vc->used >> i & 1)
                 evict(vc, i);
@@ -501,7 +559,7 @@ void vgic_ppi_hw(struct vcpu *v, u32 intid, u32 phys_intid)
         ppi_hw_first(v->vgic, intid, phys_intid);
 }
 
-void guest_vtimer_irq(struct vcpu *v) { vgic_ppi_hw(v, VTIMER_INTID, VTIMER_INTID); }
+void guest_vtimer_irq(struct vcpu *v, u32 host_intid) { vgic_ppi_hw(v, VTIMER_INTID, host_intid); }
 
 static void ppi_hw_due(struct vcpu *v, u32 intid, u32 phys_intid)
 {
@@ -512,7 +570,7 @@ static void ppi_hw_due(struct vcpu *v, u32 intid, u32 phys_intid)
     vgic_ppi_hw(v, intid, phys_intid);
 }
 
-void guest_vtimer_due(struct vcpu *v) { ppi_hw_due(v, VTIMER_INTID, VTIMER_INTID); }
+void guest_vtimer_due(struct vcpu *v, u32 host_intid) { ppi_hw_due(v, VTIMER_INTID, host_intid); }
 
 void guest_pmu_irq(struct vcpu *v, u32 host_intid) { vgic_ppi_hw(v, PMU_INTID, host_intid); }
 

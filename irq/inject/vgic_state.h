@@ -22,7 +22,8 @@
 #define VGIC_PRIVATE 32U
 #define VGIC_NO_VCPU 0xffU
 #define VGIC_PROP_PAGES ((BIT(VGIC_ID_BITS) - VGIC_LPI_FIRST) / PAGE_SIZE)
-#define VTIMER_INTID 27U /* BSA's assignment; the same in the host and in the guest */
+#define VGIC_ROUTE_1OFN BIT(31) /* GICD_IROUTER.Interrupt_Routing_Mode */
+#define VTIMER_INTID 27U        /* BSA's assignment, in the guest; the host's device tree says its own */
 #define PTIMER_INTID 30U
 #define PMU_INTID 23U
 
@@ -52,7 +53,9 @@ struct vgic_cpu {
 
     u8 sgi_from[VGIC_SGIS]; /* atomic: whose SGIs the latch stands for, where they have senders */
 
-    u32 asleep; /* atomic: GICR_WAKER.ProcessorSleep */
+    u32 asleep;          /* atomic: GICR_WAKER.ProcessorSleep */
+    u32 declined_groups; /* atomic: GICR_CTLR.DPG*, bit by group */
+    u32 open_groups;     /* atomic: the CPU interface's group enables, as its CPU saw them last */
 
     /* Where the list registers are. 1: in the hardware of the CPU that runs the vCPU, and all below
      * belongs to that CPU. 0: in lr[], and all below is guarded by `lock`. Only the vCPU's CPU changes
@@ -70,6 +73,8 @@ struct vgic_cpu {
     u64 waiting[VGIC_WORDS];         /* may want a list register when one is free */
     u32 active_count, waiting_count; /* bits in the two above */
     u32 sgis_have_senders;           /* a GICv2: see vgic_v2.c */
+    u16 waiting_rank[VGIC_WORDS];    /* nothing that waits in that word is more urgent */
+    u32 waiting_groups;              /* VMCR's group enables that these ranks were taken with */
     u64 hcr;                         /* ICH_HCR_EL2 as it was written last */
     u64 lr[GICH_MAX_LRS];
 
@@ -106,6 +111,8 @@ struct vgic {
     u32 ctlr; /* atomic: GICD_CTLR's group enables */
     u8 priority_mask;
     u64 hcr_base;
+    u32 uses_1ofn; /* atomic: since reset some SPI was for any vCPU */
+    u32 next_1ofn; /* atomic: whose turn it is */
     struct vgic_word spi[VGIC_SPI_WORDS];
     u8 priority[VGIC_MAX_INTID];   /* atomic */
     u8 holder[VGIC_MAX_INTID];     /* atomic: 0, or 1 + the vCPU that has it in a list register or active */
@@ -268,6 +275,9 @@ void vgic_lpi_reset(struct vgic *g);
  * where self's list registers went to memory meanwhile. */
 MUST_USE bool vgic_hold(struct vgic_cpu *self, struct vgic_cpu *vc);
 void vgic_release(struct vgic_cpu *self, struct vgic_cpu *vc, bool folded);
+/* Of the SPIs from `first`: what holders have of them pending goes to where it belongs now. v: as in
+ * vgic_access.h. */
+void vgic_spis_retract(struct vcpu *v, u32 first, u32 bits);
 
 /* vgic_fold.c. */
 

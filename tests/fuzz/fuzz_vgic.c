@@ -107,7 +107,21 @@ static void place(struct input *in, u32 id)
     for (u32 other = 0; other < m.vm.vcpu_count; other++)
         if (m.cpu[other] == cpu)
             stop(other);
+    vcpu(id)->power = VCPU_ON;
     start(id, cpu);
+}
+
+/* Off, as PSCI does it; and its standing with the scheduler, which SPIs for any vCPU go by. */
+static void power(struct input *in, u32 id)
+{
+    u32 how = byte(in);
+
+    vcpu(id)->task.state = how % 3;
+    if (!(how & 128))
+        return;
+    __atomic_store_n(&vcpu(id)->power, VCPU_OFF, __ATOMIC_SEQ_CST);
+    virq_off(vcpu(id));
+    stop(id);
 }
 
 static void step(struct input *in)
@@ -130,7 +144,14 @@ static void step(struct input *in)
     case 12: host_gich_eoi(op & 16, (u32)number(in, 2)); break;
     case 13: dir(id, (u32)number(in, 3)); break;
     case 14: host_gich()->vmcr = number(in, 4); break;
-    default: (void)virq_pending(vcpu(id)); break;
+    case 15:
+        if (op & 16) {
+            power(in, id);
+            break;
+        }
+        (void)virq_pending(vcpu(id));
+        break;
+    default: break;
     }
 }
 
@@ -145,6 +166,7 @@ static void drain(void)
         m.timer_line[id] = false;
     }
     for (u32 id = 0; id < n; id++) {
+        vcpu(id)->power = VCPU_ON;
         start(id, id);
         host_gich()->vmcr = VMCR_ALL;
         host_gich()->ap0r = host_gich()->ap1r = 0;
@@ -202,7 +224,7 @@ static void set_up(void)
         gicd_write(0, IGROUPR + i / 8, 4, 0x55555555);
     }
     for (u32 i = 32; i < vgic_intid_end(&m.vm); i++) {
-        gicd_write(0, 0x6000 + 8 * i, 4, i % m.vm.vcpu_count);
+        gicd_write(0, 0x6000 + 8 * i, 4, i % 3 == 2 ? BIT(31) : i % m.vm.vcpu_count);
         priority_write(0, 0, i, (u8)(i * 24));
     }
 }

@@ -389,6 +389,57 @@ static struct result route_while_pending(void)
     return OK;
 }
 
+static void route_any(u32 intid) { wr64(rt_boot.gicd + GICD_IROUTER + 8UL * intid, ROUTE_ANY); }
+
+/* For any CPU that takes part, and for one alone. */
+static struct result one_of_n(void)
+{
+    u64 router = rt_boot.gicd + GICD_IROUTER + 8UL * SPI0;
+
+    if (rd32(rt_boot.gicd + GICD_TYPER) & TYPER_NO1N)
+        return OK; /* bare QEMU */
+    route_any(SPI0);
+    EXPECT(rd64(router) & ROUTE_ANY, ROUTE_ANY);
+    rt_irq_enable(SPI0);
+    irq_unmask();
+    for (u32 n = 1; n <= 8; n++) {
+        u64 until = rd_sys(cntvct_el0) + WAIT_TICKS;
+
+        pend(SPI0);
+        while (logs[0].seen[SPI0] + logs[1].seen[SPI0] < n && rd_sys(cntvct_el0) < until)
+            relax();
+        linger();
+        EXPECT(logs[0].seen[SPI0] + logs[1].seen[SPI0], n);
+    }
+    irq_mask();
+    return OK;
+}
+
+/* The other one declines, then this one's group is closed and the other takes it after all. */
+static struct result one_of_n_declined(void)
+{
+    u64 ctlr1 = gicr[1] - GICR_SGI_BASE;
+
+    if (rd32(rt_boot.gicd + GICD_TYPER) & TYPER_NO1N)
+        return OK;
+    route_any(SPI0);
+    rt_irq_enable(SPI0);
+    wr32(ctlr1, GICR_CTLR_DPG1NS);
+    EXPECT(rd32(ctlr1) & GICR_CTLR_DPG1NS, GICR_CTLR_DPG1NS);
+    pend(SPI0);
+    linger();
+    EXPECT(logs[1].seen[SPI0], 0);
+    EXPECT(rd_sys(ICC_HPPIR1), SPI0);
+    wr_sys(ICC_IGRPEN1, 0);
+    isb();
+    wr32(ctlr1, 0);
+    EXPECT(comes(&logs[1].seen[SPI0], 1), true);
+    wr_sys(ICC_IGRPEN1, 1);
+    isb();
+    EXPECT(ack(), ICC_SPURIOUS);
+    return OK;
+}
+
 /* PL011's transmit interrupt: a level that its own registers raise and clear. */
 static struct result uart_level(void)
 {
@@ -480,6 +531,8 @@ static const struct check {
     { "group_enables", group_enables, 1 },
     { "route", route, 2 },
     { "route_while_pending", route_while_pending, 2 },
+    { "one_of_n", one_of_n, 2 },
+    { "one_of_n_declined", one_of_n_declined, 2 },
     { "uart_level", uart_level, 1 },
     { "level_pended_by_register", level_pended_by_register, 1 },
     { "wfi_wakes_masked", wfi_wakes_masked, 1 },

@@ -10,6 +10,9 @@
 #define PRIO_DEFAULT 0xa0U
 #define PRIO_IDLE 0xffU
 #define SGI1R_ALL_BUT_SELF BIT(40)
+#define ROUTE_ANY BIT(31)
+#define TYPER_NO1N BIT(25)
+#define GICR_CTLR_DPG1NS BIT(25)
 #define WAIT_TICKS (rd_sys(cntfrq_el0) / 10)
 
 extern u32 cpus;    /* that take part */

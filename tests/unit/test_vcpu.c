@@ -16,7 +16,7 @@ static struct vm vm;
 static struct fake {
     bool pending;     /* an interrupt would be taken */
     u32 saves, loads; /* of list registers */
-    u32 flushes, holds, resets, mores;
+    u32 flushes, holds, resets, offs, mores;
     u32 more_wanted; /* how often it asks to go on */
     bool resident;
     u32 stays;
@@ -39,6 +39,12 @@ void virq_load(struct vcpu *v)
     assert_false(fake[v->id].resident);
     fake[v->id].resident = true;
     fake[v->id].loads++;
+}
+
+void virq_off(struct vcpu *v)
+{
+    assert_int_equal(v->power, VCPU_OFF);
+    fake[v->id].offs++;
 }
 
 void virq_flush(struct vcpu *v) { fake[v->id].flushes++; }

@@ -333,7 +333,7 @@ static void test_timer_pending_by_a_write_first_ends_with_the_physical_one(void 
     m.timer_line[0] = false;
     eoi(0, true, TIMER);
     settle();
-    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
     bit_write(0, 0, ISPENDR, TIMER);
     settle();
     assert_int_equal(ack(0, true), TIMER);
@@ -342,7 +342,7 @@ static void test_timer_pending_by_a_write_first_ends_with_the_physical_one(void 
     m.timer_line[0] = false;
     eoi(0, true, TIMER);
     assert_nothing(0);
-    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
 }
 
 static void test_preemption_deeper_than_the_list_registers(void **state)
@@ -402,9 +402,9 @@ static void test_timer_needs_neither_maintenance_nor_flush(void **state)
         assert_int_equal(vcpu(0)->work, 0);
         assert_int_equal(ack(0, true), TIMER);
         m.timer_line[0] = false;
-        assert_true(host_gich()->ppi_active >> TIMER & 1);
+        assert_true(host_gich()->ppi_active >> HOST_TIMER & 1);
         eoi(0, true, TIMER);
-        assert_false(host_gich()->ppi_active >> TIMER & 1);
+        assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
     }
     assert_nothing(0);
     assert_int_equal(m.maintenance, 0);
@@ -416,9 +416,9 @@ static void test_timer_that_the_guest_turns_off_is_not_pending_any_more(void **s
     m.timer_line[0] = true;
     assert_true(timer_fires(0));
     m.timer_line[0] = false;
-    host_gich()->ppi_fallen = BIT(TIMER);
+    host_gich()->ppi_fallen = BIT(HOST_TIMER);
     assert_false(gicr_read(0, 0, 0x10000 + ISPENDR, 4) >> TIMER & 1);
-    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
     host_gich()->ppi_fallen = 0;
     assert_nothing(0);
 }
@@ -430,14 +430,14 @@ static void test_switch_hands_the_physical_timer_over(void **state)
     m.timer_line[0] = true;
     settle();
     stop(0);
-    assert_true(host_gich()->ppi_active >> TIMER & 1); /* still this vCPU's CPU */
+    assert_true(host_gich()->ppi_active >> HOST_TIMER & 1); /* still this vCPU's CPU */
     m.timer_line[0] = false;
     start(1, 0);
-    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
     stop(1);
     m.timer_line[0] = true;
     start(0, 0);
-    assert_true(host_gich()->ppi_active >> TIMER & 1);
+    assert_true(host_gich()->ppi_active >> HOST_TIMER & 1);
     assert_int_equal(ack(0, true), TIMER);
 }
 
@@ -462,12 +462,12 @@ static void test_timer_found_due_on_a_switch_moves_with_its_vcpu(void **state)
     stop(1);
     stop(0);
     m.timer_line[0] = true; /* nobody has acknowledged it */
-    guest_vtimer_due(vcpu(0));
-    guest_vtimer_due(vcpu(0)); /* known already */
+    guest_vtimer_due(vcpu(0), HOST_TIMER);
+    guest_vtimer_due(vcpu(0), HOST_TIMER); /* known already */
     drop(0);
-    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
     start(0, 1);
-    assert_true(host_gich()->ppi_active >> TIMER & 1);
+    assert_true(host_gich()->ppi_active >> HOST_TIMER & 1);
     assert_int_equal(ack(0, true), TIMER);
     m.timer_line[0] = false;
     eoi(0, true, TIMER);
@@ -569,7 +569,7 @@ static void test_reset_forgets_everything(void **state)
     start(0, 0);
     start(1, 1);
     on_cpu_of(0);
-    assert_false(host_gich()->ppi_active >> TIMER & 1);
+    assert_false(host_gich()->ppi_active >> HOST_TIMER & 1);
     assert_int_equal(host_gich()->vmcr, 0);
     assert_int_equal(gicd_read(0, ISENABLER + 4, 4), 0);
     assert_int_equal(gicd_read(0, ISPENDR + 4, 4), 0);

@@ -19,6 +19,7 @@
 
 #define NOWHERE 0xffU
 #define TIMER 27U
+#define HOST_TIMER 26U /* another number than the guest's */
 #define ROUNDS_MAX 1000U
 
 static struct {
@@ -90,10 +91,12 @@ void vcpu_request(struct vcpu *v, u32 work)
     if (m.request) {
         m.request(v, work);
     } else if (work & WORK_HOLD) {
-        u32 here = host_gich_selected();
+        u32 here = host_gich_selected(), state = v->task.state;
 
         on_cpu_of(v->id);
+        v->task.state = TASK_RUNNING; /* as who grants a hold does */
         virq_save(v);
+        v->task.state = state;
         host_gich_select(here);
     }
 }
@@ -139,10 +142,10 @@ static inline bool timer_fires(u32 cpu)
     u32 id = m.loaded_on[cpu];
 
     host_gich_select(cpu);
-    if (id == NOWHERE || !m.timer_line[id] || (host_gich()->ppi_active >> TIMER & 1))
+    if (id == NOWHERE || !m.timer_line[id] || (host_gich()->ppi_active >> HOST_TIMER & 1))
         return false;
-    arch_ppi_set_active(TIMER, true);
-    guest_vtimer_irq(vcpu(id));
+    arch_ppi_set_active(HOST_TIMER, true);
+    guest_vtimer_irq(vcpu(id), HOST_TIMER);
     return true;
 }
 
@@ -194,6 +197,7 @@ static inline void machine_make(u32 vcpus, u32 spis, u32 lrs)
     for (u32 i = 0; i < vcpus; i++) {
         m.vcpu[i].id = i;
         m.vcpu[i].vm = &m.vm;
+        m.vcpu[i].power = VCPU_ON;
         m.vm.vcpu[i] = &m.vcpu[i];
     }
     if (vgic_create(&m.vm, spis) != K_OK)

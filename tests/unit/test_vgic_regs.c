@@ -35,7 +35,7 @@ static void test_register_tables_are_valid(void **state)
 static void test_distributor_describes_itself(void **state)
 {
     (void)state;
-    assert_int_equal(gicd_read(0, 0x4, 4), 3 | 1 << 16 | 1 << 17 | 15 << 19 | 1 << 24 | 1 << 25);
+    assert_int_equal(gicd_read(0, 0x4, 4), 3 | 1 << 16 | 1 << 17 | 15 << 19 | 1 << 24);
     assert_int_equal(gicd_read(0, 0x8, 4), GIC_IIDR);
     assert_int_equal(gicd_read(0, 0xffe8, 4), 0x3b);
     assert_int_equal(gicd_read(0, 0x0, 4), 0x50); /* DS, ARE */
@@ -57,11 +57,14 @@ static void test_all_spis_that_fit_exist(void **state)
 static void test_redistributors_describe_themselves(void **state)
 {
     (void)state;
-    assert_int_equal(gicr_read(0, 0, 0x8, 8), 1);
-    assert_int_equal(gicr_read(0, 1, 0x8, 8), 1UL << 32 | 1 << 8 | 1 << 4 | 1); /* Last, PLPIS */
+    assert_int_equal(gicr_read(0, 0, 0x8, 8), 1 << 5 | 1);                               /* DPGS, PLPIS */
+    assert_int_equal(gicr_read(0, 1, 0x8, 8), 1UL << 32 | 1 << 8 | 1 << 5 | 1 << 4 | 1); /* Last */
     assert_int_equal(gicr_read(0, 1, 0xc, 4), 1);
     assert_int_equal(gicr_read(0, 1, 0xffe8, 4), 0x3b);
     assert_int_equal(gicr_read(0, 1, 0x0, 4), 2); /* EnableLPIs can be cleared */
+    gicr_write(0, 1, 0x0, 4, 0xfffffffe);
+    assert_int_equal(gicr_read(0, 1, 0x0, 4), 3 << 24 | 2); /* DPG0, DPG1NS */
+    assert_int_equal(gicr_read(0, 0, 0x0, 4), 2);
 }
 
 static void test_redistributor_wakes_at_once(void **state)
@@ -130,7 +133,7 @@ static void test_route_is_written_whole_or_by_halves(void **state)
 {
     (void)state;
     gicd_write(0, 0x6100, 8, ~0UL);
-    assert_int_equal(gicd_read(0, 0x6100, 8), 0xff00ffffffUL); /* no 1-of-N */
+    assert_int_equal(gicd_read(0, 0x6100, 8), 0xff80ffffffUL);
     gicd_write(0, 0x6104, 4, 0x12);
     gicd_write(0, 0x6100, 4, 1);
     assert_int_equal(gicd_read(0, 0x6100, 8), 0x1200000001UL);

@@ -17,7 +17,6 @@
 #define TYPER_LPIS BIT(17)
 #define TYPER_IDBITS(bits) FIELD_PREP((bits)-1, 23, 19)
 #define TYPER_A3V BIT(24)
-#define TYPER_NO1N BIT(25)
 
 static u64 ctlr_read(void *ctx, struct vcpu *v, u32 index)
 {
@@ -38,9 +37,8 @@ static u64 typer_read(void *ctx, struct vcpu *v, u32 index)
 {
     (void)v;
     (void)index;
-    return TYPER_NO1N | TYPER_A3V |
-           (vgic_has_lpis(ctx) ? TYPER_IDBITS(VGIC_ID_BITS) | TYPER_LPIS : TYPER_IDBITS(10)) | TYPER_MBIS |
-           ((vgic_intid_end(ctx) - 1) / 32);
+    return TYPER_A3V | (vgic_has_lpis(ctx) ? TYPER_IDBITS(VGIC_ID_BITS) | TYPER_LPIS : TYPER_IDBITS(10)) |
+           TYPER_MBIS | ((vgic_intid_end(ctx) - 1) / 32);
 }
 
 /* Message-based SPIs: the write is the edge, or moves the level. */

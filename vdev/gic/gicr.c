@@ -11,24 +11,29 @@
 
 #define SGI_BASE 0x10000U
 #define CTLR_ENABLE_LPIS BIT(0)
-#define CTLR_CES BIT(1) /* EnableLPIs may be cleared */
+#define CTLR_CES BIT(1)   /* EnableLPIs may be cleared */
+#define CTLR_DPG_SHIFT 24 /* DPG0, DPG1NS */
 #define TYPER_PLPIS BIT(0)
 #define TYPER_LAST BIT(4)
+#define TYPER_DPGS BIT(5)
 #define WAKER_PROCESSOR_SLEEP BIT(1)
 #define WAKER_CHILDREN_ASLEEP BIT(2)
 
 static u64 ctlr_read(void *ctx, struct vcpu *v, u32 index)
 {
+    u64 value = vgic_declined_groups(ctx) << CTLR_DPG_SHIFT; /* RWP 0 */
+
     (void)index;
-    if (!vgic_has_lpis(v->vm))
-        return 0;
-    return CTLR_CES | (vgic_lpis_enabled(ctx) ? CTLR_ENABLE_LPIS : 0); /* RWP 0 */
+    if (vgic_has_lpis(v->vm))
+        value |= CTLR_CES | (vgic_lpis_enabled(ctx) ? CTLR_ENABLE_LPIS : 0);
+    return value;
 }
 
 static void ctlr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
     (void)index;
     (void)mask;
+    vgic_decline_groups(v, ctx, (u32)(value >> CTLR_DPG_SHIFT) & 3);
     vgic_lpis_enable(v, ctx, (value & CTLR_ENABLE_LPIS) != 0);
 }
 
@@ -66,7 +71,7 @@ static u64 typer_read(void *ctx, struct vcpu *v, u32 index)
 
     (void)v;
     (void)index;
-    return FIELD_PREP(bank->id, 63, 32) | FIELD_PREP(bank->id, 23, 8) |
+    return FIELD_PREP(bank->id, 63, 32) | FIELD_PREP(bank->id, 23, 8) | TYPER_DPGS |
            (bank->id + 1 == bank->vm->vcpu_count ? TYPER_LAST : 0) |
            (vgic_has_lpis(bank->vm) ? TYPER_PLPIS : 0);
 }
@@ -81,10 +86,9 @@ static u64 waker_read(void *ctx, struct vcpu *v, u32 index)
 
 static void waker_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
-    (void)v;
     (void)index;
     (void)mask;
-    vgic_set_asleep(ctx, (value & WAKER_PROCESSOR_SLEEP) != 0);
+    vgic_set_asleep(v, ctx, (value & WAKER_PROCESSOR_SLEEP) != 0);
 }
 
 #define BITS_READ(name, field)                                                                               \

@@ -17,11 +17,11 @@ void guest_sgi(struct vcpu *v, enum sgi_reg reg, u64 value);
 void guest_icc_dir(struct vcpu *v, u64 value);
 
 /* The virtual timer's interrupt line went up on this CPU while `v` is loaded here. irq/inject. */
-void guest_vtimer_irq(struct vcpu *v);
+void guest_vtimer_irq(struct vcpu *v, u32 host_intid);
 
 /* The same found out on a vCPU switch, with v's registers in this CPU: the line is up, the interrupt not
  * acknowledged. Nothing if it is known already. irq/inject. */
-void guest_vtimer_due(struct vcpu *v);
+void guest_vtimer_due(struct vcpu *v, u32 host_intid);
 
 /* The same two for the performance monitors' overflow interrupt, which is PPI `host_intid` of the host. */
 void guest_pmu_irq(struct vcpu *v, u32 host_intid);
