@@ -5,7 +5,7 @@
 
 #include "drivers/uart_drivers.h"
 
-const struct uart_driver *const uart_drivers[] = { &uart_pl011, &uart_8250, NULL };
+const struct uart_driver *const uart_drivers[] = { &uart_pl011, &uart_8250, &uart_bcm2835_aux, NULL };
 
 const struct uart_driver *uart_find(const char *compatible)
 {

@@ -23,6 +23,8 @@
 #define IIR_FIFO_ON 0xc0U
 #define FIFO_BYTES 16U /* of a 16550A; its relatives have no less */
 
+#define MINI_UART_FIFO_BYTES 8U
+
 static u32 shift, width, fifo; /* set before anything else runs */
 
 static u32 reg_get(uintptr_t base, u32 reg)
@@ -85,6 +87,25 @@ static void irq_ack(uintptr_t base)
 }
 
 static const char *const compatible[] = { "ns16550a", "ns16550", "snps,dw-apb-uart", NULL };
+
+/* BCM2835's "mini UART": its tree says nothing of how far its registers are apart. */
+static void init_mini(uintptr_t base, u32 reg_shift, u32 io_width)
+{
+    (void)reg_shift, (void)io_width;
+    init(base, 2, 4);
+    fifo = MINI_UART_FIFO_BYTES;
+}
+
+static const char *const compatible_mini[] = { "brcm,bcm2835-aux-uart", NULL };
+
+const struct uart_driver uart_bcm2835_aux = {
+    .compatible = compatible_mini,
+    .init = init_mini,
+    .put = put,
+    .get = get,
+    .irq_enable = irq_enable,
+    .irq_ack = irq_ack,
+};
 
 const struct uart_driver uart_8250 = {
     .compatible = compatible,

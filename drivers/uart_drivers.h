@@ -5,6 +5,6 @@
 
 #include "drivers/uart.h"
 
-extern const struct uart_driver uart_pl011, uart_8250;
+extern const struct uart_driver uart_pl011, uart_8250, uart_bcm2835_aux;
 
 #endif

@@ -195,10 +195,15 @@ static void vmids_init(void)
     vmid_init((u32)bits, board.cpu_count);
 }
 
+/* A reset is what who started the machine can tell from its end. */
 static void bcm2835_off(bool failed)
 {
-    (void)failed;
-    bcm2835_pm_off();
+    char how[8];
+
+    if (failed && board_arg(&board, "failed", how, sizeof(how)) != NULL && strcmp(how, "reset") == 0)
+        bcm2835_pm_reset();
+    else
+        bcm2835_pm_off();
 }
 
 static void power_init(void)

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -59,6 +61,43 @@ static bool copy_log(int log)
     return n > 0 && (write_all(STDERR_FILENO, buf, (size_t)n) || errno != EPIPE);
 }
 
+/* QEMU's machine protocol (docs/interop/qmp-spec): a message a line. Events come after the greeting was answered. */
+struct monitor {
+    int fd;
+    bool reset; /* the guest reset the machine */
+    size_t used;
+    char line[512];
+};
+
+#define QMP_ANSWER "{\"execute\": \"qmp_capabilities\"}\n"
+
+static void monitor_line(struct monitor *m)
+{
+    if (strstr(m->line, "\"QMP\"") != NULL)
+        (void)write_all(m->fd, QMP_ANSWER, strlen(QMP_ANSWER));
+    if (strstr(m->line, "\"SHUTDOWN\"") != NULL && strstr(m->line, "guest-reset") != NULL)
+        m->reset = true;
+}
+
+/* What of a line is too long is of no interest. */
+static void monitor_read(struct monitor *m)
+{
+    char buf[512];
+    ssize_t n = recv(m->fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        m->fd = -1;
+    for (ssize_t i = 0; i < n; i++) {
+        if (buf[i] == '\n') {
+            m->line[m->used] = '\0';
+            monitor_line(m);
+            m->used = 0;
+        } else if (m->used < sizeof(m->line) - 1) {
+            m->line[m->used++] = buf[i];
+        }
+    }
+}
+
 /* One signal; true when it says that the child has ended. *sent: what was passed on. */
 static bool take_signal(int signals, pid_t child, int *sent, int *status)
 {
@@ -83,9 +122,10 @@ static int exit_status(int status, int sent)
     return WEXITSTATUS(status) == EXIT_NOT_STARTED ? EXIT_BAD_INPUT : WEXITSTATUS(status);
 }
 
-int child_run(char **argv, int log)
+int child_run(char **argv, int log, int monitor)
 {
-    struct pollfd watch[2];
+    struct pollfd watch[3];
+    struct monitor mon = { .fd = monitor };
     struct terminal terminal;
     sigset_t mask, before;
     pid_t parent = getpid();
@@ -100,6 +140,7 @@ int child_run(char **argv, int log)
     sigprocmask(SIG_BLOCK, &mask, &before);
     watch[0] = (struct pollfd){ .fd = signalfd(-1, &mask, SFD_CLOEXEC), .events = POLLIN };
     watch[1] = (struct pollfd){ .fd = log, .events = POLLIN };
+    watch[2].events = POLLIN;
     terminal_save(&terminal);
     fflush(NULL);
     child = watch[0].fd >= 0 ? fork() : -1;
@@ -110,10 +151,13 @@ int child_run(char **argv, int log)
         return EXIT_BAD_INPUT;
     }
     for (;;) {
-        if (poll(watch, 2, -1) < 0 && errno != EINTR)
+        watch[2].fd = mon.fd;
+        if (poll(watch, ARRAY_SIZE(watch), -1) < 0 && errno != EINTR)
             break;
         if (watch[1].revents != 0)
             copy_log(log);
+        if (watch[2].revents != 0)
+            monitor_read(&mon);
         if ((watch[0].revents & POLLIN) && take_signal(watch[0].fd, child, &sent, &status))
             break;
     }
@@ -123,5 +167,8 @@ int child_run(char **argv, int log)
         while (copy_log(log))
             ;
     }
-    return exit_status(status, sent);
+    if (mon.fd >= 0)
+        monitor_read(&mon); /* the last words */
+    status = exit_status(status, sent);
+    return status == 0 && mon.reset ? EXIT_FAILURE : status;
 }

@@ -64,8 +64,8 @@ MUST_USE bool pack_write(const struct machine *m, int fd, const char *name);
 int run_command(int argc, char **argv);
 
 /* child.c: runs argv[0] with fd `log` (-1: none) copied to stderr; passes signals on; returns an
- * exit status as a shell would. */
-MUST_USE int child_run(char **argv, int log);
+ * exit status as a shell would. monitor (-1: none): QEMU's; that the guest reset the machine is a failure then. */
+MUST_USE int child_run(char **argv, int log, int monitor);
 
 /* util.c */
 void *xalloc(size_t size); /* zeroed; exits when there is no memory */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `keel run`: packs a machine and starts QEMU's virt board with Keel and the bundle. */
+/* `keel run`: packs a machine and starts QEMU with Keel and the bundle: its virt board, or one of real hardware. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/bits.h"
@@ -20,11 +21,27 @@
 #define HOST_CPUS_MAX 8U
 #define QEMU_ARGS_MAX 48U
 
+/* A board of QEMU's whose hardware is as it is, described by a device tree from elsewhere. */
+struct board {
+    const char *name, *tree; /* the tree's file beside this program */
+    const char *append;      /* for Keel */
+    u64 cpus, gic;
+    u64 qemu_ram, ram; /* as QEMU wants it, and as its device tree then says */
+};
+
+/* Its PL011 is the first of QEMU's serial ports, though the tree's console is the second. QEMU tells of the memory
+ * below the GPU's alone. */
+static const struct board boards[] = {
+    { "raspi4b", "guest/bcm2711-rpi-4-b.dtb", "console=serial0 failed=reset", 4, 2, 2048 * MIB, 960 * MIB },
+};
+
 struct run {
     struct vm_options vm;
     const char *dts;
+    const struct board *board; /* NULL: virt */
+    const char *dtb;
     const char *cpu, *accel_opts;
-    u64 cpus, ram, gic; /* cpus and ram 0: by the machine */
+    u64 cpus, ram, gic; /* 0: by the machine */
     bool icount, quiet, print;
     char **qemu_args; /* NULL-terminated, what followed `--` */
 };
@@ -37,6 +54,8 @@ enum option_id {
     OPT_VCPUS,
     OPT_MEM,
     OPT_NAME,
+    OPT_MACHINE,
+    OPT_DTB,
     OPT_CPUS,
     OPT_RAM,
     OPT_CPU,
@@ -55,6 +74,8 @@ static const struct option options[] = {
     { "vcpus", required_argument, NULL, OPT_VCPUS },
     { "mem", required_argument, NULL, OPT_MEM },
     { "name", required_argument, NULL, OPT_NAME },
+    { "machine", required_argument, NULL, OPT_MACHINE },
+    { "dtb", required_argument, NULL, OPT_DTB },
     { "cpus", required_argument, NULL, OPT_CPUS },
     { "ram", required_argument, NULL, OPT_RAM },
     { "cpu", required_argument, NULL, OPT_CPU },
@@ -74,6 +95,19 @@ static bool number(const char *option, const char *text, u64 min, u64 max, u64 *
     return false;
 }
 
+static bool take_machine(struct run *r, const char *name)
+{
+    r->board = NULL;
+    if (strcmp(name, "virt") == 0)
+        return true;
+    for (u32 i = 0; i < ARRAY_SIZE(boards); i++)
+        if (strcmp(name, boards[i].name) == 0)
+            r->board = &boards[i];
+    if (r->board == NULL)
+        complain("--machine %s: must be virt or raspi4b", name);
+    return r->board != NULL;
+}
+
 static bool take_option(struct run *r, int id, const char *value)
 {
     switch (id) {
@@ -84,6 +118,8 @@ static bool take_option(struct run *r, int id, const char *value)
     case OPT_VCPUS: r->vm.vcpus = value; return true;
     case OPT_MEM: r->vm.memory = value; return true;
     case OPT_NAME: r->vm.name = value; return true;
+    case OPT_MACHINE: return take_machine(r, value);
+    case OPT_DTB: r->dtb = value; return true;
     case OPT_CPU: r->cpu = value; return true;
     case OPT_ACCEL_OPTS: r->accel_opts = value; return true;
     case OPT_ICOUNT: return r->icount = true;
@@ -143,6 +179,16 @@ static bool parse_options(int argc, char **argv, struct run *r)
             r->dts);
         return false;
     }
+    if (r->board != NULL && (r->cpu || r->cpus != 0 || r->ram != 0 || r->gic != 0)) {
+        complain(
+            "run: %s has %lu CPUs, %lu MiB of RAM and a GICv%lu; --cpu, --cpus, --ram and --gic are for virt",
+            r->board->name, r->board->cpus, r->board->ram / MIB, r->board->gic);
+        return false;
+    }
+    if (r->board == NULL && r->dtb != NULL) {
+        complain("run: --dtb is for --machine raspi4b; QEMU describes its virt board itself");
+        return false;
+    }
     if (r->dts == NULL && vm->kernel == NULL && vm->firmware == NULL) {
         complain("run: needs a FILE.dts, --kernel IMAGE or --firmware IMAGE; see `keel help`");
         return false;
@@ -169,6 +215,16 @@ static void size_host(struct run *r, const struct machine *m, u64 bundle_size)
     u64 cpus = 2;
     u64 memory = KEEL_SHARE + bundle_size;
 
+    if (r->board != NULL) {
+        r->cpus = r->board->cpus;
+        r->ram = r->board->ram;
+        r->gic = r->board->gic;
+        return;
+    }
+    if (r->cpu == NULL)
+        r->cpu = "neoverse-n1";
+    if (r->gic == 0)
+        r->gic = 3;
     for (u32 i = 0; i < m->cfg.vm_count; i++) {
         const struct cfg_vm *vm = &m->cfg.vm[i];
 
@@ -185,20 +241,23 @@ static void size_host(struct run *r, const struct machine *m, u64 bundle_size)
         r->ram = max_u64(align_up(memory, 64 * MIB), RAM_MIN * MIB);
 }
 
+static char *beside_program(const char *name)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (n < 0)
+        return xformat("%s", name);
+    self[n] = '\0';
+    return xformat("%s/%s", dirname(self), name);
+}
+
 /* $KEEL_IMAGE, or keel.bin beside this program. */
 static char *hypervisor_image(void)
 {
     const char *chosen = getenv("KEEL_IMAGE");
-    char self[PATH_MAX];
-    ssize_t n;
 
-    if (chosen != NULL)
-        return xformat("%s", chosen);
-    n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (n < 0)
-        return xformat("keel.bin");
-    self[n] = '\0';
-    return xformat("%s/keel.bin", dirname(self));
+    return chosen != NULL ? xformat("%s", chosen) : beside_program("keel.bin");
 }
 
 /* In memory, inherited by QEMU under its number: nothing is left behind whatever happens. */
@@ -229,6 +288,21 @@ static bool make_log_pipe(int *read_end, int *write_end)
     return true;
 }
 
+/* A pair of sockets: QEMU's monitor has the other end. */
+static bool make_monitor(int *ours, int *qemus)
+{
+    int s[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) != 0) {
+        complain("socketpair: %s", strerror(errno));
+        return false;
+    }
+    fcntl(s[0], F_SETFD, FD_CLOEXEC);
+    *ours = s[0];
+    *qemus = s[1];
+    return true;
+}
+
 struct args {
     char *v[QEMU_ARGS_MAX];
     u32 count;
@@ -245,15 +319,21 @@ static void host_args(const struct run *r, const char *image, int bundle, struct
 {
     add(a, "qemu-system-aarch64", NULL);
     add(a, "-nodefaults", NULL);
-    add(a, "-machine",
-        xformat("virt,virtualization=on,gic-version=%lu%s", r->gic, r->gic == 2 ? "" : ",iommu=smmuv3"));
+    if (r->board != NULL)
+        add(a, "-machine", xformat("%s", r->board->name));
+    else
+        add(a, "-machine",
+            xformat("virt,virtualization=on,gic-version=%lu%s", r->gic, r->gic == 2 ? "" : ",iommu=smmuv3"));
     if (r->accel_opts != NULL)
         add(a, "-accel", xformat("tcg,%s", r->accel_opts));
     if (r->icount)
         add(a, "-icount", xformat("shift=0,sleep=off"));
-    add(a, "-cpu", xformat("%s", r->cpu));
+    if (r->board != NULL)
+        add(a, "-dtb", r->dtb != NULL ? xformat("%s", r->dtb) : beside_program(r->board->tree));
+    else
+        add(a, "-cpu", xformat("%s", r->cpu));
     add(a, "-smp", xformat("%lu", r->cpus));
-    add(a, "-m", xformat("%luM", r->ram / MIB));
+    add(a, "-m", xformat("%luM", (r->board != NULL ? r->board->qemu_ram : r->ram) / MIB));
     add(a, "-kernel", xformat("%s", image));
     add(a, "-initrd", xformat("/proc/self/fd/%d", bundle));
 }
@@ -263,17 +343,29 @@ static void console_args(const struct run *r, int log, struct args *a)
     add(a, "-display", xformat("none"));
     add(a, "-chardev", xformat("stdio,id=console,signal=off"));
     add(a, "-serial", xformat("chardev:console"));
-    if (!r->quiet)
+    if (!r->quiet) {
+        if (r->board != NULL)
+            add(a, "-append", xformat("%s", r->board->append));
         return;
+    }
     add(a, "-add-fd", xformat("fd=%d,set=1", log));
     add(a, "-chardev", xformat("file,id=log,path=/dev/fdset/1,append=on"));
     add(a, "-serial", xformat("chardev:log"));
-    add(a, "-append", xformat("quiet log=serial1 loglevel=1"));
+    add(a, "-append",
+        xformat("quiet log=serial1 loglevel=1%s%s", r->board != NULL ? " " : "",
+                r->board != NULL ? r->board->append : ""));
 }
 
-static void end_args(struct args *a)
+/* virt has a device that makes QEMU end with a failure. On other boards a failed run resets the machine, of which
+ * QEMU's monitor tells. */
+static void end_args(const struct run *r, int monitor, struct args *a)
 {
-    add(a, "-device", xformat("pvpanic-pci"));
+    if (r->board == NULL) {
+        add(a, "-device", xformat("pvpanic-pci"));
+    } else {
+        add(a, "-chardev", xformat("socket,id=monitor,fd=%d", monitor));
+        add(a, "-mon", xformat("chardev=monitor,mode=control"));
+    }
     add(a, "-action", xformat("panic=exit-failure,reboot=shutdown"));
 }
 
@@ -313,13 +405,17 @@ static int start(struct run *r, const char *image, int bundle)
     struct args a = { .count = 0 };
     int log_read = -1;
     int log_write = -1;
+    int monitor = -1;
+    int monitor_qemu = -1;
     char **argv;
 
     if (r->quiet && !make_log_pipe(&log_read, &log_write))
         return EXIT_BAD_INPUT;
+    if (r->board != NULL && !make_monitor(&monitor, &monitor_qemu))
+        return EXIT_BAD_INPUT;
     host_args(r, image, bundle, &a);
     console_args(r, log_write, &a);
-    end_args(&a);
+    end_args(r, monitor_qemu, &a);
     argv = join(&a, r->qemu_args);
     if (r->print) {
         print_command(argv);
@@ -329,12 +425,12 @@ static int start(struct run *r, const char *image, int bundle)
         complain("%s: %s; `make` builds it, KEEL_IMAGE names another", image, strerror(errno));
         return EXIT_BAD_INPUT;
     }
-    return child_run(argv, log_read);
+    return child_run(argv, log_read, monitor);
 }
 
 int run_command(int argc, char **argv)
 {
-    struct run r = { .cpu = "neoverse-n1", .gic = 3 };
+    struct run r = { .dts = NULL };
     struct machine *m = xalloc(sizeof(*m));
     u64 size;
     int bundle;

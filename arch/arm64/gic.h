@@ -62,6 +62,7 @@ void gicv2_send(u64 sgir);
 /* gicsite.c: boot CPU, text still writable. */
 void gic_sites_to_v2(void);
 
-void gich2_init(uintptr_t base);
+void gich2_init(uintptr_t base, bool is_qemu);
+void gich2_maintenance(void); /* before the maintenance interrupt is dealt with */
 
 #endif

@@ -5,6 +5,8 @@
 #include "arch/arm64/gic.h"
 #include "lib/mmio.h"
 
+#define GICD_IIDR 0x8
+#define GICD_IIDR_QEMU 0x43bU /* and Cortex-A15, which is no host of Keel's: it has no 64-bit state */
 #define GICD_ITARGETSR 0x800
 #define GICD_CPENDSGIR 0xf10
 #define GICC_CTLR 0x0
@@ -26,7 +28,7 @@ enum kerr gicv2_init(const struct gic_params *p)
     gicc = p->gicc;
     /* On systems that may use 64 KiB pages each of the two pages fills that much by repetition. */
     gicc_dir = gicc + (p->gicc_size >= 2 * SZ_64K ? SZ_64K : GICC_DIR);
-    gich2_init(p->gich);
+    gich2_init(p->gich, mmio_read32(gicd + GICD_IIDR) == GICD_IIDR_QEMU);
     return K_OK;
 }
 
@@ -79,6 +81,8 @@ u32 gicv2_acknowledge(void)
         mmio_write32(gicc + GICC_EOIR, iar);
     if (intid < 16)
         mmio_write32(gicc_dir, iar);
+    else if (intid == irq_maintenance)
+        gich2_maintenance();
     return intid;
 }
 

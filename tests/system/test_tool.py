@@ -281,13 +281,27 @@ def test_run_options_reach_qemu(place):
     assert out.endswith(" -device edu -name 'a b'\n")
 
 
+def test_run_starts_other_boards(place):
+    assert "gic-version=2 -cpu cortex-a72" in command(place, "--kernel", "k", "--gic", "2", "--cpu", "cortex-a72")
+    out = command(place, "--kernel", "k", "--machine", "raspi4b", "--quiet", "--dtb", "t.dtb")
+    assert "-machine raspi4b -dtb t.dtb -smp 4 -m 2048M" in out
+    assert "-append 'quiet log=serial1 loglevel=1 console=serial0 failed=reset'" in out
+    assert "pvpanic" not in out
+
+
 @pytest.mark.parametrize("args,message", [
     ([], "keel: run: needs a FILE.dts, --kernel IMAGE or --firmware IMAGE; see `keel help`"),
     (["m.dts", "--mem", "1G"], "keel: run: m.dts describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, "
                                "--mem and --name are for a run without a file"),
     (["m.dts", "n.dts"], "keel: run: 'n.dts' is one operand too many; QEMU's arguments go after --"),
     (["--kernel", "k", "--cpus", "9"], "keel: --cpus 9: must be 1 to 8"),
-    (["--kernel", "k", "--gic", "1"], "keel: --gic 1: must be 2 to 4"),
+    (["--kernel", "k", "--gic", "5"], "keel: --gic 5: must be 2 to 4"),
+    (["--kernel", "k", "--machine", "pc"], "keel: --machine pc: must be virt or raspi4b"),
+    (["--kernel", "k", "--machine", "raspi4b", "--cpus", "2"],
+     "keel: run: raspi4b has 4 CPUs, 960 MiB of RAM and a GICv2; --cpu, --cpus, --ram and --gic are for virt"),
+    (["--kernel", "k", "--machine", "raspi4b", "--mem", "960M"],
+     'keel run: /vms/guest: memory = 960M: this host has 959 MiB to give'),
+    (["--kernel", "k", "--dtb", "x"], "keel: run: --dtb is for --machine raspi4b; QEMU describes its virt board itself"),
     (["--kernel", "k", "--ram", "100M"], "keel: --ram 100M: must be a multiple of 1M, at least 256M, such as 2G"),
     (["--kernel", "k", "--vcpus", "x"], "keel: --vcpus x: must be a number"),
     (["--kernel", "k", "--vcpus", "9"], "keel run: /vms/guest: vcpus = <9>: must be 1 to 8"),
