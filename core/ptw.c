@@ -175,11 +175,12 @@ static enum kerr count_tables(const struct page_table *pt, const u64 *table, u32
 }
 
 /* Whether a group with the contiguous hint starts at va. */
-static bool starts_contig(const struct page_table *pt, u32 back, u64 va, u64 end, hpa_t pa)
+static bool starts_contig(const struct page_table *pt, u32 back, u64 va, u64 end, hpa_t pa, u32 attr)
 {
     u64 group = ptw_span(pt, back) << pt->fmt->contig_shift;
 
-    return pt->contig && pt->fmt->contig_shift != 0 && is_aligned(va | pa.v, group) && end - va >= group;
+    return pt->contig && pt->fmt->contig_shift != 0 && (attr & MAP_LOG) == 0 &&
+           is_aligned(va | pa.v, group) && end - va >= group;
 }
 
 void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back, u64 va, u64 end, hpa_t pa,
@@ -193,7 +194,7 @@ void ptw_fill(struct page_table *pt, struct ptw_pool *pool, u64 *table, u32 back
 
         next = entry_end(pt, va, end, back);
         if (leaf_fits(pt, back, largest, va, next, pa)) {
-            if (va >= contig_end && starts_contig(pt, back, va, end, pa)) {
+            if (va >= contig_end && starts_contig(pt, back, va, end, pa, attr)) {
                 contig_end = va + (ptw_span(pt, back) << pt->fmt->contig_shift);
                 pt->groups[back]++;
             }

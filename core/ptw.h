@@ -42,9 +42,20 @@ MUST_USE enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size);
 /* Changes permissions of what is mapped in the range; splits where needed. */
 MUST_USE enum kerr ptw_protect(struct page_table *pt, u64 va, u64 size, u32 attr);
 
+/* A write to va failed, where a leaf with MAP_LOG may be to blame. K_OK: it would succeed now; a block is split so
+ * that the page alone is noted, or, where that takes memory that is not there, the block is. K_NOENT: not
+ * mapped. K_INVAL: not writable. */
+MUST_USE enum kerr ptw_note_write(struct page_table *pt, u64 va);
+
+/* Takes MAP_DIRTY from the leaf that holds va, or from all pages of the table of pages that does, and sets the bits
+ * of the pages that had it, atomically: bit 0 of bits[0] stands for the page at `base`, the others for those behind it.
+ * base and the end of what `bits` covers are aligned to 2 MiB. Returns where that leaf or table ends. *dirty: whether there were any, whose translations are then to be invalidated; a
+ * write before that is finished may be noted or not, a later one is. */
+MUST_USE u64 ptw_collect_dirty(struct page_table *pt, u64 va, u64 base, u64 *bits, bool *dirty);
+
 /* Puts together what the range holds in pieces: where all entries of a table are one aligned run with the
  * same attributes, a block as large as max_block allows takes its place, and whole groups get the
- * contiguous hint. Tables and groups that the range touches are looked at whole. Takes no memory and gives
+ * contiguous hint. Not what has MAP_LOG. Tables and groups that the range touches are looked at whole. Takes no memory and gives
  * tables back; who walks meanwhile may find nothing for a moment. Time grows with the range: some 1500
  * instructions for each 2 MiB that lie in pages. */
 MUST_USE enum kerr ptw_merge(struct page_table *pt, u64 va, u64 size);

@@ -38,15 +38,22 @@ static bool changes_kind(const struct change *c, u32 old)
 static void change_table(struct page_table *pt, struct change *c, u64 *table, u32 back, u64 va, u64 end,
                          bool live);
 
-/* What replaces leaf e, of which only [va, end) changes: a table that is complete before anyone sees it. */
+/* What replaces leaf e, of which only [va, end) changes: a table that is complete before anyone sees it. Guests wait
+ * for this, so its entries are counted up, which differ in the address alone. */
 static u64 split(struct page_table *pt, struct change *c, u64 e, u32 back, u64 va, u64 end)
 {
-    u64 span = ptw_span(pt, back), base = align_down(va, span);
+    u64 entries = BIT(pt->fmt->bits_per_level), span = ptw_span(pt, back - 1), leaf;
+    u32 attr = pt->fmt->attr(e);
+    bool contig = pt->contig && pt->fmt->contig_shift != 0 && (attr & MAP_LOG) == 0;
     u64 *below = ptw_pool_take(&c->pool);
 
+    leaf = pt->fmt->leaf(pt->fmt->addr(e), attr, (u8)(back - 1), contig);
+    for (u64 i = 0; i < entries; i++)
+        ptw_store(&below[i], leaf + i * span);
     pt->table_pages++;
     pt->leaves[back]--;
-    ptw_fill(pt, &c->pool, below, back - 1, base, base + span, pt->fmt->addr(e), pt->fmt->attr(e), back - 1);
+    pt->leaves[back - 1] += entries;
+    pt->groups[back - 1] += contig ? entries >> pt->fmt->contig_shift : 0;
     change_table(pt, c, below, back - 1, va, end, false);
     return pt->fmt->table(ptr_to_hpa(below));
 }
@@ -78,11 +85,13 @@ static u64 change_group(struct page_table *pt, struct change *c, u64 *table, u32
     bool whole = va == base && to == base + span * n;
     u64 changed[1U << MAX_CONTIG_SHIFT];
 
+    bool contig = whole && (c->attr & MAP_LOG) == 0;
+
     ASSERT(pt->fmt->contig_shift <= MAX_CONTIG_SHIFT);
-    if (!whole || c->unmap)
+    if (!contig || c->unmap)
         pt->groups[back]--;
     for (u64 i = 0; i < n; i++)
-        changed[i] = changed_leaf(pt, c, ptw_load(&group[i]), back, base + i * span, va, to, whole);
+        changed[i] = changed_leaf(pt, c, ptw_load(&group[i]), back, base + i * span, va, to, contig);
     if (live) {
         for (u64 i = 0; i < n; i++)
             ptw_store(&group[i], 0);

@@ -25,7 +25,7 @@ static bool is_run(const struct page_table *pt, const u64 *first, u32 back, u64 
     u64 e = ptw_load(first), span = ptw_span(pt, back), plain, hint;
     hpa_t pa = pt->fmt->addr(e);
 
-    if (!pt->fmt->is_leaf(e, (u8)back) || !is_aligned(pa.v, align))
+    if (!pt->fmt->is_leaf(e, (u8)back) || !is_aligned(pa.v, align) || (pt->fmt->attr(e) & MAP_LOG) != 0)
         return false;
     plain = pt->fmt->leaf(pa, pt->fmt->attr(e), (u8)back, false);
     hint = pt->fmt->leaf(pa, pt->fmt->attr(e), (u8)back, true);

@@ -111,6 +111,7 @@ enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
         if (!p)
             return K_RANGE;
         memcpy(p, (const char *)buf + done, part);
+        vm_wrote(vm, GPA(gpa.v + done), part);
     }
     return K_OK;
 }

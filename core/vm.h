@@ -19,6 +19,7 @@
 struct vcpu;
 struct vgic;
 struct pci_host;
+struct vm_dirty;
 
 /* Guest-physical memory: sorted by gpa. One run of host memory, or what `map` says. */
 struct vm_extent {
@@ -54,6 +55,8 @@ struct vm {
     struct vgic *vgic;
     struct pci_host *pci;     /* NULL: none */
     struct page_table stage2; /* changes under lock */
+    u32 map_log;              /* MAP_LOG and the like for what is mapped now; under lock */
+    struct vm_dirty *dirty;   /* atomic; NULL until writes are noted for the first time: vm_dirty.c */
     struct vm_extent extent[VM_MAX_EXTENTS];
     u32 extent_count;
     struct frames_claim claim;  /* host memory that is this VM's own, before it takes it */
@@ -75,7 +78,7 @@ void vm_ended(struct vm *vm);
 /* Guest memory as Keel sees it: a pointer to [gpa, gpa+size) where it lies together in host memory (and is
  * writable, if asked), else NULL. size: at most VM_MEM_MAX. What was never touched is given now, and
  * where memory is out, that ends the VM and the answer is NULL. Any context that may take vm->lock. The
- * pointer holds until the VM is reset or destroyed. What is there may change under the reader's eyes at
+ * pointer holds until the VM is reset or destroyed; who writes by it says so afterwards: vm_wrote(). What is there may change under the reader's eyes at
  * any time: copy once, check, use. */
 #define VM_MEM_MAX SZ_2M
 MUST_USE void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write);
@@ -87,10 +90,24 @@ MUST_USE void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *
 MUST_USE enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size);
 MUST_USE enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size);
 
+/* vm_dirty.c: see below */
+void vm_dirty_note(struct vm *vm, gpa_t gpa, u64 size);
+
+/* Keel, or a device for it, wrote [gpa, gpa+size): not before, or it might not be noticed. Any context. */
+static inline void vm_wrote(struct vm *vm, gpa_t gpa, u64 size)
+{
+    if (unlikely(__atomic_load_n(&vm->dirty, __ATOMIC_ACQUIRE) != NULL))
+        vm_dirty_note(vm, gpa, size);
+}
+
 /* The guest's access to gpa found no translation. False: there is no memory. True: it tries again, which
  * works if memory was given, or if the translation was only being changed; else the VM has ended. On the
  * guest's exit. */
 MUST_USE bool vm_fault(struct vm *vm, gpa_t gpa, bool write);
+
+/* The guest's write to gpa was not permitted. True: it is noted, and the guest tries again. False: it may not write
+ * there. On the guest's exit. */
+MUST_USE bool vm_dirty_fault(struct vm *vm, gpa_t gpa);
 
 /* --- parts --- */
 

@@ -66,7 +66,7 @@ static enum kerr give(struct vm *vm, const struct vm_extent *x, u64 offset, enum
     }
     if (err)
         return err;
-    err = ptw_map(&vm->stage2, x->gpa.v + base, hpa, size, ATTR);
+    err = ptw_map(&vm->stage2, x->gpa.v + base, hpa, size, ATTR | vm->map_log);
     if (err) {
         frames_free_for(&vm->claim, hpa, order);
         return err;

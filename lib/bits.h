@@ -25,6 +25,15 @@ static inline u32 ctz64(u64 v) { return (u32)__builtin_ctzll(v); }
 static inline u32 log2_floor(u64 v) { return 63U - (u32)__builtin_clzll(v); }
 static inline u32 log2_ceil(u64 v) { return v <= 1 ? 0 : log2_floor(v - 1) + 1; }
 
+/* Ones in v. Not the builtin: without vector registers that may be a call of the compiler's library. */
+static inline u32 popcount64(u64 v)
+{
+    v -= v >> 1 & 0x5555555555555555;
+    v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
+    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (u32)(v * 0x0101010101010101 >> 56);
+}
+
 /* Bits 0 .. size*8-1, size 1, 2, 4 or 8 bytes. */
 static inline u64 width_mask(unsigned size) { return size >= 8 ? ~0UL : BIT(size * 8) - 1; }
 

@@ -16,7 +16,7 @@ enum exit_reason {
     EXIT_IRQ, /* a physical interrupt other than the two below */
     EXIT_VTIMER,
     EXIT_KICK,
-    EXIT_MEMORY, /* RAM that was not mapped: given now, or just being split or merged */
+    EXIT_MEMORY, /* RAM that was not mapped, or was not writable while writes are noted */
     EXIT_ABORT,  /* stage-2 fault answered by a fault in the guest, or by stopping it */
     EXIT_OTHER,
     EXIT_REASONS,

@@ -28,6 +28,11 @@ const struct command commands[] = {
     { "vm", "console", "VM", "give the input to a VM's serial port",
       "Once more: its next port. Ctrl-] k comes back here.", 1, 1, command_vm_console },
     { "vm", "info", "VM", "a VM's parts: vCPUs, memory, devices", "", 1, 1, command_vm_info },
+    { "vm", "dirty", "VM [start|start-by-fault|show|stop]", "how much of its memory a VM writes",
+      "start: notes what is written from now on, by the CPU itself where it can, else by faults; "
+      "start-by-fault: in any case so. show, or nothing: pages written since the last look. "
+      "stop: ends it, and puts split blocks together again.",
+      1, 2, command_vm_dirty },
     { "vm", "weight", "VM WEIGHT", "a time-shared VM's share against others'",
       "1 to 1000, 100 unless configured; all of its vCPUs have it together. Until the VM is stopped.", 2, 2,
       command_vm_weight },

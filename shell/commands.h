@@ -39,6 +39,7 @@ void command_vm_pause(u32 argc, const char *const *argv);
 void command_vm_resume(u32 argc, const char *const *argv);
 void command_vm_console(u32 argc, const char *const *argv);
 void command_vm_info(u32 argc, const char *const *argv);
+void command_vm_dirty(u32 argc, const char *const *argv);
 void command_vm_weight(u32 argc, const char *const *argv);
 void command_vcpu_list(u32 argc, const char *const *argv);
 void command_vcpu_pin(u32 argc, const char *const *argv);

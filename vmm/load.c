@@ -59,6 +59,7 @@ enum kerr vboard_place(struct vm *vm, gpa_t gpa, const void *data, u64 size, boo
             arch_code_sync(dst, part);
         else
             arch_dcache_clean(dst, part);
+        vm_wrote(vm, GPA(gpa.v + done), part);
     }
     return K_OK;
 }

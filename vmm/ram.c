@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/frames.h"
+#include "core/vm_dirty.h"
 #include "lib/bits.h"
 #include "vmm/vboard.h"
 
@@ -117,6 +118,7 @@ void vboard_undo_extents(struct vboard *b)
         vm->extent_count--;
     }
     frames_unclaim(&vm->claim);
+    vm_dirty_free(vm);
 }
 
 void vboard_scrub_ram(struct vboard *b)
@@ -129,6 +131,7 @@ void vboard_scrub_ram(struct vboard *b)
         } else if (!x->read_only) {
             arch_zero_bulk(hpa_to_ptr(x->hpa), x->size);
             arch_dcache_clean(hpa_to_ptr(x->hpa), x->size);
+            vm_wrote(&b->vm, x->gpa, x->size);
         }
     }
 }

@@ -21,6 +21,9 @@
 #define S2_R BIT(6)
 #define S2_W BIT(7)
 #define S2_XN BIT(54)
+#define S2_DBM BIT(51) /* with S2_W clear: the CPU sets that at the first write */
+#define S2_LOG BIT(55) /* for software: MAP_LOG */
+#define S2_LHW BIT(56) /* for software: MAP_LOG_HW, which leaves split off take over */
 
 static u64 leaf_common(hpa_t pa, u8 level_back, bool contig)
 {
@@ -58,14 +61,18 @@ static u64 s2_leaf(hpa_t pa, u32 attr, u8 level_back, bool contig)
     u64 e = leaf_common(pa, level_back, contig);
 
     e |= (attr & MAP_DEVICE) ? S2_ATTR_DEVICE : (S2_ATTR_NORMAL | DESC_SH_INNER);
-    e |= ((attr & MAP_R) ? S2_R : 0) | ((attr & MAP_W) ? S2_W : 0) | ((attr & MAP_X) ? 0 : S2_XN);
+    e |= ((attr & MAP_R) ? S2_R : 0) | ((attr & MAP_X) ? 0 : S2_XN);
+    e |= (attr & MAP_W) && (attr & (MAP_LOG | MAP_DIRTY)) != MAP_LOG ? S2_W : 0;
+    e |= ((attr & MAP_LOG) ? S2_LOG : 0) | ((attr & MAP_LOG_HW) ? S2_LHW : 0);
+    e |= (attr & MAP_LOG_HW) && level_back == 0 ? S2_DBM : 0;
     return e;
 }
 
 static u32 s2_attr(u64 e)
 {
-    return ((e & S2_R) ? MAP_R : 0) | ((e & S2_W) ? MAP_W : 0) | ((e & S2_XN) ? 0 : MAP_X) |
-           ((e & (0xfUL << 2)) == S2_ATTR_DEVICE ? MAP_DEVICE : 0);
+    return ((e & S2_R) ? MAP_R : 0) | ((e & (S2_W | S2_LOG)) ? MAP_W : 0) | ((e & S2_XN) ? 0 : MAP_X) |
+           ((e & (0xfUL << 2)) == S2_ATTR_DEVICE ? MAP_DEVICE : 0) | ((e & S2_LOG) ? MAP_LOG : 0) |
+           ((e & S2_LHW) ? MAP_LOG_HW : 0) | ((e & (S2_LOG | S2_W)) == (S2_LOG | S2_W) ? MAP_DIRTY : 0);
 }
 
 const struct pt_format arch_stage1_format = {
@@ -100,4 +107,6 @@ RO_AFTER_INIT struct pt_format arch_stage2_format = {
     .addr = addr,
     .attr = s2_attr,
     .is_contig = is_contig,
+    .dirty = S2_W,
+    .log_dirty = S2_LOG | S2_W,
 };

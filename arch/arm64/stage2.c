@@ -8,11 +8,22 @@
 
 #include <asm/sysreg.h>
 
+#define VTCR_HA BIT(21)
+#define VTCR_HD BIT(22)
+/* From so many pages on it costs less to drop all of the VM's translations than each page's. */
+#define BY_ADDRESS_MAX 64U
+
 static RO_AFTER_INIT u64 vtcr;
+static RO_AFTER_INIT bool logs_writes;
 
 u32 stage2_ipa_bits(void) { return arch_stage2_format.root_bits + 30U; }
 
 static bool has_16_bit_vmids(void) { return FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 7, 4) == 2; }
+
+/* FEAT_HAFDBS with the dirty state, not the access flag alone */
+static bool has_dirty_state(void) { return FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 3, 0) >= 2; }
+
+bool arch_stage2_logs_writes(void) { return logs_writes; }
 
 u32 stage2_vmid_bits(void) { return has_16_bit_vmids() ? 16 : 8; }
 
@@ -29,9 +40,17 @@ void stage2_init(void)
     /* SL0 = 1: start at level 1. Walks inner-shareable write-back; RES1 bit 31 (D19.2.162) */
     vtcr = (64U - stage2_ipa_bits()) | (1UL << 6) | (1UL << 8) | (1UL << 10) | (3UL << 12) | (parange << 16) |
            (has_16_bit_vmids() ? BIT(19) : 0) | BIT(31);
+    logs_writes = has_dirty_state();
+    if (logs_writes)
+        vtcr |= VTCR_HA | VTCR_HD; /* means something for entries with DBM only: all have AF */
 }
 
-void stage2_cpu_init(void) { sysreg_write(vtcr_el2, vtcr); }
+void stage2_cpu_init(void)
+{
+    if (logs_writes && !has_dirty_state())
+        logs_writes = false; /* all CPUs or none */
+    sysreg_write(vtcr_el2, vtcr);
+}
 
 enum kerr arch_vm_init(struct vm *vm)
 {
@@ -61,7 +80,7 @@ static void with_vmid(const struct vm *vm, u64 id, gpa_t gpa, u64 size)
         sysreg_write(vttbr_el2, wanted);
         isb();
     }
-    if (size > 512 * PAGE_SIZE) {
+    if (size > BY_ADDRESS_MAX * PAGE_SIZE) {
         __asm__ volatile("tlbi vmalls12e1is");
     } else {
         for (u64 a = gpa.v; a < gpa.v + size; a += PAGE_SIZE)
@@ -93,6 +112,18 @@ void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size)
     if (id != 0)
         with_vmid(vm, id, gpa, size);
     arch_irq_restore(flags);
+}
+
+/* DDI 0487 D8.14: what was cached may fault until it is invalidated. Other CPUs come here by faults of their own. */
+void arch_stage2_relaxed(struct vm *vm, gpa_t gpa)
+{
+    (void)vm;
+    dsb(ishst);
+    __asm__ volatile("tlbi ipas2e1, %0" : : "r"(gpa.v >> PAGE_SHIFT));
+    dsb(nsh);
+    __asm__ volatile("tlbi vmalle1"); /* combined entries are tagged by VA */
+    dsb(nsh);
+    isb();
 }
 
 void arch_stage2_invalidate_all(void)

@@ -76,6 +76,18 @@ static COLD void abort_unhandled(struct vcpu *v, u64 esr, gpa_t ipa)
     inject_external_abort();
 }
 
+/* A permission fault on a walk is the CPU's own write, of a flag in the guest's tables. */
+static COLD bool write_noted(struct vcpu *v, u64 esr, gpa_t ipa)
+{
+    bool write = ESR_EC(esr) == EC_DABT_LOW && (esr & ISS_WNR) != 0;
+
+    if (ISS_FSC_TYPE(esr) != FSC_PERMISSION || !(write || (esr & ISS_S1PTW) != 0) ||
+        !vm_dirty_fault(v->vm, ipa))
+        return false;
+    v->exits[EXIT_MEMORY]++;
+    return true;
+}
+
 /* Pairs, write-back forms, exclusives: the syndrome does not say what to do. Cache maintenance of device
  * memory does nothing. */
 static COLD void access_undescribed(struct vcpu *v, u64 esr, gpa_t ipa)
@@ -98,6 +110,8 @@ static COLD const struct bus_region *device_access(struct vcpu *v, u64 esr, unsi
         return NULL;
     }
     if (!fault_ipa(esr, ipa)) /* the guest changed its tables meanwhile: it tries again */
+        return NULL;
+    if (write_noted(v, esr, *ipa))
         return NULL;
     if ((esr & ISS_ISV) == 0) {
         access_undescribed(v, esr, *ipa);
@@ -253,9 +267,10 @@ static COLD void fetch_abort(struct vcpu *v, u64 esr)
     u64 pc = sysreg_read(elr_el2);
     gpa_t ipa;
 
-    if (!fault_ipa(esr, &ipa))
+    if (!fault_ipa(esr, &ipa) || write_noted(v, esr, ipa))
         return;
-    if (pc == vector_address(sysreg_read(spsr_el2)) && ESR_EC(sysreg_read(esr_el1)) == EC_IABT_SAME)
+    if (pc == vector_address(sysreg_read(spsr_el2)) && ESR_EC(sysreg_read(esr_el1)) == EC_IABT_SAME &&
+        !(ISS_FSC_TYPE(esr) == FSC_TRANSLATION && vm_fault(v->vm, ipa, false)))
         vcpu_crash(v, "exception vector at %#lx is not in memory (guest-physical %#lx)", pc, ipa.v);
     else
         abort_unhandled(v, esr, ipa);

@@ -36,6 +36,7 @@ struct host_hooks {
     void (*idle)(void);            /* arch_idle(); else it yields the thread */
     void (*wait)(void);            /* arch_wait(); else it yields the thread */
     void (*guest)(struct vcpu *v); /* arch_vcpu_enter(): one stay in the guest, until its exit */
+    void (*stage2_invalidate)(struct vm *vm, gpa_t gpa, u64 size);
     void (*stage2_invalidate_all)(void);
     void (*power_off)(bool failed); /* also reboot, as failed = false; must not return */
 };
@@ -52,6 +53,8 @@ struct host_invalidation {
 u32 host_invalidation_count(void);
 struct host_invalidation host_invalidation(u32 n);
 u32 host_pt_syncs(void);
+/* arch_stage2_relaxed() counts as one of size 0. What arch_stage2_logs_writes() says: */
+extern bool host_logs_writes;
 
 /* What arch_irq_setup() and arch_irq_mask() were last told of a physical interrupt. */
 #define HOST_INTIDS 1024U

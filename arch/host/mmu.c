@@ -8,11 +8,13 @@
 
 static struct host_invalidation invalidations[HOST_INVALIDATIONS];
 static u32 invalidation_count, pt_syncs;
+bool host_logs_writes;
 
 void host_reset(void)
 {
     invalidation_count = 0;
     pt_syncs = 0;
+    host_logs_writes = false;
     host_events_reset();
 }
 
@@ -29,7 +31,16 @@ struct host_invalidation host_invalidation(u32 n) { return invalidations[n % HOS
 
 u32 host_pt_syncs(void) { return __atomic_load_n(&pt_syncs, __ATOMIC_SEQ_CST); }
 
-void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size) { record(vm, gpa.v, size); }
+void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size)
+{
+    record(vm, gpa.v, size);
+    if (host_hooks.stage2_invalidate)
+        host_hooks.stage2_invalidate(vm, gpa, size);
+}
+
+void arch_stage2_relaxed(struct vm *vm, gpa_t gpa) { record(vm, gpa.v, 0); }
+
+bool arch_stage2_logs_writes(void) { return host_logs_writes; }
 
 void arch_stage2_invalidate_all(void)
 {

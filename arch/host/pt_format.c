@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Toy formats with the shape of VMSAv8-64 descriptors: bit 0 valid, bit 1 table or page, output
- * address in 47:12, bit 52 contiguous. Permissions are MAP_* as they stand, in bits 58:55. A valid
+ * address in 47:12, bit 52 contiguous. MAP_* are as they stand, in bits 61:55. A valid
  * last-level entry without bit 1 is reserved, as on Arm. */
 #include "arch/mmu.h"
 #include "lib/bits.h"
@@ -11,7 +11,7 @@
 
 static u64 toy_leaf(hpa_t pa, u32 attr, u8 level_back, bool contig)
 {
-    return (pa.v & GENMASK(47, 12)) | FIELD_PREP(attr, 58, 55) | VALID |
+    return (pa.v & GENMASK(47, 12)) | FIELD_PREP(attr, 61, 55) | VALID |
            (level_back == 0 ? TABLE_OR_PAGE : 0) | (contig ? CONTIG : 0);
 }
 
@@ -26,13 +26,14 @@ static bool toy_is_leaf(u64 e, u8 level_back)
 
 static hpa_t toy_addr(u64 e) { return HPA(e & GENMASK(47, 12)); }
 
-static u32 toy_attr(u64 e) { return (u32)FIELD_GET(e, 58, 55); }
+static u32 toy_attr(u64 e) { return (u32)FIELD_GET(e, 61, 55); }
 
 static bool toy_is_contig(u64 e) { return e & CONTIG; }
 
 #define TOY_OPS                                                                                              \
     .leaf = toy_leaf, .table = toy_table, .is_present = toy_is_present, .is_leaf = toy_is_leaf,              \
-    .addr = toy_addr, .attr = toy_attr, .is_contig = toy_is_contig
+    .addr = toy_addr, .attr = toy_attr, .is_contig = toy_is_contig, .dirty = (u64)MAP_DIRTY << 55,           \
+    .log_dirty = (u64)(MAP_LOG | MAP_DIRTY) << 55
 
 /* 48-bit input addresses. */
 const struct pt_format arch_stage1_format = {

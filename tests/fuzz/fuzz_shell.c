@@ -7,6 +7,7 @@
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/vcpu.h"
+#include "core/vm_dirty.h"
 #include "drivers/console.h"
 #include "shell/commands.h"
 #include "shell/lineedit.h"
@@ -93,6 +94,31 @@ enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)
 {
     (void)v, (void)fault, (void)syndrome;
     return K_OK;
+}
+
+bool arch_stage2_logs_writes(void) { return true; }
+
+enum kerr vm_dirty_start(struct vm *v, enum vm_dirty_how how)
+{
+    (void)v, (void)how;
+    return K_NOMEM;
+}
+
+enum kerr vm_dirty_collect(struct vm *v, u64 *bits, u64 *pages)
+{
+    (void)v, (void)bits;
+    *pages = ~0UL;
+    return K_OK;
+}
+
+void vm_dirty_stop(struct vm *v) { (void)v; }
+
+bool vm_dirty_get(const struct vm *v, enum vm_dirty_how *how, struct vm_dirty_stats *stats)
+{
+    (void)v;
+    *how = VM_DIRTY_BY_CPU;
+    memset(stats, 0xff, sizeof(*stats));
+    return true;
 }
 
 bool console_focus_guest(u32 guest) { return guest == 1; }

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/percpu.h"
 #include "core/vcpu.h"
+#include "core/vm_dirty.h"
 #include "drivers/console.h"
 #include "shell/commands.h"
 #include "shell/table.h"
@@ -141,6 +142,44 @@ size_t log_read(u64 *pos, char *buf, size_t size)
 }
 
 void log_set_level(enum log_level l) { level = l; }
+
+/* --- what vm dirty asks for --- */
+
+static enum vm_dirty_how dirty_how;
+static bool dirty_on;
+
+bool arch_stage2_logs_writes(void) { return true; }
+
+enum kerr vm_dirty_start(struct vm *v, enum vm_dirty_how how)
+{
+    (void)v;
+    if (dirty_on)
+        return K_BUSY;
+    dirty_how = how;
+    dirty_on = true;
+    return result;
+}
+
+enum kerr vm_dirty_collect(struct vm *v, u64 *bits, u64 *pages)
+{
+    (void)v, (void)bits;
+    *pages = 3;
+    return dirty_on ? K_OK : K_NOENT;
+}
+
+void vm_dirty_stop(struct vm *v)
+{
+    (void)v;
+    dirty_on = false;
+}
+
+bool vm_dirty_get(const struct vm *v, enum vm_dirty_how *how, struct vm_dirty_stats *stats)
+{
+    (void)v;
+    *how = dirty_how;
+    *stats = (struct vm_dirty_stats){ .pages = 30, .faults = 20, .splits = 10 };
+    return dirty_on;
+}
 
 /* --- help --- */
 
@@ -285,6 +324,28 @@ static void test_faults_are_injected_by_name(void **state)
     assert_says("vcpu inject debian 0 serror 0x2000000", "is no syndrome");
 }
 
+static void test_writes_are_noted_shown_and_forgotten(void **state)
+{
+    (void)state;
+    strcpy(vm.name, "debian");
+    assert_says("vm dirty debian", "writes of debian are not noted");
+    command_run("vm dirty debian start");
+    assert_int_equal(dirty_how, VM_DIRTY_BY_CPU);
+    assert_says("vm dirty 1 start-by-fault", "writes of debian are noted already");
+    assert_says("vm dirty debian", "debian: 3 pages (12K) written in ");
+    assert_says("vm dirty debian show", "by the CPU; since the start 30 pages, 20 faults, 10 blocks split");
+    command_run("vm dirty debian stop");
+    assert_false(dirty_on);
+    command_run("vm dirty debian start-by-fault");
+    assert_int_equal(dirty_how, VM_DIRTY_BY_FAULT);
+    command_run("vm dirty debian stop");
+    result = K_NOMEM;
+    assert_says("vm dirty debian start", "cannot note writes of debian: out of memory");
+    assert_says("vm dirty debian begin", "'begin': start, start-by-fault, show or stop");
+    assert_says("vm dirty rt", "rt is stopped");
+    dirty_on = false;
+}
+
 static void test_scheduling_is_changed_by_command(void **state)
 {
     (void)state;
@@ -354,7 +415,7 @@ static void test_words_are_completed_by_place(void **state)
     assert_string_equal(command_candidate(NULL, "", 0, 1), "vm");
     assert_string_equal(command_candidate(NULL, "", 0, 2), "vcpu");
     assert_string_equal(command_candidate(NULL, "vm ", 3, 1), "start");
-    assert_null(command_candidate(NULL, "vm ", 3, 9));
+    assert_null(command_candidate(NULL, "vm ", 3, 10));
     assert_string_equal(command_candidate(NULL, "vm start ", 9, 1), "rt");
     assert_null(command_candidate(NULL, "vm start ", 9, 2));
     assert_null(command_candidate(NULL, "vm start rt ", 12, 0));
@@ -393,6 +454,7 @@ int main(void)
         T(test_commands_reach_the_vm_by_name_and_number),
         T(test_failures_say_why),
         T(test_faults_are_injected_by_name),
+        T(test_writes_are_noted_shown_and_forgotten),
         T(test_scheduling_is_changed_by_command),
         T(test_lists_are_aligned),
         T(test_words_are_completed_by_place),

@@ -45,6 +45,13 @@ enum kerr vm_populate(struct vm *vm, const struct vm_extent *x, u64 offset)
     abort();
 }
 
+/* Nobody has asked to note writes. */
+void vm_dirty_note(struct vm *vm, gpa_t gpa, u64 size)
+{
+    (void)vm, (void)gpa, (void)size;
+    abort();
+}
+
 void *page_alloc(void)
 {
     void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);

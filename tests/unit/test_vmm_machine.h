@@ -193,6 +193,15 @@ void arch_zero_bulk(void *dst, size_t size)
     madvise(dst, size, MADV_DONTNEED);
 }
 
+/* Nobody has asked to note writes. */
+void vm_dirty_note(struct vm *vm, gpa_t gpa, u64 size)
+{
+    (void)vm, (void)gpa, (void)size;
+    abort();
+}
+
+void vm_dirty_free(struct vm *vm) { (void)vm; }
+
 void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size) { (void)vm, (void)gpa, (void)size; }
 
 void arch_stage1_invalidate(u64 va, u64 size) { (void)va, (void)size; }

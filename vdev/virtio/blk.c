@@ -186,6 +186,8 @@ static void finish(struct blk_request *r, enum blk_status status)
 
     if (vq_copy_in(q, &r->chain, r->chain.write_len - 1, &byte, 1) != K_OK)
         virtio_fail(&b->dev); /* no memory: the driver could not see how it ended */
+    if (r->type == BLK_IN && status != BLK_OK)
+        vq_wrote(q, &r->chain, r->done + r->in_vec); /* it got so far, perhaps */
     vq_push(q, &r->chain, (u32)(r->type == BLK_IN && status == BLK_OK ? r->chain.write_len : 1));
     r->next = b->free;
     b->free = r;

@@ -117,6 +117,24 @@ enum kerr vq_pop(struct vq *q, struct vq_chain *out)
     return q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
 }
 
+void vq_wrote(const struct vq *q, const struct vq_chain *c, u64 bytes)
+{
+    for (u32 i = c->reads; i < c->reads + c->writes && bytes != 0; i++) {
+        u64 part = min_u64(c->seg[i].len, bytes);
+
+        vm_wrote(q->vm, c->seg[i].gpa, part);
+        bytes -= part;
+    }
+}
+
+/* All that we may write of the rings, be it written or not. */
+static void rings_wrote(const struct vq *q)
+{
+    vm_wrote(q->vm, q->device.gpa, q->device.size);
+    if (q->packed)
+        vm_wrote(q->vm, q->desc.gpa, q->desc.size);
+}
+
 void vq_push(struct vq *q, const struct vq_chain *c, u32 written)
 {
     if (!q->enabled || q->broken)
@@ -125,13 +143,19 @@ void vq_push(struct vq *q, const struct vq_chain *c, u32 written)
         vq_packed_push(q, c, written);
     else
         vq_split_push(q, c, written);
+    vq_wrote(q, c, written);
+    rings_wrote(q);
 }
 
 bool vq_publish(struct vq *q)
 {
+    bool wanted;
+
     if (!q->enabled || q->broken)
         return false;
-    return q->packed ? vq_packed_publish(q) : vq_split_publish(q);
+    wanted = q->packed ? vq_packed_publish(q) : vq_split_publish(q);
+    rings_wrote(q);
+    return wanted;
 }
 
 void vq_silence(struct vq *q)
@@ -143,14 +167,19 @@ void vq_silence(struct vq *q)
         vq_packed_silence(q);
     else
         vq_split_silence(q);
+    rings_wrote(q);
 }
 
 bool vq_listen(struct vq *q)
 {
+    bool more;
+
     if (!q->enabled || q->broken)
         return false;
     q->silent = false;
-    return q->packed ? vq_packed_listen(q) : vq_split_listen(q);
+    more = q->packed ? vq_packed_listen(q) : vq_split_listen(q);
+    rings_wrote(q);
+    return more;
 }
 
 /* Both directions: out of the guest's memory into buf, or the other way. */

@@ -73,6 +73,10 @@ MUST_USE enum kerr vq_pop(struct vq *q, struct vq_chain *out);
 /* Gives a chain back, with `written` bytes of its writable part filled. The driver sees it at the latest at
  * vq_publish(), which says whether it wants an interrupt for what was given back since the last time. */
 void vq_push(struct vq *q, const struct vq_chain *c, u32 written);
+
+/* The device wrote the first bytes of the chain's writable part by other means than vq_copy_in(): vm_wrote(). vq_push()
+ * does it for what it is told. */
+void vq_wrote(const struct vq *q, const struct vq_chain *c, u64 bytes);
 MUST_USE bool vq_publish(struct vq *q);
 
 /* Asks the driver not to notify while the device looks at the queue anyway; and to notify again: true when there

@@ -13,6 +13,11 @@ enum map_attr {
     MAP_W = 1U << 1,
     MAP_X = 1U << 2,
     MAP_DEVICE = 1U << 3, /* device memory, no gathering or reordering; else normal write-back */
+    /* With MAP_W: a write is noted, as MAP_DIRTY. While that is absent a write faults, and whoever handles the fault
+     * notes it; with MAP_LOG_HW the CPU does, in leaves of the last level. */
+    MAP_LOG = 1U << 4,
+    MAP_LOG_HW = 1U << 5,
+    MAP_DIRTY = 1U << 6,
 };
 
 /* One page-table format: CPU stage 1, stage 2, later an IOMMU's. Entries are 64 bits; level 0 is the
@@ -31,6 +36,8 @@ struct pt_format {
     hpa_t (*addr)(u64 e); /* of a leaf or a table */
     u32 (*attr)(u64 e);
     bool (*is_contig)(u64 e);
+    u64 dirty; /* the bit that notes a write in a leaf with MAP_LOG. CPUs set it at any time */
+    u64 log_dirty; /* the bits that only a leaf with MAP_LOG and MAP_DIRTY has all of. 0: no MAP_LOG in this format */
 };
 
 /* Supplied by the architecture: EL2's own stage 1, and guests' stage 2 (geometry set at boot from
@@ -43,6 +50,10 @@ extern struct pt_format arch_stage2_format;
 void arch_stage2_invalidate(struct vm *vm, gpa_t gpa, u64 size);
 /* The same for Keel's own map. */
 void arch_stage1_invalidate(u64 va, u64 size);
+/* After an entry for gpa got permissions: this CPU, on which vm runs, does not fault by the old one again. */
+void arch_stage2_relaxed(struct vm *vm, gpa_t gpa);
+/* Whether CPUs carry out MAP_LOG_HW. */
+MUST_USE bool arch_stage2_logs_writes(void);
 /* Drops what any CPU knows of translations of guests, whatever their VMIDs. Any context. */
 void arch_stage2_invalidate_all(void);
 /* An entry was written where none was: makes it visible to the table walkers. */
