@@ -110,3 +110,100 @@ def test_vectors_of_linux_processes_in_two_vms_do_not_mix(start, write_dts, with
     keel.focus(2)
     said = keel.sh("cat /tmp/said").splitlines()
     assert said and set(said) <= {"SVE 512 bits ok"}
+
+
+# --- keys, debug, what is hidden ---
+
+def boot_two(start, write_dts, initrd, *options, **second):
+    keel = start(write_dts(machine(vm("one", initrd=initrd, cpus=[0]), vm("two", initrd=initrd, cpus=[0], **second))),
+                 "--cpus", 1, *options)
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    return keel
+
+
+@pytest.mark.parametrize("cpu", ["max", "neoverse-v1"])
+def test_pointers_are_signed_with_keys_of_the_vms_own(start, write_dts, with_programs, cpu):
+    keel = boot_two(start, write_dts, with_programs("pac"), "--cpu", cpu)
+    signatures = []
+    for guest in (1, 2):
+        keel.focus(guest)
+        assert "detected: Address authentication" in keel.sh("dmesg | grep -i 'address auth'", messages=True)
+        said = [keel.sh("pac").split(), keel.sh("pac").split()] # each process has keys of its own, too
+        assert all(s[:2] == ["PAC", "ok"] for s in said)
+        signatures += [tuple(s[2:]) for s in said]
+    assert len(set(signatures)) == 4
+
+
+def test_registers_of_two_vms_do_not_mix(start, write_dts):
+    keel = start(write_dts(machine(*[payload_vm(f"vm{i}", "regs", vcpus=2, cpus=[0, 0], bootargs=f"id={i} rounds=40")
+                                     for i in (1, 2)])), "--cpus", 1, "--cpu", "max", "--icount")
+    assert keel.wait_end(240) == 0
+    assert "vm1| REGS ok" in keel.console() and "vm2| REGS ok" in keel.console()
+
+
+def test_hardware_breakpoints_of_one_vm_do_not_stop_another(start, write_dts, with_programs):
+    keel = boot_two(start, write_dts, with_programs("hwdebug"))
+    keel.focus(2)
+    keel.sh("(while hwdebug 200000; do :; done; echo DISTURBED) > /tmp/said 2>&1 &")
+    keel.focus(1)
+    assert keel.sh("hwdebug") == "HWDEBUG slots 6 4 stops 25 25"
+    keel.focus(2)
+    said = keel.sh("cat /tmp/said").splitlines()
+    assert said and set(said) == {"HWDEBUG undisturbed"}
+
+
+def test_hardware_breakpoints_work_in_two_vms_at_once(start, write_dts, with_programs):
+    keel = boot_two(start, write_dts, with_programs("hwdebug"))
+    keel.focus(2)
+    keel.sh("for i in 1 2 3; do hwdebug; done > /tmp/said; echo end >> /tmp/said &")
+    keel.focus(1)
+    for _ in range(3):
+        assert keel.sh("hwdebug") == "HWDEBUG slots 6 4 stops 25 25"
+    keel.focus(2)
+    keel.sh("until grep -q end /tmp/said; do sleep 0.1; done", seconds=120)
+    assert keel.sh("cat /tmp/said").splitlines() == ["HWDEBUG slots 6 4 stops 25 25"] * 3 + ["end"]
+
+
+@pytest.mark.parametrize("cpu", ["max", "neoverse-n1"])
+def test_registers_of_hidden_features_are_undefined(start, cpu):
+    said = run(start, "hidden", "--cpu", cpu)
+    assert "HIDDEN branch_type ok" in said and "HIDDEN done" in said and "FAIL" not in said
+
+
+# --- power ---
+
+@pytest.mark.parametrize("cpus, vcpus", [(1, 2), (2, 8)])
+def test_cpus_go_off_and_on_and_sleep(start, cpus, vcpus):
+    said = run(start, "power", "--cpus", cpus, "--vcpus", vcpus)
+    assert "POWER off_and_on ok" in said and "POWER done" in said and "FAIL" not in said
+
+
+def test_physical_timer_that_falls_due_in_a_pause_fires_after_it(start, write_dts):
+    keel = start(write_dts(machine(payload_vm("sleeper", "power", bootargs="wait=400"))), "--cpus", 1)
+    keel.expect("POWER armed")
+    keel.keel("vm pause sleeper")
+    keel.wait_state("sleeper", "paused")
+    keel.quiet_for("POWER timer", 1.5)
+    keel.send("vm resume sleeper\r")
+    assert keel.wait_end() == 0
+    assert "POWER timer ok 1 " in keel.console()
+
+
+def test_eight_cpus_go_off_line_and_come_back_in_linux(linux):
+    keel = linux("--vcpus", 8, "--cpus", 2)
+    for _ in range(2):
+        keel.sh("for c in 1 2 3 4 5 6 7; do echo 0 > /sys/devices/system/cpu/cpu$c/online || break; done", seconds=180)
+        assert keel.sh("cat /sys/devices/system/cpu/online") == "0"
+        keel.sh("for c in 7 5 3 1 2 4 6; do echo 1 > /sys/devices/system/cpu/cpu$c/online || break; done", seconds=180)
+        assert keel.sh("cat /sys/devices/system/cpu/online") == "0-7"
+
+
+def test_idle_guests_take_no_cpu(start, write_dts):
+    keel = start(write_dts(machine(vm("one", vcpus=2), vm("two", vcpus=2))), "--cpus", 2, "--icount")
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.focus(1)
+    keel.sh("sleep 300", seconds=180) # the boot before is two seconds of that time
+    idle = [int(n) for n in re.findall(r"^ *\d+ +online +(\d+)", keel.keel("cpu"), re.M)]
+    assert len(idle) == 2 and min(idle) >= 98
