@@ -136,9 +136,8 @@ static bool stays(const struct percpu *cpu, const struct task *t, u32 top)
     return t->level == LEVEL_SHARED || !key_before(first_ready(cpu, top)->key, t->key);
 }
 
-/* Interrupts masked. The current task's state says whether it may go on. `favoured` goes before its equals, if
- * it is ready still. */
-static void schedule_to(const struct task *favoured)
+/* Interrupts masked. The current task's state says whether it may go on. */
+static void schedule(void)
 {
     struct percpu *cpu = this_cpu();
     struct task *prev = cpu->current, *next;
@@ -156,9 +155,6 @@ static void schedule_to(const struct task *favoured)
         next = cpu->idle;
     } else {
         next = first_ready(cpu, top);
-        if (unlikely(favoured != NULL) && favoured->state == TASK_READY && favoured->cpu == cpu->id &&
-            favoured->level == top)
-            next = (struct task *)favoured;
         queue_remove(cpu, next);
     }
     now = arch_ticks();
@@ -189,8 +185,6 @@ static void schedule_to(const struct task *favoured)
     arch_task_switch(prev, next);
     switch_done();
 }
-
-static void schedule(void) { schedule_to(NULL); }
 
 /* The wake-up that began the task is taken by this; one that came since is as good as it. */
 void task_started(void)
@@ -275,40 +269,45 @@ bool task_block_until(u64 deadline)
 }
 
 /* Those that wait go first, where there are any: a time-shared task catches up with the next for it. */
-static void give_way(const struct task *to)
+void task_yield(void)
 {
+    unsigned long flags = arch_irq_save();
     struct percpu *cpu = this_cpu();
     struct task *t = cpu->current;
 
     drain_inbox(cpu);
     if (!list_empty(&cpu->ready[t->level])) {
+        u64 key = first_ready(cpu, t->level)->key;
+
         t->slice_end = TURN_OVER;
-        if (t->level == LEVEL_SHARED && to == NULL) {
-            u64 key = first_ready(cpu, LEVEL_SHARED)->key;
-
-            sched_charge(t, arch_ticks());
-            if (key_before(t->key, key))
-                t->key = key;
-        }
+        sched_charge(t, arch_ticks());
+        if (t->level == LEVEL_SHARED && key_before(t->key, key))
+            t->key = key;
     }
-    schedule_to(to);
-}
-
-void task_yield(void)
-{
-    unsigned long flags = arch_irq_save();
-
-    give_way(NULL);
+    schedule();
     arch_irq_restore(flags);
 }
 
+/* Virtual time that t is spared by this is the running task's to make up for. */
 bool task_yield_to(struct task *t)
 {
     unsigned long flags = arch_irq_save();
-    bool here = t->state == TASK_READY && t->cpu == this_cpu()->id && t->level == task_current()->level;
+    struct percpu *cpu = this_cpu();
+    struct task *current = cpu->current;
+    bool here = t->cpu == cpu->id && t->state == TASK_READY && t->level == current->level &&
+                t->params.budget == 0 && current->params.budget == 0;
 
-    if (here)
-        give_way(t);
+    if (here) {
+        u64 ahead = t->key - first_ready(cpu, t->level)->key;
+
+        queue_remove(cpu, t);
+        t->key -= ahead;
+        queue_insert(cpu, t, true);
+        sched_charge(current, arch_ticks());
+        current->key += ahead;
+        current->slice_end = TURN_OVER;
+        schedule();
+    }
     arch_irq_restore(flags);
     return here;
 }

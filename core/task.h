@@ -102,7 +102,7 @@ void task_block(void);
  * CPU meanwhile, its timer would not. */
 bool task_block_until(u64 deadline);
 void task_yield(void);
-/* Gives the turn to t, where that is ready on this CPU at the same level; false: it is not. */
+/* Gives the turn to t, where that is ready on this CPU at the same level, and neither has a budget; false: else. */
 bool task_yield_to(struct task *t);
 /* The running task goes on for that long though its turn is over, where it is for an equal that it would go;
  * charged as ever. False: it is for something else, or its turn is not over. Interrupts masked. */
