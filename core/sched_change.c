@@ -93,14 +93,15 @@ static void leave(struct percpu *cpu, struct vcpu *v)
     __atomic_fetch_or(&v->work, WORK_RESET, __ATOMIC_RELAXED);
 }
 
+/* A time-shared task stays as far ahead of the others as it was, in time of its own. */
 static void set_params(struct percpu *cpu, struct task *t, const struct task_change *c, u64 now)
 {
     u64 lead = t->level == LEVEL_SHARED ? t->key - sched_virtual_now(cpu, now) : 0;
+    u64 lead_ticks = lead < LEAD_MAX ? lead * t->params.weight >> VIRTUAL_SHIFT : 0;
 
     task_set_params(t, &c->params);
-    if (t->level == LEVEL_SHARED) /* as far ahead of the others as it was */
-        t->key =
-            __atomic_load_n(&percpu[c->cpu].virtual_now, __ATOMIC_RELAXED) + (lead < LEAD_MAX ? lead : 0);
+    if (t->level == LEVEL_SHARED)
+        t->key = __atomic_load_n(&percpu[c->cpu].virtual_now, __ATOMIC_RELAXED) + virtual_time(t, lead_ticks);
     t->budget_left = (s64)c->params.budget;
     t->deadline = now + c->params.period;
 }
