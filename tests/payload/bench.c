@@ -75,6 +75,18 @@ static void prep_spin(void) { set_peer(true, false); }
 static void prep_wfi(void) { set_peer(false, false); }
 static void prep_switch(void) { set_peer(false, true); }
 
+static void on_irq_fp(struct rt_frame *f)
+{
+    asm volatile(".arch_extension fp\n\tfmov d0, x0" ::: "memory");
+    on_irq(f);
+}
+
+static void prep_switch_fp(void)
+{
+    set_peer(false, true);
+    rt_handlers[RT_IRQ] = on_irq_fp;
+}
+
 #define LPI_DEVICE 2U
 #define LPI_EVENT 20U
 
@@ -180,6 +192,7 @@ static const struct row {
     { "ipi_wfi", prep_wfi, ipi, 8192, 1, false },
     { "lpi", prep_lpi, lpi, 8192, 1, false },
     { "switch", prep_switch, ping_pong, 8192, 2, true },
+    { "switch_fp", prep_switch_fp, ping_pong, 8192, 2, true },
 };
 
 static void run(const struct row *r)
