@@ -50,8 +50,9 @@ static inline u32 sched_params_ppm(const struct task_params *p) /* rounded up */
 MUST_USE enum kerr sched_promise(u32 cpu, const struct task_params *p);
 void sched_unpromise(u32 cpu, const struct task_params *p);
 
-/* For Keel's own threads on CPU 0 that no guest may keep out: t has that much of each period at the highest
- * priority, and goes on at its own beyond that. From CPU 0, t not running. */
+/* For Keel's own threads on CPU 0 that no guest may keep out: where t was ready for a period and did not run, it has
+ * `budget_ns` at the highest priority. Whoever leaves the CPU now and then is never disturbed by it. From CPU 0, t not
+ * running. */
 void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns);
 
 #endif

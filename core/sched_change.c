@@ -137,7 +137,7 @@ void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
     struct task_params p = { .prio = TASK_PRIO_MAX, .weight = TASK_WEIGHT_DEFAULT };
     unsigned long flags = arch_irq_save();
     struct percpu *cpu = this_cpu();
-    u32 own_level = t->level;
+    u32 low_level = t->level;
     bool ready = t->state == TASK_READY;
 
     p.budget = time_ns_to_ticks(budget_ns);
@@ -147,9 +147,8 @@ void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
     if (ready)
         queue_remove(cpu, t);
     task_set_params(t, &p);
-    t->refill_low_level = own_level;
-    t->budget_left = (s64)p.budget;
-    t->deadline = arch_ticks() + p.period;
+    t->low_level = t->level = low_level;
+    sched_set_state(t, TASK_BLOCKED);
     if (ready)
         sched_enqueue(cpu, t, arch_ticks());
     arch_irq_restore(flags);

@@ -88,12 +88,22 @@ static bool budget_refill(struct task *t, u64 now)
     return t->budget_left > 0;
 }
 
+/* Where a thread with a guarantee usually is. */
+static void go_low(struct task *t)
+{
+    t->level = t->low_level;
+    t->key = KEY_LAST;
+}
+
 void sched_charge_budget(struct task *t, u64 ran)
 {
     if (!t->refill.armed)
         t->budget_left -= (s64)ran;
-    else if (t->state == TASK_BLOCKED && t->refill_low_level == 0)
+    if (t->state == TASK_BLOCKED) {
         timer_cancel(&t->refill); /* a task that sleeps may go away; what it owes counts when it wakes */
+        if (t->low_level != 0)
+            go_low(t);
+    }
 }
 
 static u32 own_level(const struct task *t)
@@ -103,7 +113,7 @@ static u32 own_level(const struct task *t)
     return t->params.prio + 1U;
 }
 
-/* Its deadline has come. */
+/* Its deadline has come. For a thread with a guarantee: it waited for so long. */
 static void refill(void *arg)
 {
     struct task *t = arg;
@@ -111,23 +121,23 @@ static void refill(void *arg)
     u64 now = arch_ticks();
     u32 state = t->state;
 
+    if (state == TASK_RUNNING) { /* at its low level */
+        t->deadline = now + t->params.period;
+        timer_arm(&t->refill, t->deadline);
+        return;
+    }
     if (state == TASK_READY)
         queue_remove(cpu, t);
-    if (state == TASK_RUNNING) { /* at its low level: not charged */
-        t->run_ticks += now - t->run_since;
-        t->run_since = now;
-    }
     if (!budget_refill(t, now)) {
         timer_arm(&t->refill, t->deadline);
-        t->key = t->refill_low_level != 0 ? KEY_LAST : t->key;
+        if (t->low_level != 0)
+            t->key = KEY_LAST;
     } else {
         t->level = own_level(t);
     }
     if (state == TASK_READY || (state == TASK_THROTTLED && !t->refill.armed)) {
         t->wait_ticks += now - t->ready_since;
         sched_enqueue(cpu, t, now);
-    } else if (state == TASK_RUNNING) {
-        sched_turn_start(cpu, t, now);
     }
 }
 
@@ -136,10 +146,8 @@ static void budget_spent(struct task *t)
 {
     timer_arm(&t->refill, t->deadline);
     t->throttles++;
-    if (t->refill_low_level != 0) {
-        t->level = t->refill_low_level;
-        t->key = KEY_LAST;
-    }
+    if (t->low_level != 0)
+        go_low(t);
 }
 
 /* The running task's budget has come to its end: it goes on in a new period, at its low level, or not at all. */
@@ -148,7 +156,7 @@ static void budget_end(struct percpu *cpu, struct task *t, u64 now)
     sched_charge(t, now);
     if (t->deadline > now || !budget_refill(t, now)) {
         budget_spent(t);
-        if (t->refill_low_level == 0) {
+        if (t->low_level == 0) {
             t->ready_since = now;
             sched_set_state(t, TASK_THROTTLED);
         }
@@ -171,17 +179,20 @@ void sched_turn_over(void *arg)
     }
 }
 
-/* A task that has a budget becomes ready; can it run? */
+/* A task that has a budget becomes ready; can it run? A thread with a guarantee begins at its low level. */
 static bool budget_allows(struct task *t, u64 now)
 {
-    if (!t->refill.armed) {
+    if (t->low_level != 0 && t->state == TASK_BLOCKED) {
+        t->deadline = now + t->params.period;
+        timer_arm(&t->refill, t->deadline);
+    } else if (!t->refill.armed) {
         if (t->state == TASK_BLOCKED)
             budget_wake(t, now);
         t->key = t->deadline;
         if (t->budget_left <= 0)
             budget_spent(t);
     }
-    return !t->refill.armed || t->refill_low_level != 0;
+    return !t->refill.armed || t->low_level != 0;
 }
 
 /* --- queues --- */

@@ -32,7 +32,7 @@ struct task_change;
 struct task_params {
     u8 prio;            /* TASK_PRIO_SHARED, or 1..TASK_PRIO_MAX */
     u32 weight;         /* in TASK_WEIGHT_UNITs; counts where prio is TASK_PRIO_SHARED. At least 1 */
-    u64 budget, period; /* ticks, budget <= period; 0: no limit */
+    u64 budget, period; /* ticks, budget <= period, that at most 1 s; 0: no limit */
 };
 
 enum task_state {
@@ -65,10 +65,10 @@ struct task {
     u64 switches;
     struct task_params params;
     /* Of a task with a budget: a constant-bandwidth server. */
-    s64 budget_left;      /* ticks; below 0: it was stopped late, and pays */
-    u64 deadline;         /* ticks: when it gets its budget anew */
-    struct timer refill;  /* armed while its budget is spent */
-    u32 refill_low_level; /* where it goes on with its budget spent; 0: nowhere */
+    s64 budget_left;     /* ticks; below 0: it was stopped late, and pays */
+    u64 deadline;        /* ticks: when it gets its budget anew */
+    struct timer refill; /* armed while its budget is spent */
+    u32 low_level;       /* of a thread with a guarantee (sched_guarantee): where it is without; else 0 */
     u64 throttles;
     void *stack; /* lowest usable byte */
 };

@@ -323,19 +323,53 @@ static void test_task_that_sleeps_with_its_budget_spent_leaves_no_timer(void **s
     assert_trace("..");
 }
 
+/* Each test has the share for itself. */
+static void guarantee(struct task *t)
+{
+    host_set_cpu(0);
+    sched_guarantee(t, 400000, 20000000);
+}
+
 static void test_guaranteed_thread_gets_through_a_burner_above_it(void **state)
 {
     struct task *a = make(0, 0, 15), *b = make(1, 0, 31);
 
     (void)state;
-    host_set_cpu(0);
-    sched_guarantee(a, 400000, 20000000);
+    guarantee(a);
     busy[0] = busy[1] = true;
     wake_by_interrupt(0, b);
     wake_by_interrupt(0, a);
-    run_until(0, arch_ticks() + 2000 * MS);
-    assert_int_equal(ran(0), 2000 * MS / 50);
+    run_until(0, arch_ticks() + 2005 * MS);
+    assert_about(ran(0), 2000 * MS / 50, 2);
     assert_about(ran(1), 2000 * MS * 49 / 50, 1);
+    assert_int_equal(a->level, 16);
+}
+
+static void test_guaranteed_thread_disturbs_nobody_who_leaves_it_room(void **state)
+{
+    struct task *a = make(0, 0, 15), *b = make(1, 0, 20);
+
+    (void)state;
+    guarantee(a);
+    busy[1] = true;
+    wake_by_interrupt(0, b);
+    enter(0);
+    wake_by_interrupt(0, a);
+    host_clock_advance(19 * MS);
+    enter(0);
+    assert_ptr_equal(current(0), b);
+    assert_int_equal(ran(0), 0);
+    busy[1] = false;
+    enter_until_idle(0);
+    assert_true(task_quiet(a));
+    assert_false(percpu[0].arch.timer_on);
+    busy[0] = true; /* nor does it keep what it did not need */
+    wake_by_interrupt(0, a);
+    run_until(0, arch_ticks() + 100 * MS);
+    busy[1] = true;
+    wake_by_interrupt(0, b);
+    enter(0);
+    assert_ptr_equal(current(0), b);
 }
 
 static void test_guaranteed_thread_goes_on_at_its_own_priority(void **state)
@@ -343,8 +377,7 @@ static void test_guaranteed_thread_goes_on_at_its_own_priority(void **state)
     struct task *a = make(0, 0, 15), *b = make(1, 0, 14);
 
     (void)state;
-    host_set_cpu(0);
-    sched_guarantee(a, 400000, 20000000);
+    guarantee(a);
     busy[0] = busy[1] = true;
     wake_by_interrupt(0, a);
     wake_by_interrupt(0, b);
@@ -545,6 +578,7 @@ int main(void)
         WITH(test_throttled_task_that_is_woken_stays_throttled_and_hears_of_it),
         WITH(test_task_that_sleeps_with_its_budget_spent_leaves_no_timer),
         WITH(test_guaranteed_thread_gets_through_a_burner_above_it),
+        WITH(test_guaranteed_thread_disturbs_nobody_who_leaves_it_room),
         WITH(test_guaranteed_thread_goes_on_at_its_own_priority),
         WITH(test_running_task_moves),
         WITH(test_task_that_cannot_get_its_cpu_moves),
