@@ -7,7 +7,7 @@
 #include "core/frames.h"
 #include "core/heap.h"
 #include "core/log.h"
-#include "core/percpu.h"
+#include "core/sched.h"
 #include "drivers/console.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
@@ -115,7 +115,8 @@ static u64 idle_percent(const struct percpu *p, u64 now)
 
 void command_cpu(u32 argc, const char *const *argv)
 {
-    struct table *t = command_table("#cpu|state|#idle %|#interrupts|#kicks|#switches|#TLB flushes");
+    struct table *t =
+        command_table("#cpu|state|#idle %|#promised %|#interrupts|#kicks|#switches|#TLB flushes");
     u64 now = arch_ticks();
 
     (void)argc, (void)argv;
@@ -126,6 +127,7 @@ void command_cpu(u32 argc, const char *const *argv)
         table_cell(t, "%u", i);
         table_cell(t, "%s", online ? "online" : "offline");
         table_cell(t, "%llu", (unsigned long long)(online ? idle_percent(p, now) : 0));
+        table_cell(t, "%u.%u", sched_promised_ppm(i) / 10000, sched_promised_ppm(i) / 1000 % 10);
         table_cell(t, "%llu", (unsigned long long)p->irqs);
         table_cell(t, "%llu", (unsigned long long)p->kicks);
         table_cell(t, "%llu", (unsigned long long)p->switches);
