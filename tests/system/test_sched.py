@@ -108,8 +108,8 @@ def test_vcpus_move_under_load(start, write_dts):
                 vm("other", vcpus=2, cpus=[1, 0], bootargs=QUIET), cpus=3)
     keel.focus(1)
     keel.sh("head -c 3000000 /dev/urandom > /tmp/data; md5sum /tmp/data > /tmp/sum")
-    keel.sh("(while :; do md5sum -c /tmp/sum > /dev/null || echo WRONG; done) &")
-    keel.sh("(while :; do md5sum -c /tmp/sum > /dev/null || echo WRONG; done) &")
+    keel.sh("(while :; do md5sum -c /tmp/sum > /dev/null || echo WR''ONG; done) &")
+    keel.sh("(while :; do md5sum -c /tmp/sum > /dev/null || echo WR''ONG; done) &")
     keel.sh("(while :; do sleep 0.01; done) &")
     burn(keel, 2)
     for n in range(12):
