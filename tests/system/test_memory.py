@@ -32,6 +32,34 @@ def test_more_vms_than_vmids_each_find_their_own_memory(start, write_dts, cpu):
     assert rollovers >= 10
 
 
+OWN = ["8000000 8010000", "8080000 80c0000", "9000000 9001000", "9010000 9011000", "90a0000 90a1000",
+       "40000000 44000000"] # distributor; ITS and redistributor; UART; clock; stolen time; RAM
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a72", "neoverse-n1", "max"])
+def test_nothing_answers_a_guest_but_what_is_its_own(start, cpu):
+    keel = start("--quiet", "--kernel", PAYLOAD / "reach.bin", "--mem", "64M", "--cpu", cpu)
+    assert keel.wait_end(240) == 0
+    said = keel.console()
+    assert re.findall(r"REACH answers (\w+ \w+)", said) == OWN
+    assert re.search(r"REACH 0 of \d{4} other accesses went through\nREACH done", said)
+
+
+@pytest.mark.parametrize("populate", ["eager", "demand"])
+def test_a_vm_finds_nothing_in_frames_of_one_that_ended(start, write_dts, populate):
+    keel = start(write_dts(machine( # more than half of what is free: they cannot but have frames in common
+        memory_vm("a", "mode=fill id=5", memory="288M"),
+        memory_vm("b", "mode=scan id=5", memory="288M", autostart=False, populate=populate), on_last_stop="stay")),
+        "--ram", "512M")
+    keel.expect("vm a: powered off")
+    for _ in range(2):
+        keel.keel("vm start b")
+        keel.expect(r"vm b: (powered off|[^\n]*not in memory)", 120)
+        assert keel.match.group(1) == "powered off"
+    assert "id 5: 0 words found in 288 MiB: ok" in keel.console()
+    assert "FAIL" not in keel.console()
+
+
 def dirty(keel, name):
     """Pages that `vm dirty` finds now, and faults since the start."""
     said = keel.keel(f"vm dirty {name}")
