@@ -47,11 +47,13 @@ TARGET_CC := aarch64-linux-gnu-gcc
 TARGET_LD := aarch64-linux-gnu-ld
 TARGET_AR := aarch64-linux-gnu-ar
 TARGET_ONLY :=
+TARGET_RELOCS := # this linker packs none for arm64
 else
 TARGET_CC := clang --target=aarch64-linux-gnu
 TARGET_LD := ld.lld
 TARGET_AR := llvm-ar
 TARGET_ONLY := -nostdlibinc -ffile-compilation-dir=.
+TARGET_RELOCS := --pack-dyn-relocs=relr
 endif
 TARGET_INC := -I. -Iarch/include -Iarch/arm64/include -isystem lib/libc/include -isystem $(LIBFDT_DIR)/include
 TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -mstrict-align -ffixed-x18 -mfix-cortex-a53-835769 -fpie \
@@ -61,7 +63,7 @@ TARGET_CFLAGS := $(CFLAGS_COMMON) -O2 $(TARGET_MACHINE) -ffunction-sections -fda
 TARGET_ASFLAGS := $(CFLAGS_COMMON) $(TARGET_MACHINE) $(TARGET_INC) $(DEBUG_FLAGS) -D__ASSEMBLY__
 # Keel relocates itself, so text must need no relocation.
 TARGET_LDFLAGS := -pie --fix-cortex-a53-843419 --no-dynamic-linker -z text -z norelro -z max-page-size=4096 -z noexecstack --build-id=none \
-	--gc-sections --fatal-warnings
+	--gc-sections --fatal-warnings $(TARGET_RELOCS)
 LDSCRIPT := arch/arm64/keel.lds
 LIBFDT := $(LIBFDT_DIR)/lib/libfdt.a
 

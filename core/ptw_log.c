@@ -26,11 +26,13 @@ enum kerr ptw_note_write(struct page_table *pt, u64 va)
     return K_OK;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
 static void take(const struct page_table *pt, u64 *entry)
 {
     (void)__atomic_fetch_and(entry, ~pt->fmt->dirty, __ATOMIC_RELAXED);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
 static void set_word(u64 *bits, u64 value) { (void)__atomic_fetch_or(bits, value, __ATOMIC_RELAXED); }
 
 static bool take_block(const struct page_table *pt, u64 *entry, u64 pages, u64 *bits)

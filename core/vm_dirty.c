@@ -22,6 +22,7 @@ struct vm_dirty {
 
 static size_t bits_size(const struct vm_dirty *d) { return d->pages / 8; }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
 static void count(u64 *n, u64 more) { (void)__atomic_fetch_add(n, more, __ATOMIC_RELAXED); }
 
 static enum kerr make(struct vm *vm)

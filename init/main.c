@@ -144,7 +144,7 @@ static void memory_init(void)
             panic("RAM at %#lx does not fit the boot map", board.ram[i].base);
     }
     reserve(0, PAGE_SIZE); /* NULL must be nobody's memory */
-    reserve((uintptr_t)_start_image, (u64)(_end - _start_image));
+    reserve((uintptr_t)_start_image, (u64)(_early_end - _start_image));
     meta_size = align_up(frames_meta_size(HPA(low), HPA(high)), PAGE_SIZE);
     meta = find_room(meta_size);
     reserve(meta, meta_size);

@@ -29,6 +29,7 @@ void mmu_switch(const struct secondary *s);
 extern char secondary_entry[], secondary_spin_entry[];
 extern struct secondary secondaries[]; /* cpu.c; also for those that come without an argument */
 extern char _start_image[], _text_end[], _rodata_end[], _ro_after_init_end[], _end[];
+extern char _early_tables[], _early_end[];
 extern char _boot_stack_guard[], _boot_stack_bottom[], _boot_stack_top[];
 
 /* vectors.S: called from there */

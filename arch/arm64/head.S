@@ -16,7 +16,7 @@ _start:
     b       boot
     .long   0
     .quad   0                       // text_offset
-    .quad   _end - _start           // image_size, bss and boot stack included
+    .quad   _early_end - _start     // image_size: bss, boot stack and first tables included
     .quad   0xa                     // little endian, 4 KiB pages, anywhere in memory
     .quad   0, 0, 0
     .ascii  "ARM\x64"
@@ -32,7 +32,7 @@ boot:
 
     adrp    x0, _bss_start          // zero bss, stack included
     add     x0, x0, :lo12:_bss_start
-    adrp    x1, _end
+    adrp    x1, _early_end
 1:  stp     xzr, xzr, [x0], #16
     stp     xzr, xzr, [x0], #16
     cmp     x0, x1
@@ -54,17 +54,41 @@ boot:
     str     x5, [x0, x3]
     b       2b
 
-3:  adrp    x0, _text_end           // what was written with the cache off must not be hidden by old lines
-    adrp    x1, _end
+3:  adrp    x1, _relr_start         // the same, packed: an address, then bitmaps of the words after it
+    add     x1, x1, :lo12:_relr_start
+    adrp    x2, _relr_end
+    add     x2, x2, :lo12:_relr_end
+4:  cmp     x1, x2
+    b.hs    8f
+    ldr     x3, [x1], #8
+    tbnz    x3, #0, 5f
+    add     x6, x3, x0
+    ldr     x5, [x6]
+    add     x5, x5, x0
+    str     x5, [x6], #8
+    b       4b
+5:  mov     x7, x6
+    add     x6, x6, #(63 * 8)
+6:  lsr     x3, x3, #1
+    cbz     x3, 4b
+    tbz     x3, #0, 7f
+    ldr     x5, [x7]
+    add     x5, x5, x0
+    str     x5, [x7]
+7:  add     x7, x7, #8
+    b       6b
+
+8:  adrp    x0, _text_end           // what was written with the cache off must not be hidden by old lines
+    adrp    x1, _early_end
     mrs     x2, ctr_el0
     ubfx    x2, x2, #16, #4
     mov     x3, #4
     lsl     x2, x3, x2
     dmb     sy
-4:  dc      ivac, x0
+9:  dc      ivac, x0
     add     x0, x0, x2
     cmp     x0, x1
-    b.lo    4b
+    b.lo    9b
     dsb     sy
 
     adrp    x0, _boot_stack_top

@@ -18,9 +18,7 @@
 #define STACK_REGION 0x7f0000000000UL       /* 127 TiB: above any RAM a 4-level map is used for here */
 #define STACK_STRIDE (4 * PAGE_SIZE)        /* hole, stack, hole */
 #define STACK_SLOTS 1024U
-#define EARLY_TABLES 12U
 
-static ALIGNED(4096) u64 early_pool[EARLY_TABLES][512];
 static u32 early_used;
 static struct secondary control;
 static struct page_table map;
@@ -43,9 +41,12 @@ static u64 tcr_value(void)
 static u64 *early_next(u64 *table, u32 index)
 {
     if ((table[index] & 1) == 0) {
-        if (early_used == EARLY_TABLES)
+        char *next = _early_tables + early_used * PAGE_SIZE;
+
+        if (next == _early_end)
             return NULL;
-        table[index] = (u64)(uintptr_t)early_pool[early_used++] | 3;
+        early_used++;
+        table[index] = (u64)(uintptr_t)next | 3;
     }
     return (u64 *)(uintptr_t)(table[index] & GENMASK(47, 12));
 }
@@ -55,7 +56,7 @@ static u64 *early_next(u64 *table, u32 index)
 
 static bool early_map_2m(u64 pa, u64 attr)
 {
-    u64 *l1 = early_next(early_pool[0], FIELD_GET(pa, 47, 39));
+    u64 *l1 = early_next((u64 *)_early_tables, FIELD_GET(pa, 47, 39));
     u64 *l2 = l1 != NULL ? early_next(l1, FIELD_GET(pa, 38, 30)) : NULL;
 
     if (l2 == NULL)
@@ -67,7 +68,7 @@ static bool early_map_2m(u64 pa, u64 attr)
 
 static bool early_map_1g(u64 pa, u64 attr)
 {
-    u64 *l1 = early_next(early_pool[0], FIELD_GET(pa, 47, 39));
+    u64 *l1 = early_next((u64 *)_early_tables, FIELD_GET(pa, 47, 39));
 
     if (l1 == NULL || l1[FIELD_GET(pa, 38, 30)] != 0)
         return false;
@@ -97,11 +98,11 @@ const struct secondary *boot_map_early(u64 dtb);
 const struct secondary *boot_map_early(u64 dtb)
 {
     early_used = 1;
-    for (u64 pa = align_down((uintptr_t)_start_image, SZ_2M); pa < (uintptr_t)_end; pa += SZ_2M)
+    for (u64 pa = align_down((uintptr_t)_start_image, SZ_2M); pa < (uintptr_t)_early_end; pa += SZ_2M)
         (void)early_map_2m(pa, EARLY_NORMAL);
     (void)early_map_2m(dtb, EARLY_NORMAL); /* at most 2 MiB (booting.rst), perhaps across a boundary */
     (void)early_map_2m(dtb + SZ_2M - 1, EARLY_NORMAL);
-    control.ttbr = (uintptr_t)early_pool;
+    control.ttbr = (uintptr_t)_early_tables;
     control.tcr = tcr_value();
     control.mair = MAIR_VALUE;
     control.sctlr = SCTLR_EL2_RES1 | SCTLR_M | SCTLR_C | SCTLR_I | SCTLR_SA;
@@ -202,6 +203,7 @@ void mmu_enter(void)
 {
     mmu_switch(&control);
     arch_dcache_clean(&control, sizeof(control));
+    frames_add(ptr_to_hpa(_early_tables), (u64)(_early_end - _early_tables));
 }
 
 enum kerr mmu_map_device(hpa_t base, u64 size)
