@@ -6,6 +6,7 @@
 
 #include "config/devices.h"
 #include "config/guest_map.h"
+#include "config/net.h"
 #include "config/schema.h"
 #include "config/vcpus.h"
 
@@ -212,6 +213,7 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
         cfg_node_child(&n, &root, vms);
         read_vms(&n, known_devices, m);
         cfg_check_budgets(m, errors);
+        cfg_check_nets(m, errors);
     }
     return errors->count == errors_before ? K_OK : K_INVAL;
 }

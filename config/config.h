@@ -44,11 +44,28 @@ struct cfg_image {
 /* Where a virtio device is found. */
 enum cfg_transport { CFG_MMIO, CFG_PCI };
 
+/* What a device's own properties are. */
+enum cfg_kind { CFG_PLAIN, CFG_IS_DISK, CFG_IS_NET };
+
 /* A disk's own properties. */
 struct cfg_disk {
     struct cfg_image image; /* NULL name: none, the disk starts as zeros */
     u64 size;               /* bytes; 0: the image's */
     bool read_only;
+};
+
+/* A network device's own properties. VLAN 0 is that of frames without a tag. */
+#define CFG_TRUNK_MAX CFG_MAX_VCPUS
+struct cfg_net {
+    const char *network;
+    u8 mac[6];
+    u16 vlan;                 /* of frames that have no tag at the port */
+    u16 trunk[CFG_TRUNK_MAX]; /* of frames that have; 0: end */
+    u16 mtu;
+    u8 queues;     /* pairs */
+    bool isolated; /* reaches only ports that are not */
+    bool any_mac;  /* may send as anybody, as a bridge does; else as `mac` */
+    u32 rate_mbit; /* of what it sends; 0: no limit */
 };
 
 struct cfg_device {
@@ -59,10 +76,16 @@ struct cfg_device {
     const void *fdt; /* the blob, for a model's own properties; NULL: of the default set, has no node */
     int fdt_node;    /* its offset; -1 there */
     enum cfg_transport transport;
-    struct cfg_disk disk; /* of CFG_DISK */
+    enum cfg_kind kind;
+    union {
+        struct cfg_disk disk;
+        struct cfg_net net;
+    };
 };
 #define CFG_IRQ_DEFAULT 0xffffffffU
 #define CFG_DISK "keel,disk"
+#define CFG_NET "keel,net"                   /* by virtio */
+#define CFG_NET_EMULATED "keel,net-emulated" /* what CFG_NET with io = "emulated" becomes */
 #define CFG_PCI_HOST "pci-host-ecam-generic"
 
 struct cfg_vcpu {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/guest_map.h"
+#include "config/net.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
 #include "lib/fmt.h"
@@ -19,6 +20,7 @@ struct device_props {
     u64 size;
     bool read_only;
     u32 transport;
+    struct cfg_net_props net;
 };
 
 static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = "pci", NULL };
@@ -34,11 +36,28 @@ static const struct prop_rule device_prop[] = {
     { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },
     { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
 };
+static const struct prop_rule net_prop[] = {
+    { "compatible", PROP_STRING, true, AT(compatible), 1, 63, NULL },
+    { "reg", PROP_WINDOW, false, AT(reg), 0, 0, NULL },
+    { "interrupts", PROP_CELL, false, AT(irq), 0, CFG_MAX_SPIS - 1, NULL },
+    { "network", PROP_STRING, true, AT(net.network), 1, CFG_NAME_MAX - 1, NULL },
+    { "mac", PROP_STRING, false, AT(net.mac), 1, 63, NULL },
+    { "io", PROP_WORD, false, AT(net.io), 0, 0, cfg_io_words },
+    { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },
+    { "queues", PROP_CELL, false, AT(net.queues), 1, CFG_NET_QUEUES_MAX, NULL },
+    { "mtu", PROP_CELL, false, AT(net.mtu), CFG_NET_MTU_MIN, CFG_NET_MTU_MAX, NULL },
+    { "vlan", PROP_CELL, false, AT(net.vlan), 1, CFG_VLAN_MAX, NULL },
+    { "trunk", PROP_CELLS, false, AT(net.trunk), 1, CFG_VLAN_MAX, NULL },
+    { "isolated", PROP_FLAG, false, AT(net.isolated), 0, 0, NULL },
+    { "any-mac", PROP_FLAG, false, AT(net.any_mac), 0, 0, NULL },
+    { "rate-mbit", PROP_CELL, false, AT(net.rate_mbit), 1, CFG_NET_RATE_MAX, NULL },
+};
 #undef AT
 #define COMMON_PROPS 3U
 
 static const struct node_rules device_rules = { device_prop, COMMON_PROPS };
 static const struct node_rules disk_rules = { device_prop, ARRAY_SIZE(device_prop) };
+static const struct node_rules net_rules = { net_prop, ARRAY_SIZE(net_prop) };
 
 static bool is_known(const char *const *known, const char *compatible)
 {
@@ -51,7 +70,7 @@ static bool is_known(const char *const *known, const char *compatible)
 
 static void report_unknown_model(const struct cfg_node *n, const char *const *known)
 {
-    char list[160];
+    char list[320];
     size_t len = 0;
 
     list[0] = '\0';
@@ -104,16 +123,26 @@ static void set_irq(const struct cfg_node *n, const struct guest_device *place, 
     }
 }
 
-static bool is_disk(const struct cfg_node *n)
+static bool is_compatible(const struct cfg_node *n, const char *compatible)
 {
     int len;
     const char *p = fdt_getprop(n->blob, n->offset, "compatible", &len);
 
-    return p != NULL && len == sizeof(CFG_DISK) && memcmp(p, CFG_DISK, sizeof(CFG_DISK)) == 0;
+    return p != NULL && len == (int)strlen(compatible) + 1 && memcmp(p, compatible, (size_t)len) == 0;
 }
 
-static void set_disk(const struct cfg_node *n, const struct device_props *p, struct cfg_disk *disk)
+static enum cfg_kind kind_of(const struct cfg_node *n)
 {
+    if (is_compatible(n, CFG_DISK))
+        return CFG_IS_DISK;
+    return is_compatible(n, CFG_NET) ? CFG_IS_NET : CFG_PLAIN;
+}
+
+static void set_disk(const struct cfg_node *n, const struct device_props *p, struct cfg_device *d)
+{
+    struct cfg_disk *disk = &d->disk;
+
+    d->kind = CFG_IS_DISK;
     if (p->image == NULL && p->size == 0)
         cfg_report(n, "image", "image: missing; a disk has an image, or a size, or both");
     if (p->image == NULL && p->read_only)
@@ -155,7 +184,11 @@ static bool next_place(const struct cfg_vm *vm, const struct cfg_device *d, stru
 static void read_device(const struct cfg_node *n, const char *const *known, const struct cfg_vm *vm,
                         struct cfg_device *d)
 {
-    struct device_props p = { .irq = IRQ_ABSENT, .transport = CFG_PCI };
+    static const struct node_rules *const rules[] = {
+        [CFG_PLAIN] = &device_rules, [CFG_IS_DISK] = &disk_rules, [CFG_IS_NET] = &net_rules
+    };
+    struct device_props p = { .irq = IRQ_ABSENT, .transport = CFG_PCI, .net = CFG_NET_DEFAULTS };
+    enum cfg_kind kind = kind_of(n);
     struct guest_device here;
     const struct guest_device *place;
     u32 errors_before = n->errors->count;
@@ -164,7 +197,7 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
         .node = cfg_node_name(n), .irq = CFG_IRQ_DEFAULT, .fdt = n->blob, .fdt_node = n->offset
     };
     (void)schema_only_child(n, NULL);
-    schema_read(n, is_disk(n) ? &disk_rules : &device_rules, &p);
+    schema_read(n, rules[kind], &p);
     if (p.compatible == NULL)
         return;
     if (!is_known(known, p.compatible)) {
@@ -175,9 +208,14 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
     place = guest_device_find(p.compatible);
     if (n->errors->count != errors_before)
         return;
-    if (is_disk(n)) {
-        set_disk(n, &p, &d->disk);
-        d->transport = (enum cfg_transport)p.transport;
+    d->transport = kind == CFG_PLAIN ? CFG_MMIO : (enum cfg_transport)p.transport;
+    if (kind == CFG_IS_DISK)
+        set_disk(n, &p, d);
+    else if (kind == CFG_IS_NET)
+        cfg_set_net(n, &p.net, vm, d);
+    if (!is_known(known, d->compatible)) {
+        cfg_report_value(n, "io", "this build has no emulated network device");
+        return;
     }
     if (d->transport == CFG_PCI) {
         refuse_place(n);

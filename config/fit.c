@@ -150,7 +150,8 @@ enum kerr config_parse_fit(const void *blob, size_t size, const char *const *kno
         bind(&fit, &m->vm[i], "firmware", &m->vm[i].firmware);
         bind(&fit, &m->vm[i], "initrd", &m->vm[i].initrd);
         for (u32 j = 0; j < m->vm[i].device_count; j++)
-            bind(&fit, &m->vm[i], "image", &m->vm[i].device[j].disk.image);
+            if (m->vm[i].device[j].kind == CFG_IS_DISK)
+                bind(&fit, &m->vm[i], "image", &m->vm[i].device[j].disk.image);
     }
     return errors->count == errors_before ? K_OK : K_INVAL;
 }

@@ -102,7 +102,8 @@ static bool disks_fit(const struct cfg_vm *vm, const struct cfg_node *n)
     for (u32 i = 0; i < vm->device_count; i++) {
         const struct cfg_disk *d = &vm->device[i].disk;
 
-        if (d->image.name != NULL && d->size != 0 && d->size < d->image.size) {
+        if (vm->device[i].kind == CFG_IS_DISK && d->image.name != NULL && d->size != 0 &&
+            d->size < d->image.size) {
             cfg_report(n, "size", "disk %.31s: size = %lu KiB: must hold the image's %lu KiB",
                        vm->device[i].node, d->size >> 10, (d->image.size + 1023) >> 10);
             fit = false;

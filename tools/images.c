@@ -177,7 +177,11 @@ void images_load(struct machine *m)
         m->vm_image[i][VM_FIRMWARE] = load(m, node, VM_FIRMWARE, &vm->firmware);
         m->vm_image[i][VM_INITRD] = load(m, node, VM_INITRD, &vm->initrd);
         for (u32 j = 0; j < vm->device_count; j++) {
-            char *device = xformat("%s/devices/%s", node, vm->device[j].node);
+            char *device;
+
+            if (vm->device[j].kind != CFG_IS_DISK)
+                continue;
+            device = xformat("%s/devices/%s", node, vm->device[j].node);
 
             m->disk_image[i][j] = load(m, device, VM_DISK, &vm->device[j].disk.image);
             free(device);

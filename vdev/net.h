@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The switch between guests' network devices and the host's: Ethernet frames from port to port of a named network.
+ * A device model embeds struct net_port and attaches it; what it sends goes straight into the receivers' buffers, by
+ * their receive(), in the sender's thread: one copy, and no queue in between. docs/network.md. */
+#ifndef VDEV_NET_H
+#define VDEV_NET_H
+
+#include "config/config.h"
+#include "core/lock.h"
+#include "lib/err.h"
+#include "lib/types.h"
+
+#define NET_PORTS_MAX 64U /* of one network */
+#define NET_MAC_SIZE 6U
+#define NET_ETH_SIZE 14U
+#define NET_TAG_SIZE 4U        /* VLAN tag, IEEE 802.1Q */
+#define NET_FRAME_MAX 0x10100U /* with GSO: 64 KiB of IP packet, and its headers */
+#define NET_HEAD_SIZE 160U /* of each frame, private: Ethernet with tag, IPv6 and TCP with options at least */
+#define NET_VECS_MAX 72U   /* a frame of one chain of a virtqueue, with its head */
+#define NET_PORT_NAME_SIZE 72U /* VM/NODE */
+
+struct net_port;
+struct net_network;
+
+/* A piece of a frame. Guests' memory: may change under the reader's eyes. */
+struct net_vec {
+    const void *at;
+    u32 len;
+};
+
+/* What a large frame is to be cut into: segments of gso_size bytes of payload each. */
+enum net_gso { NET_GSO_NONE, NET_GSO_TCP4, NET_GSO_TCP6, NET_GSO_UDP };
+
+struct net_frame {
+    const struct net_vec *vec;
+    u32 vecs;
+    u32 len; /* of all vec: Ethernet header first, no FCS */
+    /* The checksum at csum_start + csum_offset covers only the pseudo header: the sum from csum_start to the end is
+     * missing. With gso always so. */
+    bool csum;
+    bool csum_good; /* and where it does not: the checksums in there are known to be right */
+    u16 csum_start, csum_offset;
+    enum net_gso gso;
+    bool gso_ecn; /* TCP's CWR bit is set, for the first segment only */
+    u16 gso_size;
+    u16 header_len; /* with gso: all headers, up to the payload */
+};
+
+/* What a port takes as it is; the rest is summed and cut for it. */
+enum net_accept {
+    NET_ACCEPT_CSUM = 1U << 0,
+    NET_ACCEPT_TSO4 = 1U << 1,
+    NET_ACCEPT_TSO6 = 1U << 2,
+    NET_ACCEPT_USO = 1U << 3,
+};
+
+/* Called between net_open() and net_close() only, in the senders' threads, preemptible: several at once, on several
+ * CPUs. */
+struct net_port_ops {
+    /* Takes a copy of f for the guest. f->vec[0] holds all the frame's headers, or as much as NET_HEAD_SIZE, and does
+     * not change; the checks below are done. K_FULL: no room now; the owner calls net_room() when there is some.
+     * K_NOENT: not wanted. Others: dropped. */
+    MUST_USE enum kerr (*receive)(struct net_port *p, const struct net_frame *f);
+    /* After the last frame of a batch: time to interrupt. NULL: nothing to do. */
+    void (*flush)(struct net_port *p);
+    /* net_link_up() changed. vmm or shell thread; also while closed. NULL: nobody wants to know. */
+    void (*link_changed)(struct net_port *p);
+};
+
+/* Atomics, each right by itself. tx: what the port's owner sent; rx: what came to it. */
+struct net_counters {
+    u64 tx_frames, tx_bytes, tx_large; /* large: with gso, counted as one */
+    u64 rx_frames, rx_bytes, rx_large;
+    u64 tx_bad;      /* malformed, or too long */
+    u64 tx_spoofed;  /* not from the port's own address */
+    u64 tx_vlan;     /* of a VLAN that the port is not in */
+    u64 tx_nobody;   /* no port for it */
+    u64 tx_down;     /* the link is down */
+    u64 tx_waits;    /* pauses until a receiver had room */
+    u64 rx_full;     /* dropped for want of room */
+    u64 rx_unwanted; /* by the owner's own filter */
+    u64 rx_cut;      /* large frames that were cut for this port */
+};
+
+struct net_port {
+    /* By the owner, before net_attach(). */
+    const struct net_port_ops *ops;
+    const struct cfg_net *cfg;
+    u32 accepts; /* atomic, enum net_accept; may change any time */
+    bool
+        patient; /* net_send() may sleep up to a millisecond for a receiver's room; not for who serves many */
+
+    /* The switch's. */
+    struct net_network *network;
+    char name[NET_PORT_NAME_SIZE];
+    u8 slot;                     /* in its network */
+    u32 open, users, link;       /* atomic */
+    u64 waiters;                 /* atomic: slots of ports whose senders wait for our room */
+    u64 touched;                 /* sender's: slots of ports that want a flush */
+    u64 tokens_at;               /* sender's: ticks; the rate is used up to then */
+    struct task *sender;         /* atomic: waits for room */
+    struct net_capture *capture; /* atomic; NULL: off */
+    struct net_counters count;
+    u8 head[NET_HEAD_SIZE]; /* sender's: of the frame that is being sent */
+    struct net_vec vec[NET_VECS_MAX];
+};
+
+/* Makes p a port of the network that cfg names, closed. vm: name of the VM, or NULL; node: of its device. K_FULL,
+ * K_NOMEM, K_EXIST: the MAC address is another port's. Thread context. */
+MUST_USE enum kerr net_attach(struct net_port *p, const char *vm, const char *node);
+/* p is closed. Nobody knows p any more when this returns. Thread context. */
+void net_detach(struct net_port *p);
+
+/* The driver is up: frames come. */
+void net_open(struct net_port *p);
+/* None of p's receive() and flush() runs when this returns, nor until net_open(). Nobody calls net_send() for p
+ * meanwhile. Also where p is closed. Sleeps. */
+void net_close(struct net_port *p);
+
+/* Sends f, of up to NET_VECS_MAX - 1 pieces of a guest's memory, to whom it is for. f's lengths and offsets need not be
+ * checked; what is wrong is counted and dropped. One thread at a time for one port. When net_send() returns, f's
+ * memory is not used any more. Thread context, preemptible. */
+void net_send(struct net_port *p, const struct net_frame *f);
+/* After a batch of them: tells the receivers. */
+void net_flush(struct net_port *p);
+/* By the port's rate: ticks when the next frame may be sent, 0: now. The owner leaves frames where they are until
+ * then; the switch does not hold them. */
+MUST_USE u64 net_ready_at(const struct net_port *p);
+
+/* p has room again, after receive() said K_FULL. Any thread. */
+void net_room(struct net_port *p);
+
+/* Administrative state of the link, what the guest is to see. Any context. */
+static inline bool net_link_up(const struct net_port *p)
+{
+    return __atomic_load_n(&p->link, __ATOMIC_ACQUIRE) != 0;
+}
+
+#endif
