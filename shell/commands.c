@@ -56,6 +56,11 @@ const struct command commands[] = {
       "Counts by reason; with a VM, for each of its vCPUs since it was started.", 0, 1, command_exits },
     { "mem", NULL, "", "memory in use and free", "", 0, 0, command_mem },
     { "cpu", NULL, "", "CPUs, their load and mitigations", "", 0, 0, command_cpu },
+    { "irq", "stats", "VM [on|off|reset]", "how long a VM's interrupts take to reach it",
+      "From being raised (the timer: from its deadline) until the guest is entered with them, by powers of "
+      "two. on, off: "
+      "measure or not. reset: forget what was measured.",
+      1, 2, command_irq_stats },
     { "irq", NULL, "", "interrupt controller and interrupts", "", 0, 0, command_irq },
     { "log", NULL, "[error|warn|info|debug]", "the log so far, or what of it is shown here",
       "Without an argument: prints the log's ring. With a level: lines up to it appear on the console.", 0, 1,

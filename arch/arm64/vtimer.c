@@ -5,6 +5,7 @@
 #include "arch/arm64/arm64.h"
 #include "arch/guest_events.h"
 #include "arch/time.h"
+#include "arch/vcpu.h"
 #include "core/timer.h"
 
 #include <asm/sysreg.h>
@@ -79,6 +80,12 @@ void vtimer_release(struct vcpu *v)
 {
     timer_cancel(&v->arch.vtimer);
     timer_cancel(&v->arch.ptimer);
+}
+
+u64 arch_vcpu_timer_deadline(const struct vcpu *v)
+{
+    (void)v;
+    return sysreg_read(cntv_cval_el0); /* CNTVOFF_EL2 is zero */
 }
 
 #define CNTP_TVAL SYSREG(3, 3, 14, 2, 0)

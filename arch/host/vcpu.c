@@ -48,6 +48,8 @@ void arch_inject_serror(struct vcpu *v, u32 syndrome)
     v->arch.syndrome = syndrome;
 }
 
+u64 arch_vcpu_timer_deadline(const struct vcpu *v) { return v->arch.timer_deadline; }
+
 void arch_vcpu_dump(struct vcpu *v) { v->arch.dumps++; }
 
 void arch_vcpu_take_irqs(struct vcpu *v) { v->arch.irq_windows++; }

@@ -22,6 +22,7 @@ enum kerr vgic_create(struct vm *vm, u32 nr_spis)
         return K_NOMEM;
     g->vm = vm;
     g->vcpu_count = vm->vcpu_count;
+    g->sgi_direct = (u32)BIT(g->vcpu_count) - 1;
     g->intid_end = (u32)min_u64(VGIC_PRIVATE + align_up(nr_spis, 32), VGIC_MAX_INTID);
     g->priority_mask = (u8)(0xff00U >> arch_vpri_bits());
     /* An SPI that is active on one vCPU may be deactivated by another one's ICC_DIR_EL1, which its own
@@ -60,6 +61,7 @@ void vgic_destroy(struct vm *vm)
     for (u32 i = 0; i < g->vcpu_count; i++)
         if (vm->vcpu[i])
             vm->vcpu[i]->vgic = NULL;
+    vgic_timing_destroy(g);
     heap_free(g, vgic_size(g->vcpu_count));
 }
 
@@ -81,6 +83,7 @@ static void reset_cpu(struct vgic_cpu *vc)
     vc->waiting_count = 0;
     vc->waiting_groups = 0;
     vc->hcr = vc->vgic->hcr_base;
+    vc->late_since = 0;
     vc->hw_drop |= vc->hw_held; /* a CPU may still have it active for us */
     vc->hw_held = 0;
     vc->hw_stale = 0;
@@ -91,7 +94,7 @@ void vgic_reset(struct vm *vm)
 {
     struct vgic *g = vm->vgic;
 
-    g->ctlr = 0;
+    g->ctlr = vgic_ctlr(0, vgic_is_timed(g));
     g->uses_1ofn = 0;
     memset(g->spi, 0, sizeof(g->spi));
     memset(g->priority, 0, sizeof(g->priority));
@@ -156,12 +159,25 @@ static bool move_line(struct vgic_word *w, u64 bit, bool level)
     return true;
 }
 
+/* What the guest has disabled would be measured until it enables it. */
+static COLD void note_line(struct vgic *g, const struct vgic_cpu *vc, const struct vgic_word *w, u32 intid,
+                           bool up)
+{
+    if (up && (vgic_load64(&w->enabled) & vgic_bit(intid)))
+        vgic_timing_raised(g, vc, intid);
+    else
+        vgic_timing_dropped(g, vc, intid);
+}
+
 void vgic_spi_level(struct vm *vm, u32 intid, bool level)
 {
     struct vgic *g = vm->vgic;
 
-    if (is_spi(g, intid) && move_line(&g->spi[intid / 64], vgic_bit(intid), level))
-        vgic_post_spi(g, intid);
+    if (!is_spi(g, intid) || !move_line(&g->spi[intid / 64], vgic_bit(intid), level))
+        return;
+    if (vgic_is_timed(g))
+        note_line(g, NULL, &g->spi[intid / 64], intid, level);
+    vgic_post_spi(g, intid);
 }
 
 void vgic_spi_pulse(struct vm *vm, u32 intid)
@@ -171,6 +187,8 @@ void vgic_spi_pulse(struct vm *vm, u32 intid)
     if (!is_spi(g, intid))
         return;
     __atomic_fetch_or(&g->spi[intid / 64].latch, vgic_bit(intid), __ATOMIC_SEQ_CST);
+    if (vgic_is_timed(g))
+        note_line(g, NULL, &g->spi[intid / 64], intid, true);
     vgic_post_spi(g, intid);
 }
 
@@ -178,8 +196,11 @@ void vgic_ppi_level(struct vcpu *v, u32 intid, bool level)
 {
     struct vgic_cpu *vc = v->vgic;
 
-    if (intid >= 16 && intid < VGIC_PRIVATE && move_line(&vc->private, BIT(intid), level))
-        post(vc, intid);
+    if (intid < VGIC_SGIS || intid >= VGIC_PRIVATE || !move_line(&vc->private, BIT(intid), level))
+        return;
+    if (vgic_is_timed(vc->vgic))
+        note_line(vc->vgic, vc, &vc->private, intid, level);
+    post(vc, intid);
 }
 
 void guest_ptimer_level(struct vcpu *v, bool level) { vgic_ppi_level(v, PTIMER_INTID, level); }
@@ -204,6 +225,21 @@ static COLD u64 of_group_0(struct vgic *g, u64 targets, u32 intid)
     return targets;
 }
 
+/* To nobody, or while latencies are measured. */
+static COLD void send_timed(struct vgic_cpu *self, enum sgi_reg reg, u64 value)
+{
+    struct vgic *g = self->vgic;
+    u32 intid = (u32)FIELD_GET(value, 27, 24);
+    u64 everyone = BIT(g->vcpu_count) - 1;
+    u64 targets = value & BIT(40) ? everyone & ~BIT(self->id) : value & everyone;
+
+    if (reg != SGI_REG_SGI1R)
+        targets = of_group_0(g, targets, intid);
+    for (u64 left = targets; left != 0 && vgic_is_timed(g); left &= left - 1)
+        vgic_timing_raised(g, &g->cpu[ctz64(left)], intid);
+    send_each(g, targets, intid);
+}
+
 /* IHI 0069 12.2.19 ff. With one security state, ICC_SGI1R_EL1 makes SGIs of either group, the other
  * two those of group 0. Affinities other than 0.0.0.x, and ranges above 15, name nobody. */
 void guest_sgi(struct vcpu *v, enum sgi_reg reg, u64 value)
@@ -211,7 +247,7 @@ void guest_sgi(struct vcpu *v, enum sgi_reg reg, u64 value)
     struct vgic_cpu *self = v->vgic;
     struct vgic *g = self->vgic;
     u32 intid = (u32)FIELD_GET(value, 27, 24);
-    u64 everyone = BIT(g->vcpu_count) - 1;
+    u64 everyone = __atomic_load_n(&g->sgi_direct, __ATOMIC_RELAXED);
     u64 targets;
 
     if (unlikely(value & BIT(40))) /* IRM */
@@ -227,4 +263,6 @@ void guest_sgi(struct vcpu *v, enum sgi_reg reg, u64 value)
         send_each(g, targets, intid);
     else if (likely(targets))
         send(&g->cpu[ctz64(targets)], intid);
+    else
+        send_timed(self, reg, value);
 }

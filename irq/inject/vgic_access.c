@@ -372,7 +372,10 @@ void vgic_route_write(struct vcpu *v, u32 intid, u64 value, u64 mask)
 
 void vgic_spis_retract(struct vcpu *v, u32 first, u32 bits) { for_held(v, v, first, bits, retract); }
 
-u32 vgic_groups_read(const struct vm *vm) { return __atomic_load_n(&vm->vgic->ctlr, __ATOMIC_RELAXED); }
+u32 vgic_groups_read(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->vgic->ctlr, __ATOMIC_RELAXED) & VGIC_CTLR_GROUPS;
+}
 
 static void retract_groups(struct vgic_cpu *self, struct vgic_cpu *vc, u32 off)
 {
@@ -390,8 +393,13 @@ static void retract_groups(struct vgic_cpu *self, struct vgic_cpu *vc, u32 off)
 void vgic_groups_write(struct vcpu *v, u32 groups)
 {
     struct vgic *g = v->vgic->vgic;
-    u32 old = __atomic_exchange_n(&g->ctlr, groups & 3, __ATOMIC_SEQ_CST);
-    u32 off = old & ~groups, on = groups & 3 & ~old;
+    u32 old = __atomic_load_n(&g->ctlr, __ATOMIC_RELAXED), off, on;
+
+    while (!__atomic_compare_exchange_n(&g->ctlr, &old, vgic_ctlr(groups, old & VGIC_CTLR_TIMED), true,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+    off = old & VGIC_CTLR_GROUPS & ~groups;
+    on = groups & VGIC_CTLR_GROUPS & ~old;
 
     for (u32 i = 0; off != 0 && i < g->vcpu_count; i++)
         retract_groups(v->vgic, &g->cpu[i], off);

@@ -90,6 +90,8 @@ void vgic_lpi_raise(struct vcpu *v, u32 lpi)
         return;
     if (__atomic_fetch_or(&lpis->pending[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST) & BIT(n % 64))
         return; /* known, or of no use before something else changes */
+    if (vgic_is_timed(vc->vgic))
+        vgic_timing_raised(vc->vgic, vc, lpi);
     lpi_hint(vc, lpis, n / 4096, BIT(n / 64 % 64));
 }
 

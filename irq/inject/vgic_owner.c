@@ -64,6 +64,8 @@ static inline bool lr_place(struct vgic_cpu *vc, u32 i, u32 intid, struct vgic_w
         return false;
     vgic_lr_set(vc, i, lr | (level ? LR_EOI : 0));
     lr_note(vc, i, intid, latched != 0);
+    if (vgic_is_timed(vc->vgic))
+        vgic_timing_placed(vc, intid);
     return true;
 }
 
@@ -74,6 +76,8 @@ static void lr_place_hw(struct vgic_cpu *vc, u32 i, u32 intid)
     latch_take(w, BIT(intid));
     vgic_lr_set(vc, i, pending_lr(vc, w, intid, BIT(intid)) | LR_HW | LR_PINTID(vc->hw_phys[intid]));
     lr_note(vc, i, intid, false);
+    if (vgic_is_timed(vc->vgic) && intid == VTIMER_INTID)
+        vgic_timing_placed_timer(vc);
 }
 
 /* --- more interrupts than list registers --- */
@@ -184,6 +188,8 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
         if (!vc->waiting_count && !vgic_has_senders(vc, intid) && latch_take(w, bit)) {
             now |= LR_PENDING;
             vc->lr_latch |= 1U << i;
+            if (vgic_is_timed(vc->vgic)) /* hardware takes it from here, without us */
+                vgic_timing_placed(vc, intid);
         }
     } else if (lr & LR_HW) {
         return;
@@ -207,6 +213,9 @@ static void look_active(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vg
 static void look_pending(struct vgic_cpu *vc, u32 i, u64 lr, u32 intid, struct vgic_word *w, u64 bit)
 {
     u64 level = level_high(w, bit), now, sender = 0;
+
+    if (vgic_is_timed(vc->vgic)) /* raised again before it was taken: measured already */
+        vgic_timing_dropped(vc->vgic, vc, vgic_vintid(vc, intid));
 
     if (vgic_has_senders(vc, intid))
         sender = vgic_sender_again(vc, intid, lr);
@@ -384,6 +393,8 @@ static COLD void flush_overflow(struct vgic_cpu *vc)
     u64 hears = 0;
 
     vgic_sync(vc);
+    if (unlikely(vc->late_since))
+        vgic_timing_late(vc);
     if (__atomic_load_n(&vc->vgic->uses_1ofn, __ATOMIC_SEQ_CST))
         hears = vgic_1ofn_sample(vc);
     if (vc->waiting_count > 0)
@@ -411,7 +422,7 @@ static inline bool sgi_place(struct vgic_cpu *vc, u32 intid)
     u32 i = vc->private_lr[intid];
 
     if (unlikely(!(__atomic_load_n(&w->enabled, __ATOMIC_RELAXED) & bit) ||
-                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & 1) ||
+                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & BIT(VGIC_CTLR_FAST)) ||
                  (vc->active_count | vc->sgis_have_senders)))
         return false;
     if (vc->in_lr[0] & bit) {
@@ -528,7 +539,7 @@ static inline bool ppi_hw_again(struct vgic_cpu *vc, u32 intid, u32 phys_intid)
 
     if (unlikely(!vgic_resident(vc) || !(vc->in_lr[0] >> intid & 1) || !(arch_lr_empty() >> i & 1) ||
                  !(__atomic_load_n(&w->enabled, __ATOMIC_RELAXED) >> intid & 1) ||
-                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & 1) ||
+                 !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) >> group & BIT(VGIC_CTLR_FAST)) ||
                  (vc->active_count | vc->waiting_count)))
         return false;
     vc->lr_latch &= ~(1U << i);

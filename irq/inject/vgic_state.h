@@ -23,7 +23,12 @@
 #define VGIC_NO_VCPU 0xffU
 #define VGIC_PROP_PAGES ((BIT(VGIC_ID_BITS) - VGIC_LPI_FIRST) / PAGE_SIZE)
 #define VGIC_ROUTE_1OFN BIT(31) /* GICD_IROUTER.Interrupt_Routing_Mode */
-#define VTIMER_INTID 27U        /* BSA's assignment, in the guest; the host's device tree says its own */
+/* GICD_CTLR's group enables are bits 0 and 1 of `ctlr`. The usual paths look at the copies of them, which are zero
+ * while latencies are measured. */
+#define VGIC_CTLR_GROUPS 3U
+#define VGIC_CTLR_FAST 8U /* shift */
+#define VGIC_CTLR_TIMED BIT(16)
+#define VTIMER_INTID 27U /* BSA's assignment, in the guest; the host's device tree says its own */
 #define PTIMER_INTID 30U
 #define PMU_INTID 23U
 
@@ -40,6 +45,8 @@ struct vgic_word {
 
 struct vgic_lpis;
 struct vits;
+
+struct vgic_timing;
 
 struct vgic_cpu {
     struct vcpu *vcpu;
@@ -77,6 +84,7 @@ struct vgic_cpu {
     u32 waiting_groups;              /* VMCR's group enables that these ranks were taken with */
     u64 hcr;                         /* ICH_HCR_EL2 as it was written last */
     u64 lr[GICH_MAX_LRS];
+    u64 late_since; /* deadline of the timer that rang while list registers were in memory; 0: none, or not timed */
 
     /* PPIs with a physical interrupt behind them (low 32 bits by INTID). */
     u32 hw;       /* such PPIs */
@@ -108,7 +116,9 @@ struct vgic {
     struct vm *vm;
     u32 intid_end; /* first INTID that does not exist */
     u32 vcpu_count;
-    u32 ctlr; /* atomic: GICD_CTLR's group enables */
+    u32 ctlr;                   /* atomic: VGIC_CTLR_* */
+    u32 sgi_direct;             /* atomic: vCPUs that SGIs may go to on the usual path */
+    struct vgic_timing *timing; /* NULL: latencies were never measured */
     u8 priority_mask;
     u64 hcr_base;
     u32 uses_1ofn; /* atomic: since reset some SPI was for any vCPU */
@@ -124,6 +134,18 @@ struct vgic {
     u32 lpi_prop_gen;              /* atomic: counts what made those out of date */
     struct vgic_cpu cpu[];
 };
+
+/* The word with these group enables, or those that it has; timed or not. */
+static inline u32 vgic_ctlr(u32 groups, bool timed)
+{
+    groups &= VGIC_CTLR_GROUPS;
+    return timed ? groups | (u32)VGIC_CTLR_TIMED : groups | groups << VGIC_CTLR_FAST;
+}
+
+static inline bool vgic_is_timed(const struct vgic *g)
+{
+    return unlikely((__atomic_load_n(&g->ctlr, __ATOMIC_RELAXED) & VGIC_CTLR_TIMED) != 0);
+}
 
 static inline u64 vgic_bit(u32 intid) { return BIT(intid % 64); }
 
@@ -278,6 +300,18 @@ void vgic_release(struct vgic_cpu *self, struct vgic_cpu *vc, bool folded);
 /* Of the SPIs from `first`: what holders have of them pending goes to where it belongs now. v: as in
  * vgic_access.h. */
 void vgic_spis_retract(struct vcpu *v, u32 first, u32 bits);
+
+/* vgic_timing.c; only while vgic_is_timed(). `intid` of raised and dropped: an LPI's own number. vc: for private
+ * ones, else any or NULL. */
+void vgic_timing_raised(struct vgic *g, const struct vgic_cpu *vc, u32 intid);
+void vgic_timing_dropped(struct vgic *g, const struct vgic_cpu *vc, u32 intid);
+/* Own CPU, list registers in the hardware: the guest is entered next. */
+void vgic_timing_placed(struct vgic_cpu *vc, u32 intid);
+/* The virtual timer, whose registers are in this CPU. Where list registers are in memory, the next look at what is
+ * due calls the other one. */
+void vgic_timing_placed_timer(struct vgic_cpu *vc);
+void vgic_timing_late(struct vgic_cpu *vc);
+void vgic_timing_destroy(struct vgic *g);
 
 /* vgic_fold.c. */
 

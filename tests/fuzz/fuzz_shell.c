@@ -9,6 +9,7 @@
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
 #include "drivers/console.h"
+#include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
 #include "shell/lineedit.h"
 #include "vmm/vmm.h"
@@ -89,6 +90,21 @@ enum kerr vmm_set_weight(u32 index, u32 weight)
 }
 
 bool vmm_any_crash(void) { return false; }
+
+enum kerr vgic_timing_set(struct vm *of, bool on)
+{
+    (void)of, (void)on;
+    return K_OK;
+}
+
+void vgic_timing_clear(struct vm *of) { (void)of; }
+
+bool vgic_timing_get(const struct vm *of, enum vgic_kind kind, struct latency *out)
+{
+    (void)of, (void)kind;
+    memset(out, 0xff, sizeof(*out));
+    return true;
+}
 
 enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)
 {

@@ -3,6 +3,7 @@
  * ICC_* access, lines, switches. The fake list registers abort on what hardware forbids; here: whether
  * the bookkeeping is consistent after each step, and whether all is delivered in the end. */
 #include "irq/inject/vgic_state.h"
+#include "irq/inject/vgic_timing.h"
 #include "tests/unit/test_vgic_machine.h"
 
 struct input {
@@ -153,6 +154,8 @@ static void step(struct input *in)
         break;
     default: break;
     }
+    if ((op & 0xef) == 0xef)
+        require(vgic_timing_set(&m.vm, op & 16) == K_OK);
 }
 
 /* A guest that behaves now must get all that is pending, and then nothing. */

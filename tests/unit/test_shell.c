@@ -14,6 +14,7 @@
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
 #include "drivers/console.h"
+#include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
 #include "shell/table.h"
 #include "vmm/vmm.h"
@@ -104,6 +105,35 @@ enum kerr vmm_set_weight(u32 index, u32 weight)
 }
 
 bool vmm_any_crash(void) { return false; }
+
+static bool timed;
+
+enum kerr vgic_timing_set(struct vm *of, bool on)
+{
+    assert_ptr_equal(of, &vm);
+    timed = on;
+    return result;
+}
+
+void vgic_timing_clear(struct vm *of)
+{
+    assert_ptr_equal(of, &vm);
+    strcat(called, "clear");
+}
+
+bool vgic_timing_get(const struct vm *of, enum vgic_kind kind, struct latency *out)
+{
+    assert_ptr_equal(of, &vm);
+    memset(out, 0, sizeof(*out));
+    if (kind == VGIC_IPI) {
+        out->bucket[8] = 3;
+        out->bucket[10] = 1;
+        out->count = 4;
+        out->sum_ns = 2400;
+        out->max_ns = 1500;
+    }
+    return timed;
+}
 
 enum kerr vcpu_fault(struct vcpu *v, enum vcpu_fault fault, u32 syndrome)
 {
@@ -382,6 +412,32 @@ static void test_scheduling_is_changed_by_command(void **state)
     result = K_OK;
 }
 
+static void test_latencies_are_a_table_of_powers_of_two(void **state)
+{
+    (void)state;
+    vm.vgic = (struct vgic *)(void *)&vm; /* there is one; nobody looks into it */
+    assert_says("irq stats rt", "rt is stopped");
+    assert_says("irq stats debian maybe", "'maybe' is none of on, off, reset");
+    assert_says("irq stats debian", "not measured yet");
+    command_run("irq stats debian on");
+    assert_true(timed);
+    said[0] = '\0';
+    command_run("irq stats debian");
+    assert_string_equal(said, "from ns  timer   ipi  device  lpi\n"
+                              "    256      0     3       0    0\n"
+                              "    512      0     0       0    0\n"
+                              "   1024      0     1       0    0\n"
+                              "    all      0     4       0    0\n"
+                              "   mean      0   600       0    0\n"
+                              "   most      0  1500       0    0\n");
+    command_run("irq stats debian reset");
+    assert_string_equal(called, "clear");
+    command_run("irq stats debian off");
+    assert_false(timed);
+    result = K_NOMEM;
+    assert_says("irq stats debian on", "no memory for it");
+}
+
 static void test_lists_are_aligned(void **state)
 {
     (void)state;
@@ -456,6 +512,7 @@ int main(void)
         T(test_faults_are_injected_by_name),
         T(test_writes_are_noted_shown_and_forgotten),
         T(test_scheduling_is_changed_by_command),
+        T(test_latencies_are_a_table_of_powers_of_two),
         T(test_lists_are_aligned),
         T(test_words_are_completed_by_place),
         T(test_table_prints_more_than_it_can_hold_in_pieces),

@@ -56,6 +56,9 @@ void arch_inject_undefined(struct vcpu *v);
  * CPU lets one choose. */
 void arch_inject_serror(struct vcpu *v, u32 syndrome);
 
+/* When the guest set its virtual timer to ring, on the scale of arch_ticks(). Its registers are in this CPU. */
+u64 arch_vcpu_timer_deadline(const struct vcpu *v);
+
 /* Speculation mitigations as a guest may ask for them: `which` is the number in the name of the
  * SMCCC_ARCH_WORKAROUND (1..3). 0: needed, and entering Keel does it; 1: this CPU needs none; -1: Keel
  * cannot tell or cannot help. For 2, which a guest switches, 0 is no answer: Keel leaves it on or off. */

@@ -11,6 +11,7 @@ struct arch_vcpu {
     u32 inits, resets, loads, unloads, releases, resumes, dumps;
     u32 external_aborts, aborts, undefineds, serrors, irq_windows;
     u32 syndrome; /* of the last SError */
+    u64 timer_deadline;
 };
 
 struct arch_vm {
