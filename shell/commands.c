@@ -58,8 +58,7 @@ const struct command commands[] = {
     { "cpu", NULL, "", "CPUs, their load and mitigations", "", 0, 0, command_cpu },
     { "irq", "stats", "VM [on|off|reset]", "how long a VM's interrupts take to reach it",
       "From being raised (the timer: from its deadline) until the guest is entered with them, by powers of "
-      "two. on, off: "
-      "measure or not. reset: forget what was measured.",
+      "two. on, off: measure or not. reset: forget what was measured.",
       1, 2, command_irq_stats },
     { "irq", NULL, "", "interrupt controller and interrupts", "", 0, 0, command_irq },
     { "log", NULL, "[error|warn|info|debug]", "the log so far, or what of it is shown here",

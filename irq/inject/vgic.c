@@ -94,7 +94,7 @@ void vgic_reset(struct vm *vm)
 {
     struct vgic *g = vm->vgic;
 
-    g->ctlr = vgic_ctlr(0, vgic_is_timed(g));
+    __atomic_fetch_and(&g->ctlr, VGIC_CTLR_TIMED, __ATOMIC_RELAXED);
     g->uses_1ofn = 0;
     memset(g->spi, 0, sizeof(g->spi));
     memset(g->priority, 0, sizeof(g->priority));

@@ -284,6 +284,12 @@ void vgic_bits_set(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32
     }
 }
 
+static COLD void forget_times(struct vgic_cpu *bank, u32 first, u32 bits)
+{
+    for (; bits != 0; bits &= bits - 1)
+        vgic_timing_dropped(bank->vgic, bank, first + ctz64(bits));
+}
+
 void vgic_bits_clear(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u32 first, u32 bits)
 {
     struct vgic_word *w;
@@ -291,6 +297,8 @@ void vgic_bits_clear(struct vcpu *v, struct vcpu *bank, enum vgic_field field, u
     bits = existing(v->vgic->vgic, first, bits);
     if (bits == 0)
         return;
+    if (vgic_is_timed(v->vgic->vgic) && field != VGIC_ACTIVE)
+        forget_times(bank->vgic, first, bits);
     w = word(bank, first);
     if (field == VGIC_ENABLED) {
         u64 old = __atomic_fetch_and(&w->enabled, ~((u64)bits << first % 64), __ATOMIC_SEQ_CST);

@@ -80,6 +80,13 @@ void lpi_hint_all(struct vgic_cpu *vc, struct vgic_lpis *lpis)
     }
 }
 
+static COLD void hint_timed(struct vgic_cpu *vc, struct vgic_lpis *lpis, u32 n)
+{
+    if (lpi_prop(vc->vgic, n) & LPI_PROP_ENABLE)
+        vgic_timing_raised(vc->vgic, vc, n + VGIC_LPI_FIRST);
+    lpi_hint(vc, lpis, n / 4096, BIT(n / 64 % 64));
+}
+
 void vgic_lpi_raise(struct vcpu *v, u32 lpi)
 {
     struct vgic_cpu *vc = v->vgic;
@@ -91,8 +98,9 @@ void vgic_lpi_raise(struct vcpu *v, u32 lpi)
     if (__atomic_fetch_or(&lpis->pending[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST) & BIT(n % 64))
         return; /* known, or of no use before something else changes */
     if (vgic_is_timed(vc->vgic))
-        vgic_timing_raised(vc->vgic, vc, lpi);
-    lpi_hint(vc, lpis, n / 4096, BIT(n / 64 % 64));
+        hint_timed(vc, lpis, n);
+    else
+        lpi_hint(vc, lpis, n / 4096, BIT(n / 64 % 64));
 }
 
 /* --- slots --- */
@@ -225,7 +233,7 @@ static inline bool place_again(struct vgic_cpu *vc, u32 slot, u8 priority)
     u32 i;
 
     if (!slot_in_lr(vc, slot) || vc->waiting_count ||
-        !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) & 2))
+        !(__atomic_load_n(&vc->vgic->ctlr, __ATOMIC_RELAXED) & 2U << VGIC_CTLR_FAST))
         return false;
     i = vgic_lr_find(vc, VGIC_SLOT0 + slot);
     if (arch_lr_read(i) & LR_STATE)

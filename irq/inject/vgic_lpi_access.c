@@ -52,6 +52,8 @@ static bool take(struct vgic_cpu *self, struct vgic_cpu *vc, u32 n)
 void vgic_lpi_clear(struct vcpu *self, struct vcpu *v, u32 lpi)
 {
     (void)take(self->vgic, v->vgic, lpi - VGIC_LPI_FIRST);
+    if (vgic_is_timed(v->vgic->vgic))
+        vgic_timing_dropped(v->vgic->vgic, v->vgic, lpi);
 }
 
 void vgic_lpi_move(struct vcpu *self, struct vcpu *from, struct vcpu *to, u32 lpi)

@@ -71,8 +71,13 @@ void vgic_sgir_write(struct vcpu *v, u32 value)
         targets = 1U << v->id;
     else if (SGIR_FILTER(value) != FILTER_LIST)
         return;
-    for (targets &= everyone(g); targets != 0; targets &= targets - 1)
-        raise(&g->cpu[ctz64(targets)], (u32)SGIR_ID(value), (u8)(1U << v->id));
+    for (targets &= everyone(g); targets != 0; targets &= targets - 1) {
+        struct vgic_cpu *vc = &g->cpu[ctz64(targets)];
+
+        if (vgic_is_timed(g))
+            vgic_timing_raised(g, vc, (u32)SGIR_ID(value));
+        raise(vc, (u32)SGIR_ID(value), (u8)(1U << v->id));
+    }
 }
 
 /* The latch goes first, and comes back where senders are left: one that comes in between sets its bit before

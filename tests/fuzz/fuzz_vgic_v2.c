@@ -3,6 +3,7 @@
  * switches. The fake list registers abort on what hardware forbids; here: whether all is delivered in the end,
  * once for each sender. */
 #include "irq/inject/vgic_state.h"
+#include "irq/inject/vgic_timing.h"
 #include "tests/unit/test_vgic_machine.h"
 
 enum { ITARGETSR = 0x800, SGIR = 0xf00, SPENDSGIR = 0xf20 };
@@ -88,6 +89,8 @@ static void step(struct input *in)
     case 14: host_gich()->vmcr = number(in, 4); break;
     default: (void)virq_pending(vcpu(id)); break;
     }
+    if ((op & 0xef) == 0xef)
+        require(vgic_timing_set(&m.vm, op & 16) == K_OK);
 }
 
 /* What is in no list register waits in the shared state, with a sender for each latch that has some. */

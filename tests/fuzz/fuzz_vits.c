@@ -3,6 +3,7 @@
  * devices that signal and schedulers that switch meanwhile. The fake list registers abort on what hardware
  * forbids; here: whether the bookkeeping is consistent, and whether a guest that behaves again gets its LPIs. */
 #include "irq/inject/vgic_lpis.h"
+#include "irq/inject/vgic_timing.h"
 #include "tests/unit/test_its_machine.h"
 
 struct input {
@@ -168,6 +169,8 @@ static void step(struct input *in)
     case 14: *config(LPI0 + byte(in)) = (u8)byte(in); break;
     default: (void)virq_pending(vcpu(id)); break;
     }
+    if ((op & 0xef) == 0xef)
+        require(vgic_timing_set(&m.vm, op & 16) == K_OK);
 }
 
 #define PROBE (LPI0 + 200)

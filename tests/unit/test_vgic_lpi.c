@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "arch/host/host.h"
 #include "irq/inject/vgic_state.h"
+#include "irq/inject/vgic_timing.h"
 #include "test_its_machine.h"
 
 #define SPURIOUS HOST_SPURIOUS
@@ -171,6 +173,38 @@ static void test_sleeping_vcpu_is_woken_by_an_lpi_alone(void **state)
     assert_true(virq_pending(vcpu(0)));
     assert_int_equal(take(0), LPI0);
     assert_false(virq_pending(vcpu(0)));
+}
+
+static void test_lpis_are_timed_unless_disabled_or_cleared(void **state)
+{
+    struct latency l;
+
+    (void)state;
+    assert_int_equal(vgic_timing_set(&m.vm, true), K_OK);
+    host_tick_hz_set(1000000000);
+    host_clock_set(1000);
+    for (u32 n = 0; n < 3; n++) {
+        vgic_lpi_raise(vcpu(0), LPI0);
+        host_clock_advance(40);
+        settle();
+        assert_int_equal(take(0), LPI0);
+    }
+    configured(0, LPI0, ENABLED & ~1U);
+    raise_lpi(0, LPI0);
+    host_clock_advance(1000);
+    configured(0, LPI0, ENABLED);
+    assert_int_equal(take(0), LPI0);
+    stop(1);
+    vgic_lpi_raise(vcpu(1), LPI0 + 1);
+    on_cpu_of(0);
+    vgic_lpi_clear(vcpu(0), vcpu(1), LPI0 + 1);
+    host_clock_advance(1000);
+    start(1, 1);
+    raise_lpi(1, LPI0 + 1);
+    assert_int_equal(take(1), LPI0 + 1);
+    assert_true(vgic_timing_get(&m.vm, VGIC_LPI, &l));
+    assert_int_equal(l.count, 4);
+    assert_int_equal(l.max_ns, 40);
 }
 
 static void test_lpis_survive_a_switch(void **state)
@@ -486,6 +520,7 @@ int main(void)
         TEST(test_lpis_that_do_not_exist_are_lost),
         TEST(test_group_1_off_keeps_lpis_pending),
         TEST(test_sleeping_vcpu_is_woken_by_an_lpi_alone),
+        TEST(test_lpis_are_timed_unless_disabled_or_cleared),
         TEST(test_lpis_survive_a_switch),
         TEST(test_enabling_reads_the_pending_table),
         TEST(test_zero_bit_spares_reading_the_pending_table),

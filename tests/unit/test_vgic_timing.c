@@ -132,6 +132,32 @@ static void test_disabled_interrupts_are_not_measured(void **state)
     assert_int_equal(measured(VGIC_DEVICE).count, 0);
 }
 
+static void test_what_the_guest_takes_back_is_not_measured(void **state)
+{
+    static const u32 taken_back_by[] = { ICENABLER, ICPENDR };
+
+    (void)state;
+    turn_on();
+    for (u32 i = 0; i < 2; i++) {
+        stop(1);
+        sgi(0, 3, 2);
+        start(1, 1);
+        gicr_write(1, 1, 0x10000 + taken_back_by[i], 4, 1U << 3);
+        host_clock_advance(1000);
+        gicr_write(1, 1, 0x10000 + ISENABLER, 4, 1U << 3);
+        settle();
+        while (ack(1, true) == 3)
+            eoi(1, true, 3);
+        settle();
+        sgi(0, 3, 2);
+        host_clock_advance(10);
+        settle();
+        assert_int_equal(ack(1, true), 3);
+        eoi(1, true, 3);
+    }
+    assert_true(measured(VGIC_IPI).max_ns < 1000);
+}
+
 static void test_timer_is_measured_from_its_deadline(void **state)
 {
     (void)state;
@@ -220,6 +246,7 @@ int main(void)
         TEST(test_one_whose_vcpu_does_not_run_is_measured_until_it_does),
         TEST(test_line_that_falls_before_delivery_is_not_measured),
         TEST(test_disabled_interrupts_are_not_measured),
+        TEST(test_what_the_guest_takes_back_is_not_measured),
         TEST(test_timer_is_measured_from_its_deadline),
         TEST(test_off_keeps_and_reset_forgets),
         TEST(test_it_stays_on_over_a_reset_of_the_vm),

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "arch/arm64/gich2_format.h"
+#include "arch/host/host.h"
+#include "irq/inject/vgic_timing.h"
 #include "test_vgic_machine.h"
 
 enum { ITARGETSR = 0x800, SGIR = 0xf00, CPENDSGIR = 0xf10, SPENDSGIR = 0xf20 };
@@ -139,6 +141,22 @@ static void test_target_filters_name_others_and_self(void **state)
     write_reg(1, SGIR, 4, TO(0xf8) | 6);            /* nobody there */
     for (u32 id = 0; id < 3; id++)
         assert_int_equal(take(id), HOST_SPURIOUS);
+}
+
+static void test_sgis_are_timed(void **state)
+{
+    struct latency l;
+
+    (void)state;
+    assert_int_equal(vgic_timing_set(&m.vm, true), K_OK);
+    host_tick_hz_set(1000000000);
+    host_clock_set(1000);
+    write_reg(2, SGIR, 4, TO(1 << 1) | 5);
+    host_clock_advance(40);
+    end(1, take(1));
+    assert_true(vgic_timing_get(&m.vm, VGIC_IPI, &l));
+    assert_int_equal(l.count, 1);
+    assert_int_equal(l.max_ns, 40);
 }
 
 static void test_senders_are_shown_set_and_cleared(void **state)
@@ -299,6 +317,7 @@ int main(void)
         TEST(test_sgi_is_pending_once_for_each_sender),
         TEST(test_sgi_sent_again_while_pending_or_active_is_not_lost),
         TEST(test_target_filters_name_others_and_self),
+        TEST(test_sgis_are_timed),
         TEST(test_senders_are_shown_set_and_cleared),
         TEST(test_sgis_ignore_registers_that_do_not_tell_senders),
         TEST(test_sgi_survives_being_switched_off_by_its_group),
