@@ -47,10 +47,20 @@ enum cfg_transport { CFG_MMIO, CFG_PCI };
 /* What a device's own properties are. */
 enum cfg_kind { CFG_PLAIN, CFG_IS_DISK, CFG_IS_NET };
 
+#define CFG_QUEUES_MAX 16U
+#define CFG_POLL_MAX_US 1000U
+
+/* The thread that serves a virtio device. */
+struct cfg_backend {
+    u32 cpu;     /* logical host CPU, or CFG_CPU_ANY: that of the VM's first vCPU */
+    u32 poll_us; /* how long it looks for more before it sleeps */
+};
+
 /* A disk's own properties. */
 struct cfg_disk {
     struct cfg_image image; /* NULL name: none, the disk starts as zeros */
     u64 size;               /* bytes; 0: the image's */
+    u32 queues;             /* 0: as many as the VM has vCPUs */
     bool read_only;
 };
 
@@ -76,6 +86,7 @@ struct cfg_device {
     const void *fdt; /* the blob, for a model's own properties; NULL: of the default set, has no node */
     int fdt_node;    /* its offset; -1 there */
     enum cfg_transport transport;
+    struct cfg_backend backend; /* of virtio devices */
     enum cfg_kind kind;
     union {
         struct cfg_disk disk;

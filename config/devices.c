@@ -19,31 +19,41 @@ struct device_props {
     const char *image;
     u64 size;
     bool read_only;
+    u32 queues;
     u32 transport;
     struct cfg_net_props net;
+    struct cfg_backend backend;
 };
 
 static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = "pci", NULL };
 
 #define AT(field) offsetof(struct device_props, field)
-/* What every device may say, then what only a disk may. */
-static const struct prop_rule device_prop[] = {
-    { "compatible", PROP_STRING, true, AT(compatible), 1, 63, NULL },
-    { "reg", PROP_WINDOW, false, AT(reg), 0, 0, NULL },
-    { "interrupts", PROP_CELL, false, AT(irq), 0, CFG_MAX_SPIS - 1, NULL },
+/* What every device may say, and what every virtio device may. */
+/* clang-format off */
+#define OF_ALL                                                                                                \
+    { "compatible", PROP_STRING, true, AT(compatible), 1, 63, NULL },                                         \
+    { "reg", PROP_WINDOW, false, AT(reg), 0, 0, NULL },                                                       \
+    { "interrupts", PROP_CELL, false, AT(irq), 0, CFG_MAX_SPIS - 1, NULL }
+#define OF_VIRTIO                                                                                             \
+    OF_ALL,                                                                                                   \
+    { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },                                  \
+    { "cpu", PROP_CELL, false, AT(backend.cpu), 0, 0xffff, NULL },                                            \
+    { "poll-us", PROP_CELL, false, AT(backend.poll_us), 0, CFG_POLL_MAX_US, NULL }
+/* clang-format on */
+
+static const struct prop_rule device_prop[] = { OF_ALL };
+static const struct prop_rule disk_prop[] = {
+    OF_VIRTIO,
     { "image", PROP_STRING, false, AT(image), 1, 4095, NULL },
     { "size", PROP_BYTES, false, AT(size), SZ_4K, CFG_DISK_MAX, NULL },
-    { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },
     { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
+    { "queues", PROP_CELL, false, AT(queues), 1, CFG_QUEUES_MAX, NULL },
 };
 static const struct prop_rule net_prop[] = {
-    { "compatible", PROP_STRING, true, AT(compatible), 1, 63, NULL },
-    { "reg", PROP_WINDOW, false, AT(reg), 0, 0, NULL },
-    { "interrupts", PROP_CELL, false, AT(irq), 0, CFG_MAX_SPIS - 1, NULL },
+    OF_VIRTIO,
     { "network", PROP_STRING, true, AT(net.network), 1, CFG_NAME_MAX - 1, NULL },
     { "mac", PROP_STRING, false, AT(net.mac), 1, 63, NULL },
     { "io", PROP_WORD, false, AT(net.io), 0, 0, cfg_io_words },
-    { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },
     { "queues", PROP_CELL, false, AT(net.queues), 1, CFG_NET_QUEUES_MAX, NULL },
     { "mtu", PROP_CELL, false, AT(net.mtu), CFG_NET_MTU_MIN, CFG_NET_MTU_MAX, NULL },
     { "vlan", PROP_CELL, false, AT(net.vlan), 1, CFG_VLAN_MAX, NULL },
@@ -53,11 +63,24 @@ static const struct prop_rule net_prop[] = {
     { "rate-mbit", PROP_CELL, false, AT(net.rate_mbit), 1, CFG_NET_RATE_MAX, NULL },
 };
 #undef AT
-#define COMMON_PROPS 3U
 
-static const struct node_rules device_rules = { device_prop, COMMON_PROPS };
-static const struct node_rules disk_rules = { device_prop, ARRAY_SIZE(device_prop) };
-static const struct node_rules net_rules = { net_prop, ARRAY_SIZE(net_prop) };
+static void set_disk(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                     struct cfg_device *d);
+static void set_net(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                    struct cfg_device *d);
+
+static const struct node_rules device_rules = { device_prop, ARRAY_SIZE(device_prop) };
+/* Virtio devices: what more they may say than others. */
+static const struct virtio_rules {
+    const char *compatible;
+    struct node_rules rules;
+    /* Takes and checks the kind's own properties. */
+    void (*set)(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                struct cfg_device *d);
+} virtio_devices[] = {
+    { CFG_DISK, { disk_prop, ARRAY_SIZE(disk_prop) }, set_disk },
+    { CFG_NET, { net_prop, ARRAY_SIZE(net_prop) }, set_net },
+};
 
 static bool is_known(const char *const *known, const char *compatible)
 {
@@ -123,25 +146,26 @@ static void set_irq(const struct cfg_node *n, const struct guest_device *place, 
     }
 }
 
-static bool is_compatible(const struct cfg_node *n, const char *compatible)
+static const struct virtio_rules *virtio_of(const struct cfg_node *n)
 {
     int len;
     const char *p = fdt_getprop(n->blob, n->offset, "compatible", &len);
 
-    return p != NULL && len == (int)strlen(compatible) + 1 && memcmp(p, compatible, (size_t)len) == 0;
+    for (u32 i = 0; p != NULL && i < ARRAY_SIZE(virtio_devices); i++) {
+        const char *known = virtio_devices[i].compatible;
+
+        if ((size_t)len == strlen(known) + 1 && memcmp(p, known, (size_t)len) == 0)
+            return &virtio_devices[i];
+    }
+    return NULL;
 }
 
-static enum cfg_kind kind_of(const struct cfg_node *n)
-{
-    if (is_compatible(n, CFG_DISK))
-        return CFG_IS_DISK;
-    return is_compatible(n, CFG_NET) ? CFG_IS_NET : CFG_PLAIN;
-}
-
-static void set_disk(const struct cfg_node *n, const struct device_props *p, struct cfg_device *d)
+static void set_disk(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                     struct cfg_device *d)
 {
     struct cfg_disk *disk = &d->disk;
 
+    (void)vm;
     d->kind = CFG_IS_DISK;
     if (p->image == NULL && p->size == 0)
         cfg_report(n, "image", "image: missing; a disk has an image, or a size, or both");
@@ -150,6 +174,13 @@ static void set_disk(const struct cfg_node *n, const struct device_props *p, str
     disk->image.name = p->image;
     disk->size = p->size;
     disk->read_only = p->read_only;
+    disk->queues = p->queues;
+}
+
+static void set_net(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                    struct cfg_device *d)
+{
+    cfg_set_net(n, &p->net, vm, d);
 }
 
 /* A device on PCI: the guest places it. */
@@ -184,11 +215,10 @@ static bool next_place(const struct cfg_vm *vm, const struct cfg_device *d, stru
 static void read_device(const struct cfg_node *n, const char *const *known, const struct cfg_vm *vm,
                         struct cfg_device *d)
 {
-    static const struct node_rules *const rules[] = {
-        [CFG_PLAIN] = &device_rules, [CFG_IS_DISK] = &disk_rules, [CFG_IS_NET] = &net_rules
+    struct device_props p = {
+        .irq = IRQ_ABSENT, .transport = CFG_PCI, .backend.cpu = CFG_CPU_ANY, .net = CFG_NET_DEFAULTS
     };
-    struct device_props p = { .irq = IRQ_ABSENT, .transport = CFG_PCI, .net = CFG_NET_DEFAULTS };
-    enum cfg_kind kind = kind_of(n);
+    const struct virtio_rules *virtio = virtio_of(n);
     struct guest_device here;
     const struct guest_device *place;
     u32 errors_before = n->errors->count;
@@ -197,7 +227,7 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
         .node = cfg_node_name(n), .irq = CFG_IRQ_DEFAULT, .fdt = n->blob, .fdt_node = n->offset
     };
     (void)schema_only_child(n, NULL);
-    schema_read(n, rules[kind], &p);
+    schema_read(n, virtio != NULL ? &virtio->rules : &device_rules, &p);
     if (p.compatible == NULL)
         return;
     if (!is_known(known, p.compatible)) {
@@ -208,11 +238,11 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
     place = guest_device_find(p.compatible);
     if (n->errors->count != errors_before)
         return;
-    d->transport = kind == CFG_PLAIN ? CFG_MMIO : (enum cfg_transport)p.transport;
-    if (kind == CFG_IS_DISK)
-        set_disk(n, &p, d);
-    else if (kind == CFG_IS_NET)
-        cfg_set_net(n, &p.net, vm, d);
+    if (virtio != NULL) {
+        d->transport = (enum cfg_transport)p.transport;
+        d->backend = p.backend;
+        virtio->set(n, &p, vm, d);
+    }
     if (!is_known(known, d->compatible)) {
         cfg_report_value(n, "io", "this build has no emulated network device");
         return;

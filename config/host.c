@@ -19,6 +19,13 @@ enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free,
                 cfg_report(&n, "cpus", "cpus: vCPU %u is to run on CPU %u; this host has CPUs 0 to %u", c,
                            vm->vcpu[c].cpu, cpus - 1);
         }
+        for (u32 d = 0; d < vm->device_count; d++) {
+            const struct cfg_device *dev = &vm->device[d];
+
+            if (dev->backend.cpu != CFG_CPU_ANY && dev->backend.cpu >= cpus)
+                cfg_report(&n, "cpu", "device %s: cpu = <%u>: this host has CPUs 0 to %u", dev->node,
+                           dev->backend.cpu, cpus - 1);
+        }
         if (vm->gic != CFG_GIC_HOST && gic != (vm->gic == CFG_GIC_V2 ? 2 : 3))
             cfg_report(&n, "gic", "gic = \"v%u\": this host has a GICv%u, and can give its VMs no other",
                        vm->gic == CFG_GIC_V2 ? 2 : 3, gic);

@@ -20,6 +20,7 @@ struct vcpu;
 struct vgic;
 struct pci_host;
 struct vm_dirty;
+struct io_device;
 
 /* Guest-physical memory: sorted by gpa. One run of host memory, or what `map` says. */
 struct vm_extent {
@@ -54,6 +55,7 @@ struct vm {
     struct vcpu *vcpu[VM_MAX_VCPUS];
     struct vgic *vgic;
     struct pci_host *pci;     /* NULL: none */
+    struct io_device *io;     /* what counts its I/O: core/io_stats.h */
     struct page_table stage2; /* changes under lock */
     u32 map_log;              /* MAP_LOG and the like for what is mapped now; under lock */
     struct vm_dirty *dirty;   /* atomic; NULL until writes are noted for the first time: vm_dirty.c */

@@ -54,6 +54,11 @@ const struct command commands[] = {
       3, 4, command_vcpu_inject },
     { "exits", NULL, "[VM]", "why guests left for Keel, counted",
       "Counts by reason; with a VM, for each of its vCPUs since it was started.", 0, 1, command_exits },
+    { "io", "stats", "[VM]", "what virtual devices were asked to do, by queue",
+      "requests and bytes: given back to the driver. notified: exits by which it said that there is work. "
+      "batches: "
+      "requests given back together. polled: how often there was more before it said so.",
+      0, 1, command_io_stats },
     { "mem", NULL, "", "memory in use and free", "", 0, 0, command_mem },
     { "cpu", NULL, "", "CPUs, their load and mitigations", "", 0, 0, command_cpu },
     { "irq", "stats", "VM [on|off|reset]", "how long a VM's interrupts take to reach it",

@@ -47,6 +47,7 @@ void command_vcpu_prio(u32 argc, const char *const *argv);
 void command_vcpu_budget(u32 argc, const char *const *argv);
 void command_vcpu_inject(u32 argc, const char *const *argv);
 void command_exits(u32 argc, const char *const *argv);
+void command_io_stats(u32 argc, const char *const *argv);
 void command_mem(u32 argc, const char *const *argv);
 void command_cpu(u32 argc, const char *const *argv);
 void command_irq_stats(u32 argc, const char *const *argv);

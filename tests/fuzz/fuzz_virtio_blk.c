@@ -41,14 +41,16 @@ static void check_alive(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const u32 areas[] = { DRIVER_DESC, DRIVER_AREA, DRIVER_TABLE, DRIVER_BUFFERS };
-    struct cfg_device cfg = { .disk = { { "image", image, sizeof(image) }, 256 * 512, false } };
+    struct cfg_device cfg = {
+        .disk = { .image = { "image", image, sizeof(image) }, .size = 256 * 512, .queues = 3 }
+    };
     struct op op;
     void *dev;
 
     if (size < 1)
         return 0;
     machine_make(&virtio_blk_model, &cfg, (data[0] & 1) != 0, 8, &dev);
-    driver_up(FEATURES, 0);
+    driver_up(FEATURES | ((u64)data[0] & 2) << (VIRTIO_F_IN_ORDER - 1), 0);
     for (data++, size--; size >= sizeof(op); data += sizeof(op), size -= sizeof(op)) {
         memcpy(&op, data, sizeof(op));
         switch (op.what % 6) {

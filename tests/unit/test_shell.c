@@ -9,6 +9,7 @@
 
 #include "core/frames.h"
 #include "core/heap.h"
+#include "core/io_stats.h"
 #include "core/log.h"
 #include "core/percpu.h"
 #include "core/vcpu.h"
@@ -438,6 +439,24 @@ static void test_latencies_are_a_table_of_powers_of_two(void **state)
     assert_says("irq stats debian on", "no memory for it");
 }
 
+static void test_io_is_shown_by_device_and_queue(void **state)
+{
+    struct io_queue_stats first = { .requests = 12, .bytes = 6000, .notifications = 3 },
+                          second = { .interrupts = 9 };
+    struct io_device d = {
+        .name = "scratch", .kind = "virtio-blk", .queues = 2, .queue = { &first, &second }
+    };
+
+    (void)state;
+    io_add(&vm, &d);
+    assert_says("io stats debian",
+                "debian  scratch  virtio-blk      0        12   6000         3           0");
+    assert_says("io stats", "debian  scratch  virtio-blk      1         0      0         0           9");
+    io_remove(&vm, &d);
+    command_run("io stats debian");
+    assert_says("io stats nope", "there is no VM 'nope'");
+}
+
 static void test_lists_are_aligned(void **state)
 {
     (void)state;
@@ -513,6 +532,7 @@ int main(void)
         T(test_writes_are_noted_shown_and_forgotten),
         T(test_scheduling_is_changed_by_command),
         T(test_latencies_are_a_table_of_powers_of_two),
+        T(test_io_is_shown_by_device_and_queue),
         T(test_lists_are_aligned),
         T(test_words_are_completed_by_place),
         T(test_table_prints_more_than_it_can_hold_in_pieces),

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include "arch/host/host.h"
 #include "tests/unit/test_virtio_machine.h"
 #include "vdev/virtio/blk.h"
 
@@ -17,11 +18,34 @@ static void *dev;
 
 static int setup_with(bool packed, bool read_only)
 {
-    struct cfg_device cfg = { .disk = { { "image", image, sizeof(image) }, SECTORS * 512, read_only } };
+    struct cfg_device cfg = {
+        .disk = { .image = { "image", image, sizeof(image) }, .size = SECTORS * 512, .read_only = read_only }
+    };
 
     for (u32 i = 0; i < sizeof(image); i++)
         image[i] = (unsigned char)(i / 512 + 1);
     machine_make(&virtio_blk_model, &cfg, packed, 64, &dev);
+    return 0;
+}
+
+static int four_queues(void **state)
+{
+    struct cfg_device cfg = {
+        .disk = { .image = { "image", image, sizeof(image) }, .size = SECTORS * 512, .queues = 4 }
+    };
+
+    (void)state;
+    machine_make(&virtio_blk_model, &cfg, false, 64, &dev);
+    return 0;
+}
+
+static int polled(void **state)
+{
+    struct cfg_device cfg = { .disk = { .image = { "image", image, sizeof(image) }, .size = SECTORS * 512 },
+                              .backend.poll_us = 50 };
+
+    (void)state;
+    machine_make(&virtio_blk_model, &cfg, false, 64, &dev);
     return 0;
 }
 
@@ -260,6 +284,96 @@ static void test_nothing_happens_before_the_driver_is_up_and_after_a_reset(void 
     assert_false(driver_take(&ring, &id, &len));
 }
 
+static void flush(u16 id)
+{
+    u32 header[4] = { 4, 0, 0, 0 };
+
+    memcpy(buffer(id), header, sizeof(header));
+    driver_offer(&ring, id, 1, 1, 16, true);
+}
+
+static void test_each_of_several_queues_is_served(void **state)
+{
+    u32 len;
+    u16 id;
+
+    (void)state;
+    assert_int_equal(mmio_read(0x100 + 34, 2), 4);
+    assert_true((device_features() & 1 << 12) != 0);
+    for (u32 queue = 0; queue < 4; queue++) {
+        memset(ring.ram, 0, sizeof(ring.ram));
+        ring.next = ring.last_used = 0;
+        driver_up(FEATURES | 1 << 12, queue);
+        flush(0);
+        notify(queue);
+        assert_true(driver_take(&ring, &id, &len));
+    }
+    mmio_write(0x30, 4);
+    assert_int_equal(mmio_read(0x34, 4), 0);
+}
+
+static void test_requests_are_counted_by_queue(void **state)
+{
+    const struct io_device *io = ring.vm.io;
+    u32 len;
+    u16 id;
+
+    (void)state;
+    assert_string_equal(io->name, "device");
+    assert_string_equal(io->kind, "virtio-blk");
+    assert_int_equal(io->queues, 4);
+    driver_up(FEATURES | 1 << 12, 2);
+    for (u16 i = 0; i < 3; i++)
+        flush(i);
+    notify(2);
+    while (driver_take(&ring, &id, &len))
+        ;
+    assert_int_equal(io->queue[2]->requests, 3);
+    assert_int_equal(io->queue[2]->bytes, 3 * 17);
+    assert_int_equal(io->queue[2]->notifications, 1);
+    assert_int_equal(io->queue[2]->interrupts, 1);
+    assert_int_equal(io->queue[2]->batches, 1);
+    assert_int_equal(io->queue[2]->polled, 0);
+    assert_int_equal(io->queue[0]->requests, 0);
+    memset(ring.ram, 0, sizeof(ring.ram));
+    ring.next = ring.last_used = 0;
+    driver_up(FEATURES | 1 << 12, 2); /* another driver: counts go on */
+    flush(0);
+    notify(2);
+    assert_int_equal(io->queue[2]->requests, 4);
+    assert_int_equal(io->queue[2]->batches, 2);
+}
+
+static u32 waits;
+
+/* While the worker polls, the driver goes on once, after a while. */
+static void waited(void)
+{
+    host_clock_advance(time_ns_to_ticks(10000));
+    if (++waits == 2)
+        flush(1);
+}
+
+static void test_a_worker_that_polls_needs_no_notification(void **state)
+{
+    u32 len;
+    u16 id;
+
+    (void)state;
+    driver_up(FEATURES, 0);
+    waits = 0;
+    host_hooks.wait = waited;
+    flush(0);
+    notify(0);
+    host_hooks.wait = NULL;
+    assert_true(driver_take(&ring, &id, &len) && id == 0);
+    assert_true(driver_take(&ring, &id, &len) && id == 1);
+    assert_int_equal(ring.vm.io->queue[0]->notifications, 1);
+    assert_int_equal(ring.vm.io->queue[0]->polled, 1);
+    assert_int_equal(waits, 2 + 5);                          /* and no longer than it was told to */
+    assert_int_equal(*ring_u16(&ring, DRIVER_DEVICE, 0), 0); /* then it listens */
+}
+
 #define BOTH(f)                                                                                              \
     cmocka_unit_test_setup_teardown(f, split, teardown), cmocka_unit_test_setup_teardown(f, packed, teardown)
 
@@ -278,6 +392,9 @@ int main(void)
         BOTH(test_features_that_were_not_offered_are_refused),
         BOTH(test_a_queue_that_cannot_be_needs_a_reset),
         BOTH(test_nothing_happens_before_the_driver_is_up_and_after_a_reset),
+        cmocka_unit_test_setup_teardown(test_each_of_several_queues_is_served, four_queues, teardown),
+        cmocka_unit_test_setup_teardown(test_requests_are_counted_by_queue, four_queues, teardown),
+        cmocka_unit_test_setup_teardown(test_a_worker_that_polls_needs_no_notification, polled, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

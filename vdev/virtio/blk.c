@@ -10,14 +10,12 @@
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/timer.h"
-#include "core/vcpu.h"
 #include "drivers/block.h"
 #include "drivers/ramdisk.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
 #include "lib/fmt.h"
-#include "vdev/virtio/mmio.h"
-#include "vdev/virtio/pci.h"
+#include "vdev/virtio/virtio.h"
 
 #define BLK_ID 2U
 #define BLK_CLASS 0x010000U
@@ -35,6 +33,7 @@ enum blk_feature {
     BLK_F_BLK_SIZE = 6,
     BLK_F_FLUSH = 9,
     BLK_F_TOPOLOGY = 10,
+    BLK_F_MQ = 12,
     BLK_F_DISCARD = 13,
     BLK_F_WRITE_ZEROES = 14,
 };
@@ -82,7 +81,10 @@ struct blk;
 struct blk_request {
     struct block_request host;
     struct blk *blk;
-    struct blk_request *next; /* in the free or the completed list */
+    struct blk_request *next;  /* in the free or the completed list */
+    struct blk_request *later; /* the one taken after it; of drivers that want their order kept */
+    bool ended;                /* there: waits for earlier ones */
+    u32 written;
     u32 queue;
     u32 type;
     enum kerr result;
@@ -94,15 +96,18 @@ struct blk_request {
 };
 
 struct blk {
-    struct virtio_device dev;
-    enum cfg_transport transport;
+    struct virtio_device dev; /* first: virtio_model_reset() */
     struct block_device *disk;
     char serial[BLK_SERIAL_SIZE];
     struct blk_request *request; /* BLK_REQUESTS */
     /* The worker's; the completed list is pushed to from anywhere. */
     struct blk_request *free;
     struct blk_request *completed; /* atomic */
-    u32 under_way;
+    u32 under_way;                 /* the host's device has them */
+    u64 waiting;                   /* queues for which none was free */
+    struct {
+        struct blk_request *oldest, *newest;
+    } order[VIRTIO_QUEUES_MAX];
 };
 
 static struct blk *of(struct virtio_device *d) { return container_of(d, struct blk, dev); }
@@ -116,10 +121,8 @@ static void host_done(struct block_request *host, enum kerr result)
     r->next = __atomic_load_n(&b->completed, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&b->completed, &r->next, r, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
-    if (task_current() != b->dev.worker.task) {
-        __atomic_fetch_or(&b->dev.notified, BIT(r->queue), __ATOMIC_SEQ_CST);
-        worker_kick(&b->dev.worker);
-    }
+    if (task_current() != b->dev.worker.task)
+        virtio_wake(&b->dev, r->queue);
 }
 
 /* Host memory below the data from r->done on, as much as fits; neighbours make one piece. */
@@ -178,6 +181,39 @@ static void trim_vec(struct blk_request *r)
     r->host.vecs = n;
 }
 
+static void give_back(struct blk_request *r)
+{
+    struct blk *b = r->blk;
+
+    vq_push(&b->dev.queue[r->queue].vq, &r->chain, r->written);
+    r->next = b->free;
+    b->free = r;
+}
+
+static void keep_order(struct blk_request *r)
+{
+    struct blk *b = r->blk;
+
+    r->later = NULL;
+    r->ended = false;
+    if (!virtio_has(&b->dev, VIRTIO_F_IN_ORDER))
+        return;
+    if (b->order[r->queue].oldest == NULL)
+        b->order[r->queue].oldest = r;
+    else
+        b->order[r->queue].newest->later = r;
+    b->order[r->queue].newest = r;
+}
+
+static void give_back_in_order(struct blk *b, u32 queue)
+{
+    struct blk_request *r = b->order[queue].oldest;
+
+    for (; r != NULL && r->ended; r = r->later)
+        give_back(r);
+    b->order[queue].oldest = r;
+}
+
 static void finish(struct blk_request *r, enum blk_status status)
 {
     struct blk *b = r->blk;
@@ -188,10 +224,20 @@ static void finish(struct blk_request *r, enum blk_status status)
         virtio_fail(&b->dev); /* no memory: the driver could not see how it ended */
     if (r->type == BLK_IN && status != BLK_OK)
         vq_wrote(q, &r->chain, r->done + r->in_vec); /* it got so far, perhaps */
-    vq_push(q, &r->chain, (u32)(r->type == BLK_IN && status == BLK_OK ? r->chain.write_len : 1));
-    r->next = b->free;
-    b->free = r;
-    b->under_way--;
+    r->written = (u32)(r->type == BLK_IN && status == BLK_OK ? r->chain.write_len : 1);
+    r->ended = true;
+    if (virtio_has(&b->dev, VIRTIO_F_IN_ORDER))
+        give_back_in_order(b, r->queue);
+    else
+        give_back(r);
+}
+
+static void submit(struct blk_request *r)
+{
+    struct blk *b = r->blk;
+
+    b->under_way++;
+    b->disk->ops->submit(b->disk, &r->host);
 }
 
 /* The next part of a read or write, or its end. */
@@ -211,7 +257,7 @@ static void go_on(struct blk_request *r)
     r->host.sector = r->sector;
     r->host.sectors = r->in_vec / BLOCK_SECTOR;
     r->host.vec = r->vec;
-    b->disk->ops->submit(b->disk, &r->host);
+    submit(r);
 }
 
 /* Ends, since every round brings a request under way nearer to its end. */
@@ -222,6 +268,7 @@ static void drain_completed(struct blk *b)
     while ((r = __atomic_exchange_n(&b->completed, NULL, __ATOMIC_ACQUIRE)) != NULL) {
         for (; r != NULL; r = next) {
             next = r->next;
+            b->under_way--;
             if (r->result != K_OK) {
                 finish(r, r->result == K_UNSUPPORTED ? BLK_UNSUPP : BLK_IOERR);
                 continue;
@@ -276,7 +323,7 @@ static void start_range(struct blk_request *r, const struct vq *q)
     r->host.sectors = range.sectors;
     r->done = r->len = 0;
     r->in_vec = 0;
-    b->disk->ops->submit(b->disk, &r->host);
+    submit(r);
 }
 
 static void get_id(struct blk_request *r, const struct vq *q)
@@ -299,7 +346,7 @@ static bool start(struct blk_request *r)
     r->type = h.type;
     r->sector = h.sector;
     r->host.vecs = 0;
-    b->under_way++;
+    keep_order(r);
     switch (h.type) {
     case BLK_IN:
     case BLK_OUT: start_transfer(r); break;
@@ -308,7 +355,7 @@ static bool start(struct blk_request *r)
         r->host.sector = r->host.sectors = 0;
         r->done = r->len = 0;
         r->in_vec = 0;
-        b->disk->ops->submit(b->disk, &r->host);
+        submit(r);
         break;
     case BLK_DISCARD:
     case BLK_WRITE_ZEROES: start_range(r, q); break;
@@ -328,8 +375,10 @@ static bool take(struct blk *b, u32 queue)
         struct blk_request *r = b->free;
         enum kerr e;
 
-        if (r == NULL)
+        if (r == NULL) {
+            b->waiting |= BIT(queue);
             return true;
+        }
         e = vq_pop(q, &r->chain);
         if (e == K_NOENT && !vq_listen(q))
             return false;
@@ -354,15 +403,16 @@ static u64 work(struct virtio_device *d, u64 queues)
     bool more;
 
     drain_completed(b);
+    queues |= b->waiting;
+    b->waiting = 0;
     for (u32 i = 0; i < d->queue_count; i++) {
         if ((queues >> i & 1) == 0)
             continue;
         more = take(b, i);
         drain_completed(b);
-        if (more && b->free != NULL) /* else the next request that is done brings us back */
+        if (more && b->free != NULL) /* else a request that is done brings us back */
             again |= BIT(i);
-        if (vq_publish(&d->queue[i].vq))
-            d->interrupt(d, VIRTIO_ISR_QUEUE, i);
+        virtio_publish(d, i);
     }
     return again;
 }
@@ -377,6 +427,8 @@ static void forget_requests(struct blk *b)
         b->free = &b->request[i];
     }
     b->under_way = 0;
+    b->waiting = 0;
+    memset(b->order, 0, sizeof(b->order));
     b->completed = NULL;
 }
 
@@ -405,7 +457,7 @@ static void config_read(struct virtio_device *d, void *config)
         .blk_size = BLOCK_SECTOR,
         .physical_block_exp = (u8)log2_floor(b->disk->block_size / BLOCK_SECTOR),
         .min_io_size = (u16)(b->disk->block_size / BLOCK_SECTOR),
-        .num_queues = 1,
+        .num_queues = (u16)d->queue_count,
         .max_discard_sectors = BLK_DISCARD_SECTORS,
         .max_discard_seg = 1,
         .discard_sector_alignment = b->disk->block_size / BLOCK_SECTOR,
@@ -428,21 +480,10 @@ static const struct virtio_kind blk_kind = {
 
 static u64 features(const struct block_device *disk)
 {
-    u64 f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) |
-            BIT(VIRTIO_F_RING_PACKED) | BIT(BLK_F_SEG_MAX) | BIT(BLK_F_BLK_SIZE) | BIT(BLK_F_FLUSH) |
-            BIT(BLK_F_TOPOLOGY);
+    u64 f = VIRTIO_FEATURES | BIT(BLK_F_SEG_MAX) | BIT(BLK_F_BLK_SIZE) | BIT(BLK_F_FLUSH) |
+            BIT(BLK_F_TOPOLOGY) | BIT(BLK_F_MQ);
 
     return f | (disk->read_only ? BIT(BLK_F_RO) : BIT(BLK_F_DISCARD) | BIT(BLK_F_WRITE_ZEROES));
-}
-
-static void blk_reset(void *dev)
-{
-    struct blk *b = dev;
-
-    if (b->transport == CFG_PCI)
-        virtio_pci_reset(&b->dev);
-    else
-        virtio_mmio_reset(&b->dev);
 }
 
 static void blk_free(struct blk *b)
@@ -458,11 +499,7 @@ static void blk_destroy(void *dev)
 {
     struct blk *b = dev;
 
-    virtio_destroy(&b->dev);
-    if (b->transport == CFG_PCI)
-        virtio_pci_detach(&b->dev);
-    else
-        virtio_mmio_detach(&b->dev);
+    virtio_detach(&b->dev);
     blk_free(b);
 }
 
@@ -486,21 +523,15 @@ static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **
         goto undo;
     (void)fmt_sn(b->serial, sizeof(b->serial), "%s", cfg->node);
     forget_requests(b);
-    b->transport = cfg->transport;
     b->dev.kind = &blk_kind;
     b->dev.vm = vm;
     b->dev.offered = features(b->disk);
-    b->dev.queue_count = 1;
+    b->dev.queue_count = cfg->disk.queues != 0 ? cfg->disk.queues : vm->vcpu_count;
     b->dev.queue_size = BLK_QUEUE_SIZE;
-    e = virtio_init(&b->dev, vm->vcpu[0]->task.cpu);
+    b->dev.polled = BIT(b->dev.queue_count) - 1;
+    e = virtio_attach(&b->dev, cfg, BLK_CLASS);
     if (e != K_OK)
         goto undo;
-    e = cfg->transport == CFG_PCI ? virtio_pci_attach(&b->dev, cfg->node, BLK_CLASS)
-                                  : virtio_mmio_attach(&b->dev, cfg);
-    if (e != K_OK) {
-        virtio_destroy(&b->dev);
-        goto undo;
-    }
     *dev = b;
     return K_OK;
 undo:
@@ -508,18 +539,10 @@ undo:
     return e;
 }
 
-static void blk_fdt(void *dev, struct gfdt *f)
-{
-    struct blk *b = dev;
-
-    if (b->transport == CFG_MMIO)
-        virtio_mmio_fdt(&b->dev, f);
-}
-
 const struct vdev_model virtio_blk_model = {
     .compatible = "keel,disk",
     .create = blk_create,
-    .reset = blk_reset,
+    .reset = virtio_model_reset,
     .destroy = blk_destroy,
-    .fdt = blk_fdt,
+    .fdt = virtio_model_fdt,
 };

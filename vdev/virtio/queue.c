@@ -52,11 +52,14 @@ static enum kerr packed_areas(struct vq *q, struct vm *vm, const struct vq_layou
 enum kerr vq_enable(struct vq *q, struct vm *vm, const struct vq_layout *l)
 {
     bool packed = (l->features >> VIRTIO_F_RING_PACKED & 1) != 0;
+    struct io_queue_stats so_far = q->stats;
     enum kerr e;
 
     if (l->size == 0 || l->size > VQ_SIZE_MAX || (!packed && !is_pow2(l->size)))
         return K_INVAL;
     memset(q, 0, sizeof(*q));
+    q->stats = so_far;
+    q->told_requests = so_far.requests;
     e = packed ? packed_areas(q, vm, l) : split_areas(q, vm, l);
     if (e != K_OK)
         return e;
@@ -145,6 +148,8 @@ void vq_push(struct vq *q, const struct vq_chain *c, u32 written)
         vq_split_push(q, c, written);
     vq_wrote(q, c, written);
     rings_wrote(q);
+    io_count(&q->stats.requests, 1);
+    io_count(&q->stats.bytes, c->read_len + written);
 }
 
 bool vq_publish(struct vq *q)
@@ -155,6 +160,9 @@ bool vq_publish(struct vq *q)
         return false;
     wanted = q->packed ? vq_packed_publish(q) : vq_split_publish(q);
     rings_wrote(q);
+    if (q->stats.requests != q->told_requests)
+        io_count(&q->stats.batches, 1);
+    q->told_requests = q->stats.requests;
     return wanted;
 }
 
@@ -180,6 +188,13 @@ bool vq_listen(struct vq *q)
     more = q->packed ? vq_packed_listen(q) : vq_split_listen(q);
     rings_wrote(q);
     return more;
+}
+
+bool vq_has_more(const struct vq *q)
+{
+    if (!q->enabled || q->broken)
+        return false;
+    return q->packed ? vq_packed_has_more(q) : vq_split_has_more(q);
 }
 
 /* Both directions: out of the guest's memory into buf, or the other way. */

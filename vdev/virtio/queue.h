@@ -7,6 +7,7 @@
 #ifndef VDEV_VIRTIO_QUEUE_H
 #define VDEV_VIRTIO_QUEUE_H
 
+#include "core/io_stats.h"
 #include "core/vm.h"
 #include "lib/err.h"
 #include "lib/types.h"
@@ -19,6 +20,7 @@
 #define VIRTIO_F_INDIRECT_DESC 28U
 #define VIRTIO_F_EVENT_IDX 29U
 #define VIRTIO_F_RING_PACKED 34U
+#define VIRTIO_F_IN_ORDER 35U
 
 struct vq_segment {
     gpa_t gpa;
@@ -43,6 +45,7 @@ struct vq_area {
 };
 
 struct vq {
+    struct io_queue_stats stats; /* of all drivers so far: vq_enable() keeps them */
     struct vm *vm;
     u32 size;
     bool enabled, packed, indirect, event_idx;
@@ -50,7 +53,8 @@ struct vq {
     bool silent; /* the driver was asked not to notify */
     /* Split: free-running indices. Packed: places in the ring. */
     u16 next_avail, next_used;
-    u16 told_used; /* next_used when the driver's wish for an interrupt was asked last */
+    u64 told_requests; /* stats.requests at the last vq_publish() */
+    u16 told_used;     /* next_used when the driver's wish for an interrupt was asked last */
     bool avail_wrap, used_wrap;
     u16 since_told; /* packed: ring entries given back since then */
     struct vq_area desc, driver, device;
@@ -83,6 +87,8 @@ MUST_USE bool vq_publish(struct vq *q);
  * is something by now, which no notification will tell. */
 void vq_silence(struct vq *q);
 MUST_USE bool vq_listen(struct vq *q);
+/* Whether there is something to take, whatever the driver was asked. */
+MUST_USE bool vq_has_more(const struct vq *q);
 
 /* Copies n bytes out of the readable part from `at` on, or into the writable part. K_RANGE: not so many there, or
  * an address that is no RAM. */

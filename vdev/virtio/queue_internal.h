@@ -59,11 +59,13 @@ void vq_split_push(struct vq *q, const struct vq_chain *c, u32 written);
 bool vq_split_publish(struct vq *q);
 void vq_split_silence(struct vq *q);
 bool vq_split_listen(struct vq *q);
+bool vq_split_has_more(const struct vq *q);
 
 enum kerr vq_packed_pop(struct vq *q, struct vq_chain *out);
 void vq_packed_push(struct vq *q, const struct vq_chain *c, u32 written);
 bool vq_packed_publish(struct vq *q);
 void vq_packed_silence(struct vq *q);
 bool vq_packed_listen(struct vq *q);
+bool vq_packed_has_more(const struct vq *q);
 
 #endif

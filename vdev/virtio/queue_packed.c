@@ -128,6 +128,8 @@ bool vq_packed_publish(struct vq *q)
 
 void vq_packed_silence(struct vq *q) { vq_store16(&q->device, EVENT_FLAGS, EVENT_DISABLE); }
 
+bool vq_packed_has_more(const struct vq *q) { return is_available(q, load_flags(q, q->next_avail)); }
+
 bool vq_packed_listen(struct vq *q)
 {
     if (q->event_idx) {
@@ -138,5 +140,5 @@ bool vq_packed_listen(struct vq *q)
         vq_store16(&q->device, EVENT_FLAGS, EVENT_ENABLE);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return is_available(q, load_flags(q, q->next_avail));
+    return vq_packed_has_more(q);
 }

@@ -116,6 +116,8 @@ void vq_split_silence(struct vq *q)
         vq_store16(&q->device, RING_FLAGS, USED_NO_NOTIFY);
 }
 
+bool vq_split_has_more(const struct vq *q) { return avail_idx(q) != q->next_avail; }
+
 bool vq_split_listen(struct vq *q)
 {
     if (q->event_idx)
@@ -123,5 +125,5 @@ bool vq_split_listen(struct vq *q)
     else
         vq_store16(&q->device, RING_FLAGS, 0);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return avail_idx(q) != q->next_avail;
+    return vq_split_has_more(q);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "arch/cpu.h"
+#include "arch/time.h"
 #include "lib/bits.h"
 
 #define CONFIG_MAX 256U
@@ -23,6 +25,29 @@ static bool is_up(struct virtio_device *d)
     return (virtio_status(d) & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK;
 }
 
+/* A driver on another CPU that goes on at once finds the worker awake, and needs no exit. */
+static u64 poll(struct virtio_device *d)
+{
+    u64 deadline = arch_ticks() + d->poll_ticks, found = 0;
+
+    for (u32 i = 0; i < d->queue_count; i++)
+        if ((d->polled >> i & 1) != 0)
+            vq_silence(&d->queue[i].vq);
+    do {
+        arch_relax();
+        for (u32 i = 0; i < d->queue_count; i++)
+            if ((d->polled >> i & 1) != 0 && vq_has_more(&d->queue[i].vq)) {
+                io_count(&d->queue[i].vq.stats.polled, 1);
+                found |= BIT(i);
+            }
+    } while (found == 0 && __atomic_load_n(&d->notified, __ATOMIC_RELAXED) == 0 &&
+             __atomic_load_n(&d->worker.halt, __ATOMIC_RELAXED) == 0 && arch_ticks() < deadline);
+    for (u32 i = 0; i < d->queue_count; i++)
+        if ((d->polled & ~found) >> i & 1 && vq_listen(&d->queue[i].vq))
+            found |= BIT(i);
+    return found;
+}
+
 static void run(void *arg)
 {
     struct virtio_device *d = arg;
@@ -31,6 +56,8 @@ static void run(void *arg)
     if (queues == 0 || !is_up(d))
         return;
     again = d->kind->work(d, queues);
+    if (again == 0 && d->poll_ticks != 0)
+        again = poll(d);
     if (again != 0) {
         __atomic_fetch_or(&d->notified, again, __ATOMIC_SEQ_CST);
         worker_kick(&d->worker);
@@ -184,6 +211,12 @@ void virtio_notify(struct virtio_device *d, u32 queue)
 {
     if (queue >= d->queue_count || !is_up(d))
         return;
+    (void)__atomic_fetch_add(&d->queue[queue].vq.stats.notifications, 1, __ATOMIC_RELAXED);
+    virtio_wake(d, queue);
+}
+
+void virtio_wake(struct virtio_device *d, u32 queue)
+{
     if ((__atomic_fetch_or(&d->notified, BIT(queue), __ATOMIC_SEQ_CST) & BIT(queue)) == 0)
         worker_kick(&d->worker);
 }
@@ -209,6 +242,16 @@ void virtio_fail(struct virtio_device *d)
     spin_unlock_irq(&d->lock, flags);
     if (up)
         d->interrupt(d, VIRTIO_ISR_CONFIG, 0);
+}
+
+void virtio_publish(struct virtio_device *d, u32 queue)
+{
+    struct vq *q = &d->queue[queue].vq;
+
+    if (!vq_publish(q))
+        return;
+    io_count(&q->stats.interrupts, 1);
+    d->interrupt(d, VIRTIO_ISR_QUEUE, queue);
 }
 
 void virtio_config_changed(struct virtio_device *d)

@@ -5,13 +5,19 @@
 #ifndef VDEV_VIRTIO_VIRTIO_H
 #define VDEV_VIRTIO_VIRTIO_H
 
+#include "config/config.h"
+#include "core/io_stats.h"
 #include "core/lock.h"
 #include "core/worker.h"
 #include "lib/err.h"
 #include "vdev/virtio/queue.h"
 
 #define VIRTIO_F_VERSION_1 32U
-#define VIRTIO_QUEUES_MAX 16U
+/* What a kind offers that gives buffers back in the order in which it took them if VIRTIO_F_IN_ORDER is accepted. */
+#define VIRTIO_FEATURES                                                                                      \
+    (1UL << VIRTIO_F_VERSION_1 | 1UL << VIRTIO_F_INDIRECT_DESC | 1UL << VIRTIO_F_EVENT_IDX |                 \
+     1UL << VIRTIO_F_RING_PACKED | 1UL << VIRTIO_F_IN_ORDER)
+#define VIRTIO_QUEUES_MAX IO_QUEUES_MAX
 
 /* Device status, 2.1. */
 enum virtio_status {
@@ -27,6 +33,7 @@ enum virtio_status {
 enum virtio_isr { VIRTIO_ISR_QUEUE = 1, VIRTIO_ISR_CONFIG = 2 };
 
 struct virtio_device;
+struct gfdt;
 
 struct virtio_kind {
     const char *name;
@@ -54,8 +61,14 @@ struct virtio_device {
     u64 offered; /* features */
     u32 queue_count;
     u32 queue_size; /* the most that each has */
+    /* For so long, queues of `polled` are looked at before the worker sleeps. Only those whose entries are always work:
+     * a driver that leaves buffers to be filled would keep the worker busy. */
+    u64 poll_ticks;
+    u64 polled;
+    struct io_device io;
     /* Sets the interrupt line, or sends a message; any context. queue: of VIRTIO_ISR_QUEUE. */
     void (*interrupt)(struct virtio_device *d, enum virtio_isr why, u32 queue);
+    enum cfg_transport where;
     void *transport;
 
     struct worker worker;
@@ -69,11 +82,20 @@ struct virtio_device {
     struct virtio_queue queue[VIRTIO_QUEUES_MAX];
 };
 
-/* kind, vm, offered, queue_count, queue_size and interrupt are set. The worker runs on `cpu`. */
+/* kind, vm, offered, queue_count, queue_size and polled are set. The worker runs on `cpu`. */
 MUST_USE enum kerr virtio_init(struct virtio_device *d, u32 cpu);
 /* Power-on state. No vCPU of the VM runs; may sleep. */
 void virtio_reset(struct virtio_device *d);
 void virtio_destroy(struct virtio_device *d);
+
+/* --- attach.c: the device as its configuration wants it, counted in `io stats` --- */
+
+/* virtio_init(), and the transport: all or nothing. class_code: on PCI. */
+MUST_USE enum kerr virtio_attach(struct virtio_device *d, const struct cfg_device *cfg, u32 class_code);
+void virtio_detach(struct virtio_device *d);
+/* Hooks of a struct vdev_model whose context begins with a struct virtio_device. */
+void virtio_model_reset(void *dev);
+void virtio_model_fdt(void *dev, struct gfdt *f);
 
 /* --- for transports: what the driver does, in its exit --- */
 
@@ -97,6 +119,10 @@ u64 virtio_config_read(struct virtio_device *d, u64 offset, unsigned size);
 
 /* The driver broke the protocol: the device needs a reset, and says so (2.1.2). Worker or exit. */
 void virtio_fail(struct virtio_device *d);
+/* Shows the driver what was given back, with an interrupt if it wants one. Worker. */
+void virtio_publish(struct virtio_device *d, u32 queue);
+/* Work for a queue from elsewhere than the driver. Any context. */
+void virtio_wake(struct virtio_device *d, u32 queue);
 /* The configuration changed: counted, and the driver is told. */
 void virtio_config_changed(struct virtio_device *d);
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtio devices in a configuration: what each kind may say, and what becomes of it. */
+#include "tests/unit/test_config.h"
+
+#define D "/vms/a/devices/d"
+
+static const char *const models[] = { CFG_PCI_HOST, CFG_DISK, NULL };
+static unsigned char blob[BLOB_SIZE];
+static struct cfg_machine machine;
+static struct reports reports;
+
+static const struct cfg_device *device(void)
+{
+    struct cfg_errors errors = collect_errors(&reports);
+
+    if (config_parse(blob, sizeof(blob), models, &machine, &errors) != K_OK)
+        fail_msg("%s", reports.all);
+    for (u32 i = 0; i < machine.vm[0].device_count; i++)
+        if (strcmp(machine.vm[0].device[i].node, "d") == 0)
+            return &machine.vm[0].device[i];
+    fail();
+    return NULL;
+}
+
+static void expect(const char *text)
+{
+    struct cfg_errors errors = collect_errors(&reports);
+
+    assert_int_equal(config_parse(blob, sizeof(blob), models, &machine, &errors), K_INVAL);
+    if (strstr(reports.all, text) == NULL)
+        fail_msg("reported:\n%s\nand not: %s", reports.all, text);
+}
+
+static void start(const char *compatible)
+{
+    blob_machine(blob);
+    blob_string(blob, D, "compatible", compatible);
+}
+
+static void test_a_disk_has_defaults(void **state)
+{
+    const struct cfg_device *d;
+
+    (void)state;
+    start(CFG_DISK);
+    blob_string(blob, D, "size", "1M");
+    d = device();
+    assert_int_equal(d->transport, CFG_PCI);
+    assert_int_equal(d->backend.cpu, CFG_CPU_ANY);
+    assert_int_equal(d->backend.poll_us, 0);
+    assert_int_equal(d->disk.queues, 0);
+    assert_int_equal(d->disk.size, 1UL << 20);
+    assert_false(d->disk.read_only);
+    assert_string_equal(machine.vm[0].device[0].compatible, CFG_PCI_HOST);
+}
+
+static void test_a_disk_may_say_all_of_it(void **state)
+{
+    const struct cfg_device *d;
+
+    (void)state;
+    start(CFG_DISK);
+    blob_string(blob, D, "image", "root.img");
+    blob_string(blob, D, "transport", "mmio");
+    blob_cells(blob, D, "cpu", CELLS(3));
+    blob_cells(blob, D, "poll-us", CELLS(200));
+    blob_cells(blob, D, "queues", CELLS(4));
+    d = device();
+    assert_int_equal(d->transport, CFG_MMIO);
+    assert_int_equal(d->base, 0x0a000000);
+    assert_int_equal(d->irq, 16);
+    assert_int_equal(d->backend.cpu, 3);
+    assert_int_equal(d->backend.poll_us, 200);
+    assert_int_equal(d->disk.queues, 4);
+}
+
+static void test_wrong_values_are_refused(void **state)
+{
+    static const struct {
+        const char *property;
+        u32 value;
+        const char *text;
+    } wrong[] = {
+        { "queues", 0, "queues = <0>: must be 1 to 16" },
+        { "queues", 17, "queues = <17>: must be 1 to 16" },
+        { "poll-us", 1001, "poll-us = <1001>: must be 0 to 1000" },
+        { "interrupts", 3, "a device on PCI has none" },
+    };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(wrong); i++) {
+        start(CFG_DISK);
+        blob_string(blob, D, "size", "1M");
+        blob_cells(blob, D, wrong[i].property, &wrong[i].value, 1);
+        expect(wrong[i].text);
+    }
+}
+
+static void test_a_back_end_on_a_cpu_that_is_not_there_is_refused(void **state)
+{
+    struct cfg_errors errors;
+
+    (void)state;
+    start(CFG_DISK);
+    blob_string(blob, D, "size", "1M");
+    blob_cells(blob, D, "cpu", CELLS(2));
+    (void)device();
+    errors = collect_errors(&reports);
+    assert_int_equal(config_check_host(&machine, 3, SZ_1G, 3, &errors), K_OK);
+    assert_int_equal(config_check_host(&machine, 2, SZ_1G, 3, &errors), K_INVAL);
+    assert_non_null(strstr(reports.all, "device d: cpu = <2>: this host has CPUs 0 to 1"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_disk_has_defaults),
+        cmocka_unit_test(test_a_disk_may_say_all_of_it),
+        cmocka_unit_test(test_wrong_values_are_refused),
+        cmocka_unit_test(test_a_back_end_on_a_cpu_that_is_not_there_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
