@@ -338,7 +338,7 @@ void boot_main(const void *dtb)
     irq_htimer = board.irq_htimer;
     stage2_init();
     debug_init();
-    pmu_init(board.irq_pmu);
+    pmu_init(board.irq_pmu, board_has_arg(&board, "count-instructions"));
     gic_select(&board.gic);
     memory_init();
     vmids_init();

@@ -60,6 +60,9 @@ const struct command commands[] = {
       "requests given back together. polled: how often there was more before it said so.",
       0, 1, command_io_stats },
     { "mem", NULL, "", "memory in use and free", "", 0, 0, command_mem },
+    { "cost", NULL, "", "instructions since the last `cost`",
+      "in guests and in Keel; CPUs count when booted with count-instructions, modulo 2^32", 0, 0,
+      command_cost },
     { "cpu", NULL, "", "CPUs, their load and mitigations", "", 0, 0, command_cpu },
     { "irq", "stats", "VM [on|off|reset]", "how long a VM's interrupts take to reach it",
       "From being raised (the timer: from its deadline) until the guest is entered with them, by powers of "

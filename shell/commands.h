@@ -49,6 +49,7 @@ void command_vcpu_inject(u32 argc, const char *const *argv);
 void command_exits(u32 argc, const char *const *argv);
 void command_io_stats(u32 argc, const char *const *argv);
 void command_mem(u32 argc, const char *const *argv);
+void command_cost(u32 argc, const char *const *argv);
 void command_cpu(u32 argc, const char *const *argv);
 void command_irq_stats(u32 argc, const char *const *argv);
 void command_irq(u32 argc, const char *const *argv);

@@ -9,6 +9,7 @@
 #include "arch/arm64/pmu.h"
 
 #include "arch/arm64/arm64.h"
+#include "arch/cost.h"
 #include "arch/guest_events.h"
 #include "core/vm.h"
 
@@ -22,7 +23,10 @@
 #define PMCR_P BIT(1)
 #define PMCR_C BIT(2)
 #define PMCR_N(pmcr) ((u32)FIELD_GET(pmcr, 15, 11))
+#define FILTER_P BIT(31)
+#define FILTER_U BIT(30)
 #define FILTER_NSH BIT(27)
+#define EVENT_INST_RETIRED 0x08U
 #define ALL_COUNTERS 0xffffffffUL
 
 /* clang-format off */
@@ -32,6 +36,7 @@
 /* clang-format on */
 
 RO_AFTER_INIT u32 irq_pmu;
+static RO_AFTER_INIT bool counts; /* for Keel itself */
 
 static u32 version(void)
 {
@@ -41,11 +46,12 @@ static u32 version(void)
 }
 
 /* PMUv3p9 has registers beyond those that are switched here, and no trap of their own for them. */
-void pmu_init(u32 ppi)
+void pmu_init(u32 ppi, bool count)
 {
     u32 v = version();
 
-    irq_pmu = v != 0 && v <= PMUVER_V3P8 && ppi >= 16 && ppi < 32 ? ppi : 0;
+    counts = count && v != 0 && (sysreg_read(pmceid0_el0) & BIT(EVENT_INST_RETIRED)) != 0;
+    irq_pmu = !counts && v != 0 && v <= PMUVER_V3P8 && ppi >= 16 && ppi < 32 ? ppi : 0;
 }
 
 bool pmu_present(void) { return irq_pmu != 0; }
@@ -60,7 +66,26 @@ static void silence(void)
     isb();
 }
 
-/* HPMN as large as the PMU: EL2 keeps no counter back. */
+static void count_instructions(void)
+{
+    sysreg_write(pmevtyper0_el0, EVENT_INST_RETIRED);
+    sysreg_write(pmevtyper1_el0, EVENT_INST_RETIRED | FILTER_P | FILTER_U | FILTER_NSH);
+    sysreg_write(pmevcntr0_el0, 0);
+    sysreg_write(pmevcntr1_el0, 0);
+    sysreg_write(pmcntenset_el0, BIT(0) | BIT(1));
+    sysreg_write(pmcr_el0, PMCR_E);
+}
+
+bool arch_cost_read(struct arch_cost *c)
+{
+    if (!counts)
+        return false;
+    c->guest = (u32)sysreg_read(pmevcntr0_el0);
+    c->keel = (u32)sysreg_read(pmevcntr1_el0);
+    return true;
+}
+
+/* HPMN as large as the PMU: the counters are the guests', or all Keel's. */
 u64 pmu_cpu_init(void)
 {
     u32 v = version();
@@ -68,6 +93,10 @@ u64 pmu_cpu_init(void)
     if (v == 0)
         return 0;
     silence();
+    if (counts) {
+        count_instructions();
+        return PMCR_N(sysreg_read(pmcr_el0));
+    }
     return PMCR_N(sysreg_read(pmcr_el0)) | (v >= PMUVER_V3P1 ? MDCR_HPMD : 0) |
            (v >= PMUVER_V3P5 ? MDCR_HCCD : 0);
 }

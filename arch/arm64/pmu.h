@@ -5,8 +5,9 @@
 
 #include "core/vcpu.h"
 
-/* Boot CPU: ppi: the host's overflow interrupt, 0: none, and then no PMU for guests. */
-void pmu_init(u32 ppi);
+/* Boot CPU: ppi: the host's overflow interrupt, 0: none, and then no PMU for guests. count: neither, since Keel takes it
+ * to count instructions (arch/cost.h) where it can. */
+void pmu_init(u32 ppi, bool count);
 bool pmu_present(void);
 /* Each CPU: nothing counts; the fields of MDCR_EL2 that follow from this CPU's PMU. */
 MUST_USE u64 pmu_cpu_init(void);

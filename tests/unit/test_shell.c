@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/cost.h"
 #include "core/frames.h"
 #include "core/heap.h"
 #include "core/io_stats.h"
@@ -30,6 +31,7 @@ static int held;
 static char called[64];
 static enum log_level level;
 static u64 fault_asked; /* kind and syndrome */
+static u32 cost_rounds;
 
 u32 vmm_count(void) { return 2; }
 
@@ -153,6 +155,12 @@ void frames_get_stats(struct frames_stats *s)
     s->free_pages = 900;
     s->claimed_pages = 10;
     s->free_blocks[3] = 5;
+}
+
+bool cost_read(u32 cpu, struct arch_cost *c)
+{
+    *c = (struct arch_cost){ .guest = cost_rounds * 1000 + cpu, .keel = 0xfffffff0U + cost_rounds * 20 };
+    return cost_rounds != 0;
 }
 
 void heap_get_stats(struct heap_stats *s)
@@ -473,6 +481,11 @@ static void test_lists_are_aligned(void **state)
     assert_says("mem", "claimed     10    40");
     assert_says("mem", "debian  eager      524288  409600      36    409644\n");
     assert_says("mem", "heap: 7 objects, 700 bytes");
+    assert_says("cost", "CPU 0 does not count instructions: boot with the argument count-instructions");
+    cost_rounds = 1;
+    assert_says("cost", "1       1001");
+    cost_rounds = 3;
+    assert_says("cost", "1       2000       40\n");
     assert_says("vm info debian", "0x9000000  0x1000  pl011");
     assert_says("vm info rt", "last end: crash: fault loop");
     assert_says("cpu", "neoverse-n1");
