@@ -196,8 +196,9 @@ static void receive_locked(void)
     irqs_locked(!full, tx_on);
 }
 
-void console_irq(void)
+void console_irq(void *arg)
 {
+    (void)arg;
     unsigned long flags = claim();
 
     out.uart->drv->irq_ack(out.uart->base);

@@ -37,8 +37,8 @@ struct console_port {
 
 /* Boot, after the first task exists; creates the console's thread. raw: no prefixes, no log, no shell. */
 MUST_USE enum kerr console_init(const struct uart *uart, bool raw);
-/* The UART's interrupt. */
-void console_irq(void);
+/* The UART's interrupt; no argument. */
+void console_irq(void *arg);
 
 MUST_USE enum kerr console_port_add(struct console_port *port);
 void console_port_remove(struct console_port *port); /* what it printed is flushed first; thread context */

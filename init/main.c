@@ -301,7 +301,7 @@ static void services(void)
     if (console_uart.drv != NULL) {
         e = console_init(&console_uart, quiet);
         if (e == K_OK)
-            e = host_irq_attach(console_uart.irq, board.uart[0].edge, 0, "console", console_irq);
+            e = host_irq_attach(console_uart.irq, board.uart[0].edge, 0, "console", console_irq, NULL);
         log_set_flush(console_flush);
     }
     if (log_uart.drv != NULL)

@@ -9,12 +9,13 @@
 static struct {
     u32 intid, cpu;
     const char *name;
-    void (*fn)(void);
+    void (*fn)(void *arg);
+    void *arg;
     u64 count; /* written by `cpu` alone */
 } irqs[HOST_IRQS];
 static u32 irq_count; /* atomic: published after the entry */
 
-enum kerr host_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void (*fn)(void))
+enum kerr host_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void (*fn)(void *arg), void *arg)
 {
     u32 n = irq_count;
 
@@ -27,6 +28,7 @@ enum kerr host_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void 
     irqs[n].cpu = cpu;
     irqs[n].name = name;
     irqs[n].fn = fn;
+    irqs[n].arg = arg;
     __atomic_store_n(&irq_count, n + 1, __ATOMIC_RELEASE);
     arch_irq_setup(intid, edge, cpu);
     return K_OK;
@@ -39,7 +41,7 @@ void host_irq(u32 intid)
     for (u32 i = 0; i < n; i++) {
         if (irqs[i].intid == intid) {
             irqs[i].count++;
-            irqs[i].fn();
+            irqs[i].fn(irqs[i].arg);
             return;
         }
     }

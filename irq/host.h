@@ -8,7 +8,8 @@
 #include "lib/types.h"
 
 /* K_FULL: too many; K_EXIST: taken. */
-MUST_USE enum kerr host_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void (*fn)(void));
+MUST_USE enum kerr host_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void (*fn)(void *arg),
+                                   void *arg);
 
 struct host_irq_info {
     u32 intid, cpu;

@@ -64,6 +64,10 @@ struct host_intid {
 };
 struct host_intid host_intid(u32 intid);
 
+/* What arch_random() gives: how many times more, and what next; it counts up. */
+extern u32 host_random_left;
+extern u64 host_random_next;
+
 /* Page-aligned, zeroed, released at exit: host memory for the frame allocator. align: a power of two. */
 void *host_memory(size_t size, size_t align);
 

@@ -238,7 +238,7 @@ static void print(struct test_port *t, const char *s)
 static void keys(const char *s)
 {
     typed = s;
-    console_irq();
+    console_irq(NULL);
     run();
 }
 
@@ -355,7 +355,7 @@ static void test_log_line_without_room_is_dropped_whole(void **state)
     for (u32 i = 0; i < 40; i++)
         sink(LOG_INFO, text, sizeof(text));
     fifo_room = 10000;
-    console_irq();
+    console_irq(NULL);
     pass_ms(1000);
     for (size_t i = 0; i < wire_len; i++)
         lines += wire[i] == '\n';
@@ -373,7 +373,7 @@ static void test_full_uart_waits_for_its_interrupt(void **state)
     assert_wire("abc");
     assert_true(tx_irq);
     fifo_room = 100;
-    console_irq();
+    console_irq(NULL);
     assert_false(tx_irq);
     run();
     assert_wire("def");
@@ -392,11 +392,11 @@ static void test_full_ring_takes_less_and_tells_of_room(void **state)
     run();
     assert_int_equal(a.rooms, 0);
     fifo_room = 1000;
-    console_irq();
+    console_irq(NULL);
     run();
     assert_int_equal(a.rooms, 0);
     fifo_room = 5000;
-    console_irq();
+    console_irq(NULL);
     run();
     assert_int_equal(a.rooms, 1);
     assert_int_equal(wire_len, CONSOLE_RING);

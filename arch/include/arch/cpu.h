@@ -40,6 +40,9 @@ void arch_task_init(struct task *task, void (*entry)(void *arg), void *arg);
 /* Starts `cpu`; it calls cpu_main() in init/ when ready. */
 MUST_USE int arch_cpu_start(u32 cpu);
 
+/* 64 random bits of the CPU's own generator. False: it has none, or none just now. Any context. */
+MUST_USE bool arch_random(u64 *out);
+
 /* Ends the machine. `failed`: with a status that the one who started it sees. Any context. */
 NORETURN void arch_power_off(bool failed);
 NORETURN void arch_reboot(void);
