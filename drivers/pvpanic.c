@@ -27,6 +27,24 @@ bool pvpanic_find(uintptr_t ecam, u32 window)
     return false;
 }
 
+static enum kerr probe(struct pcie_device *d)
+{
+    uintptr_t at;
+    enum kerr e = pcie_map_bar(d, 0, 0, 1, &at);
+
+    if (e != K_OK)
+        return e;
+    pcie_enable(d);
+    events = at;
+    return K_OK;
+}
+
+static const struct pcie_match match[] = { { PCI_ID & 0xffff, PCI_ID >> 16, 0, 0 } };
+
+const struct pcie_driver pvpanic_driver = {
+    .name = "pvpanic", .match = match, .matches = ARRAY_SIZE(match), .probe = probe
+};
+
 void pvpanic_report(void)
 {
     if (events != 0)

@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "init/board.h"
-
-#include <libfdt.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "init/board_internal.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
 
 #define DTB_MAX SZ_2M
 #define DEPTH_MAX 8
-
-static u64 cells(const fdt32_t *p, u32 n)
-{
-    u64 v = 0;
-
-    for (u32 i = 0; i < n; i++)
-        v = v << 32 | fdt32_to_cpu(p[i]);
-    return v;
-}
 
 /* A bus: the root, or a node that others lie in. */
 struct bus {
@@ -32,14 +21,6 @@ struct at {
     int node, depth;
     struct bus bus[DEPTH_MAX];
 };
-
-static u32 prop_u32(const void *dtb, int node, const char *name, u32 otherwise)
-{
-    int len;
-    const fdt32_t *p = fdt_getprop(dtb, node, name, &len);
-
-    return p != NULL && len >= 4 ? fdt32_to_cpu(*p) : otherwise;
-}
 
 /* Turns an address on the bus into one on the bus above by the bus's `ranges`. An empty one: they are the
  * same. A bus without cannot be reached from above. */
@@ -126,9 +107,9 @@ static bool gic_interrupt(const void *dtb, int node, u32 i, u32 *intid, bool *ed
     if (p == NULL || (u32)len / 12 <= i)
         return false;
     p += i * 3UL;
-    *intid = fdt32_to_cpu(p[1]) + (fdt32_to_cpu(p[0]) == 0 ? 32 : 16);
+    *intid = gic_intid(p);
     if (edge != NULL)
-        *edge = (fdt32_to_cpu(p[2]) & 3) != 0;
+        *edge = gic_is_edge(p);
     return true;
 }
 
@@ -281,14 +262,31 @@ static void parse_pmu(struct board *b, const struct at *at)
 
 static void parse_pci(struct board *b, const struct at *at)
 {
-    int len;
-    const fdt32_t *p = fdt_getprop(at->dtb, at->node, "ranges", &len);
+    if (b->pcie.ecam.v == 0 && reg(at, 0, &b->pcie.ecam.v, &b->pcie.ecam_size))
+        board_parse_pcie(at->dtb, at->node, at->bus[at->depth - 1].address_cells, &b->pcie);
+}
 
-    if (!reg(at, 0, &b->ecam, NULL))
+static void parse_its(struct board *b, const struct at *at)
+{
+    if (b->msi.its == 0)
+        (void)reg(at, 0, &b->msi.its, NULL);
+}
+
+static void parse_v2m(struct board *b, const struct at *at)
+{
+    if (b->msi.v2m == 0)
+        (void)reg(at, 0, &b->msi.v2m, &b->msi.v2m_size);
+}
+
+static void parse_virtio(struct board *b, const struct at *at)
+{
+    struct board_virtio *v = &b->virtio[b->virtio_count];
+
+    if (b->virtio_count == BOARD_VIRTIO || !reg(at, 0, &v->base, &v->size) ||
+        !gic_interrupt(at->dtb, at->node, 0, &v->irq, &v->edge))
         return;
-    for (; p != NULL && len >= 28; p += 7, len -= 28) /* 3 + 2 + 2 cells; space code 2: 32-bit memory */
-        if ((fdt32_to_cpu(p[0]) >> 24 & 3) == 2 && b->pci_window == 0)
-            b->pci_window = cells(p + 3, 2);
+    v->coherent = fdt_getprop(at->dtb, at->node, "dma-coherent", NULL) != NULL;
+    b->virtio_count++;
 }
 
 static void parse_rtc(struct board *b, const struct at *at) { (void)reg(at, 0, &b->rtc, NULL); }
@@ -314,6 +312,9 @@ static const struct {
     { false, "arm,armv8-timer", parse_timer },
     { false, "arm,psci-0.2", parse_psci },
     { false, "pci-host-ecam-generic", parse_pci },
+    { false, "arm,gic-v3-its", parse_its },
+    { false, "arm,gic-v2m-frame", parse_v2m },
+    { false, "virtio,mmio", parse_virtio },
     { false, "arm,pl031", parse_rtc },
     { false, "arm,gic-400", parse_gic_v2 },
     { false, "arm,cortex-a15-gic", parse_gic_v2 },

@@ -5,6 +5,7 @@
 
 #include "arch/arm64/boot.h"
 #include "arch/cpu.h"
+#include "drivers/pci.h"
 #include "lib/err.h"
 #include "lib/types.h"
 
@@ -15,6 +16,14 @@ struct board_uart {
     u64 base;
     u32 irq, reg_shift, io_width;
     bool edge;
+};
+
+#define BOARD_VIRTIO 32U
+
+struct board_virtio {
+    u64 base, size;
+    u32 irq;
+    bool edge, coherent;
 };
 
 struct board {
@@ -33,8 +42,11 @@ struct board {
     struct board_uart uart[2]; /* console; second one for the log */
     u64 rtc;                   /* PL031, 0: none */
     u64 bcm2835_pm;            /* Broadcom's power manager, 0: none */
-    u64 ecam, pci_window;      /* generic PCI host, 0: none */
-    u64 bundle, bundle_size;   /* the initrd */
+    struct pcie_host pcie;     /* its ECAM's size is 0: none */
+    struct msi_params msi;
+    struct board_virtio virtio[BOARD_VIRTIO]; /* virtio-mmio; most have no device */
+    u32 virtio_count;
+    u64 bundle, bundle_size; /* the initrd */
     const char *bootargs;
 };
 

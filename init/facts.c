@@ -4,6 +4,7 @@
 #include "arch/arm64/arm64.h"
 #include "arch/arm64/stage2.h"
 #include "arch/gich.h"
+#include "arch/msi.h"
 #include "arch/time.h"
 #include "core/percpu.h"
 #include "core/vmid.h"
@@ -54,6 +55,7 @@ static void irq_facts(void (*out)(const char *line))
 {
     char line[LINE];
     struct host_irq_info info;
+    struct msi_info message;
 
     (void)fmt_sn(line, sizeof(line), "GICv%u, %u list registers, %u priority bits", gic_version(),
                  gich_lr_count, gich_pri_bits);
@@ -62,6 +64,13 @@ static void irq_facts(void (*out)(const char *line))
     out(line);
     for (u32 i = 0; host_irq_get(i, &info); i++) {
         (void)fmt_sn(line, sizeof(line), "%-8u%-6u%-16s%12lu", info.intid, info.cpu, info.name, info.count);
+        out(line);
+    }
+    for (u32 i = 0; arch_msi_get(i, &message); i++) {
+        if (message.name == NULL)
+            continue;
+        (void)fmt_sn(line, sizeof(line), "%-8u%-6u%-16s%12lu", message.intid, message.cpu, message.name,
+                     message.count);
         out(line);
     }
 }

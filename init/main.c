@@ -21,6 +21,7 @@
 #include "drivers/rtc.h"
 #include "drivers/uart.h"
 #include "init/board.h"
+#include "init/devices.h"
 #include "init/facts.h"
 #include "init/models.h"
 #include "irq/host.h"
@@ -155,19 +156,19 @@ static void memory_init(void)
     e = mmu_init(board.ram, board.ram_count);
     for (u32 i = 0; i < ARRAY_SIZE(board.uart) && e == K_OK; i++)
         if (board.uart[i].compatible != NULL)
-            e = mmu_map_device(HPA(board.uart[i].base), UART_WINDOW);
+            e = arch_map_device(HPA(board.uart[i].base), UART_WINDOW);
     if (e == K_OK)
-        e = mmu_map_device(HPA(board.gic.gicd), board.gic.gicd_size);
+        e = arch_map_device(HPA(board.gic.gicd), board.gic.gicd_size);
     if (e == K_OK && board.gic.version == 2)
-        e = mmu_map_device(HPA(board.gic.gicc), board.gic.gicc_size);
+        e = arch_map_device(HPA(board.gic.gicc), board.gic.gicc_size);
     if (e == K_OK && board.gic.version == 2)
-        e = mmu_map_device(HPA(board.gic.gich), board.gic.gich_size);
+        e = arch_map_device(HPA(board.gic.gich), board.gic.gich_size);
     for (u32 i = 0; i < board.gic.gicr_count && e == K_OK; i++)
-        e = mmu_map_device(HPA(board.gic.gicr[i]), board.gic.gicr_size[i]);
+        e = arch_map_device(HPA(board.gic.gicr[i]), board.gic.gicr_size[i]);
     if (e == K_OK && board.rtc != 0)
-        e = mmu_map_device(HPA(board.rtc), PAGE_SIZE);
+        e = arch_map_device(HPA(board.rtc), PAGE_SIZE);
     if (e == K_OK && board.bcm2835_pm != 0)
-        e = mmu_map_device(HPA(board.bcm2835_pm), PAGE_SIZE);
+        e = arch_map_device(HPA(board.bcm2835_pm), PAGE_SIZE);
     if (e != K_OK)
         panic("no memory for Keel's own map: %s", kerr_str(e));
     mmu_enter();
@@ -213,11 +214,13 @@ static void power_init(void)
         arch_board_off = bcm2835_off;
         arch_board_reset = bcm2835_pm_reset;
     }
-    if (board.ecam == 0 || board.pci_window == 0 || board.pci_window >> 32 != 0)
+    /* Failures from here on; pcie_probe() finds the device again, where it has placed it. */
+    if (board.pcie.ecam_size < ECAM_BUS0 || board.pcie.low.size == 0 ||
+        board.pcie.low.cpu != board.pcie.low.bus)
         return;
-    if (mmu_map_device(HPA(board.ecam), ECAM_BUS0) == K_OK &&
-        pvpanic_find(board.ecam, (u32)board.pci_window) &&
-        mmu_map_device(HPA(board.pci_window), PAGE_SIZE) == K_OK)
+    if (arch_map_device(board.pcie.ecam, ECAM_BUS0) == K_OK &&
+        pvpanic_find(board.pcie.ecam.v, (u32)board.pcie.low.bus) &&
+        arch_map_device(HPA(board.pcie.low.cpu), PAGE_SIZE) == K_OK)
         arch_failure_report = pvpanic_report;
 }
 
@@ -355,6 +358,7 @@ void boot_main(const void *dtb)
         rtc_init(board.rtc);
     say_hello();
     start_cpus();
+    devices_init(&board);
     configure();
     services();
     mmu_seal();

@@ -69,6 +69,7 @@ const struct command commands[] = {
       "two. on, off: measure or not. reset: forget what was measured.",
       1, 2, command_irq_stats },
     { "irq", NULL, "", "interrupt controller and interrupts", "", 0, 0, command_irq },
+    { "pci", NULL, "", "what is on the host's PCI", "BARs as index:address+size.", 0, 0, command_pci },
     { "log", NULL, "[error|warn|info|debug]", "the log so far, or what of it is shown here",
       "Without an argument: prints the log's ring. With a level: lines up to it appear on the console.", 0, 1,
       command_log },

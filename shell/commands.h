@@ -53,6 +53,7 @@ void command_cost(u32 argc, const char *const *argv);
 void command_cpu(u32 argc, const char *const *argv);
 void command_irq_stats(u32 argc, const char *const *argv);
 void command_irq(u32 argc, const char *const *argv);
+void command_pci(u32 argc, const char *const *argv);
 void command_log(u32 argc, const char *const *argv);
 void command_version(u32 argc, const char *const *argv);
 void command_poweroff(u32 argc, const char *const *argv);

@@ -103,10 +103,9 @@ extern u32 irq_pmu;                                 /* 0: none */
 
 /* mmu.c */
 MUST_USE enum kerr mmu_init(const struct boot_ram *ram, u32 ranges); /* the final map */
-MUST_USE enum kerr mmu_map_device(hpa_t base, u64 size);
-void mmu_enter(void);                   /* switches the boot CPU to it */
-void mmu_seal(void);                    /* ro_after_init becomes read-only */
-void *mmu_early_device(u64 pa);         /* before mmu_init: 2 MiB around pa */
+void mmu_enter(void);                                                /* switches the boot CPU to it */
+void mmu_seal(void);                                                 /* ro_after_init becomes read-only */
+void *mmu_early_device(u64 pa);                                      /* before mmu_init: 2 MiB around pa */
 bool mmu_early_ram(u64 base, u64 size); /* before mmu_init: whole 2 MiB blocks of it */
 struct secondary *mmu_secondary(void);
 

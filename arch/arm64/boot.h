@@ -17,6 +17,12 @@ struct gic_params {
     u32 maintenance_irq;
 };
 
+/* Where messages of devices go. */
+struct msi_params {
+    u64 its;           /* 0: none */
+    u64 v2m, v2m_size; /* a GICv2's frame; 0: none */
+};
+
 struct boot_ram {
     u64 base, size;
 };

@@ -4,12 +4,13 @@
 #define ARCH_ARM64_GIC_H
 
 #include "arch/arm64/boot.h"
+#include "arch/arm64/msi.h"
 #include "arch/gich.h"
 #include "lib/err.h"
 
 #define GIC_PRIORITY 0xa0U /* of all interrupts of Keel's own, guests' timers included */
 #define GIC_PMR 0xf0U
-#define GIC_SPURIOUS 1020U /* and above: no interrupt */
+#define GIC_SPURIOUS 1020U /* and above: no interrupt, or an LPI */
 
 #define GICD_CTLR 0x0
 #define GICD_TYPER 0x4
@@ -39,13 +40,13 @@ void gicv2_cpu_init(void);
 void gicv2_route(u32 intid, u32 cpu);
 
 /* Acknowledges the next interrupt and drops its priority; its end is still to come by arch_irq_deactivate().
- * 1020 or more: there is none. */
+ * 1020 or more: there is none, or it is an LPI, which has no other end. */
 static inline u32 gic_acknowledge(void)
 {
     u32 intid = (u32)gic_site_read(ICC_IAR1_EL1, GICV2_IAR) & 0xffffff;
 
     dsb(sy); /* the line is down before it is looked at again */
-    if (likely(intid < GIC_SPURIOUS))
+    if (likely(intid < GIC_SPURIOUS) || intid >= LPI_FIRST)
         gic_site_write_v3(ICC_EOIR1_EL1, intid);
     return intid;
 }

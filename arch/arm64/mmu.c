@@ -206,7 +206,7 @@ void mmu_enter(void)
     frames_add(ptr_to_hpa(_early_tables), (u64)(_early_end - _early_tables));
 }
 
-enum kerr mmu_map_device(hpa_t base, u64 size)
+enum kerr arch_map_device(hpa_t base, u64 size)
 {
     u64 from = align_down(base.v, PAGE_SIZE), to = align_up(base.v + size, PAGE_SIZE);
     unsigned long flags = spin_lock_irq(&map_lock);

@@ -387,9 +387,19 @@ static void own_interrupt(u32 intid)
     this_cpu()->irqs++;
     if (intid == irq_htimer)
         timer_expired();
-    else if (intid >= 32)
+    else if (intid >= 32 && !msi_irq(intid))
         host_irq(intid);
     arch_irq_deactivate(intid);
+}
+
+/* False: it was none, there is no interrupt. An LPI has no active state to end. */
+static bool lpi_interrupt(u32 intid)
+{
+    if (intid < LPI_FIRST)
+        return false;
+    this_cpu()->irqs++;
+    (void)msi_irq(intid);
+    return true;
 }
 
 /* v: whose registers are in this CPU, or NULL. */
@@ -416,8 +426,10 @@ void arm_guest_irq(struct vcpu *v)
         guest_vtimer_irq(v, irq_vtimer); /* stays active until the guest deactivates it */
         return;
     }
-    if (unlikely(intid >= GIC_SPURIOUS))
+    if (unlikely(intid >= GIC_SPURIOUS)) {
+        v->exits[EXIT_IRQ] += lpi_interrupt(intid);
         return;
+    }
     v->exits[EXIT_IRQ]++;
     if (intid == irq_maintenance) {
         guest_gic_maintenance(v);
@@ -443,8 +455,10 @@ void arm_take_irq(void)
 {
     u32 intid = gic_acknowledge();
 
-    if (unlikely(intid >= GIC_SPURIOUS))
+    if (unlikely(intid >= GIC_SPURIOUS)) {
+        (void)lpi_interrupt(intid);
         return;
+    }
     if (intid == KICK_SGI) {
         arch_irq_deactivate(intid);
         sched_kicked();

@@ -68,6 +68,12 @@ struct host_intid host_intid(u32 intid);
 extern u32 host_random_left;
 extern u64 host_random_next;
 
+/* Messages of devices: what one of them does; false: nobody is attached. */
+#define HOST_MSI_VECTORS 64U
+#define HOST_MSI_ADDRESS 0x112233440UL
+extern bool host_no_msi;
+bool host_msi_fire(u32 device_id, u32 vector);
+
 /* Page-aligned, zeroed, released at exit: host memory for the frame allocator. align: a power of two. */
 void *host_memory(size_t size, size_t align);
 

@@ -10,6 +10,7 @@
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
 #include "drivers/console.h"
+#include "drivers/pci.h"
 #include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
 #include "shell/lineedit.h"
@@ -142,6 +143,7 @@ bool console_focus_guest(u32 guest) { return guest == 1; }
 
 void console_flush(void) {}
 
+struct pcie_device *pcie_first(void) { return NULL; }
 void frames_get_stats(struct frames_stats *s) { memset(s, 0xff, sizeof(*s)); }
 
 bool cost_read(u32 cpu, struct arch_cost *c)

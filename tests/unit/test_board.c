@@ -13,6 +13,7 @@
 
 /* init/ is no part of the host's archive: most of it composes for the target alone. */
 #include "init/board.c"
+#include "init/board_pci.c"
 
 static char said[512]; /* all that was logged */
 
@@ -697,8 +698,26 @@ static void assert_qemu_board(u32 cpus)
     assert_int_equal(board.uart[0].irq, 33);
     assert_false(board.uart[0].edge);
     assert_int_equal(board.rtc, 0x09010000);
-    assert_int_equal(board.ecam, 0x4010000000);
-    assert_int_equal(board.pci_window, 0x10000000);
+    assert_int_equal(board.pcie.ecam.v, 0x4010000000);
+    assert_int_equal(board.pcie.ecam_size, 0x10000000);
+    assert_int_equal(board.pcie.low.cpu, 0x10000000);
+    assert_int_equal(board.pcie.low.size, 0x2eff0000);
+    assert_int_equal(board.pcie.high.bus, 0x8000000000);
+    assert_int_equal(board.pcie.high.size, 0x8000000000);
+    assert_int_equal(board.pcie.last_bus, 255);
+    assert_true(board.pcie.coherent);
+    assert_true(board.pcie.msi);
+    assert_int_equal(board.pcie.msi_count, 0x10000);
+    assert_int_equal(board.pcie.route_count, 16);
+    assert_int_equal(board.pcie.route[5].address, 0x800);
+    assert_int_equal(board.pcie.route[5].pin, 2);
+    assert_int_equal(board.pcie.route[5].intid, 37);
+    assert_false(board.pcie.route[5].edge);
+    assert_int_equal(board.msi.its, 0x8080000);
+    assert_int_equal(board.msi.v2m, 0);
+    assert_int_equal(board.virtio_count, 32);
+    assert_true(board.virtio[31].edge);
+    assert_true(board.virtio[31].coherent);
     assert_string_equal(said, "");
 }
 

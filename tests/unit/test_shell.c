@@ -16,6 +16,7 @@
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
 #include "drivers/console.h"
+#include "drivers/pci.h"
 #include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
 #include "shell/table.h"
@@ -162,6 +163,19 @@ bool cost_read(u32 cpu, struct arch_cost *c)
     *c = (struct arch_cost){ .guest = cost_rounds * 1000 + cpu, .keel = 0xfffffff0U + cost_rounds * 20 };
     return cost_rounds != 0;
 }
+
+static struct pcie_device pci_disk = { .name = "01:00.0",
+                                       .vendor = 0x1b36,
+                                       .device = 0x10,
+                                       .class_code = 0x010802,
+                                       .vectors = 3,
+                                       .bar = { { .size = 0x4000, .base = { 0x10000000 } },
+                                                { .size = 0x1000 } } };
+static struct pcie_device pci_port = {
+    .next = &pci_disk, .name = "00:02.0", .is_bridge = true, .secondary = 1, .subordinate = 3
+};
+
+struct pcie_device *pcie_first(void) { return &pci_port; }
 
 void heap_get_stats(struct heap_stats *s)
 {
@@ -491,6 +505,10 @@ static void test_lists_are_aligned(void **state)
     assert_says("cpu", "neoverse-n1");
     assert_says("version", "Keel test");
     assert_says("log", "[1] one\n[2] two\n");
+    assert_says("pci", "buses 01-03");
+    assert_says(
+        "pci",
+        "01:00.0  1b36:0010  010802  -         3 INTx      0:0x10000000+0x4000 1:(no room for 0x1000)");
     command_run("irq"); /* no facts: nothing */
     command_run("log warn");
     assert_int_equal(level, LOG_WARN);

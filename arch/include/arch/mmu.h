@@ -3,6 +3,7 @@
 #ifndef ARCH_MMU_H
 #define ARCH_MMU_H
 
+#include "lib/err.h"
 #include "lib/types.h"
 
 struct vm;
@@ -58,6 +59,9 @@ MUST_USE bool arch_stage2_logs_writes(void);
 void arch_stage2_invalidate_all(void);
 /* An entry was written where none was: makes it visible to the table walkers. */
 void arch_pt_sync(void);
+
+/* Maps registers of a device of the host for Keel, at their own address; again is harmless. Thread context or boot. */
+MUST_USE enum kerr arch_map_device(hpa_t base, u64 size);
 
 /* Cleans [p, p+size) to the point of coherency, so that a guest with its caches off reads what was
  * written here; _and_sync_code also makes it fetchable as instructions. */
