@@ -22,7 +22,7 @@ struct vm_props {
     struct cfg_vcpu_props vcpu;
     u64 memory;
     const char *kernel, *firmware, *initrd, *bootargs;
-    u32 on_poweroff, on_crash, pages, gic, populate, pv_time;
+    u32 on_poweroff, on_crash, on_watchdog, stop_timeout_s, pages, gic, populate, pv_time;
     bool autostart, overcommit;
     u32 spis, pmu, sve_bits;
 };
@@ -32,6 +32,13 @@ static const char *const host_end_words[] = {
     [CFG_HOST_STAY] = "stay", [CFG_HOST_POWEROFF] = "poweroff", NULL
 };
 static const char *const policy_words[] = { [CFG_STOP] = "stop", [CFG_RESTART] = "restart", NULL };
+static const char *const watchdog_words[] = {
+    [CFG_WATCHDOG_RESET] = "reset",
+    [CFG_WATCHDOG_STOP] = "stop",
+    [CFG_WATCHDOG_PAUSE] = "pause",
+    [CFG_WATCHDOG_LOG] = "log",
+    NULL,
+};
 static const char *const pages_words[] = {
     [CFG_PAGES_MAX] = "max", [CFG_PAGES_2M] = "2m", [CFG_PAGES_4K] = "4k", NULL
 };
@@ -67,6 +74,8 @@ static const struct prop_rule vm_prop[] = {
     { "autostart", PROP_FLAG, false, AT(autostart), 0, 0, NULL },
     { "on-poweroff", PROP_WORD, false, AT(on_poweroff), 0, 0, policy_words },
     { "on-crash", PROP_WORD, false, AT(on_crash), 0, 0, policy_words },
+    { "on-watchdog", PROP_WORD, false, AT(on_watchdog), 0, 0, watchdog_words },
+    { "stop-timeout-s", PROP_CELL, false, AT(stop_timeout_s), 0, CFG_STOP_TIMEOUT_MAX_S, NULL },
     { "pages", PROP_WORD, false, AT(pages), 0, 0, pages_words },
     { "pv-time", PROP_WORD, false, AT(pv_time), 0, 0, switch_words },
     { "pmu", PROP_WORD, false, AT(pmu), 0, 0, switch_words },
@@ -133,6 +142,7 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
                           .spis = DEFAULT_SPIS,
                           .bootargs = "",
                           .pv_time = true,
+                          .stop_timeout_s = CFG_STOP_TIMEOUT_DEFAULT_S,
                           .pmu = true,
                           .sve_bits = CFG_SVE_BITS_MAX };
     int devices = schema_only_child(n, "devices");
@@ -150,6 +160,8 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     vm->nr_spis = p.spis;
     vm->on_poweroff = (enum cfg_policy)p.on_poweroff;
     vm->on_crash = (enum cfg_policy)p.on_crash;
+    vm->on_watchdog = (enum cfg_watchdog)p.on_watchdog;
+    vm->stop_timeout_s = p.stop_timeout_s;
     vm->pages = (enum cfg_pages)p.pages;
     vm->populate = (enum cfg_populate)p.populate;
     vm->overcommit = p.overcommit;

@@ -27,9 +27,12 @@
  * Keel's own threads are guaranteed. */
 #define CFG_PROMISE_MAX_PPM 950000U
 #define CFG_PROMISE_OWN_PPM 100000U
+#define CFG_STOP_TIMEOUT_MAX_S 3600U
+#define CFG_STOP_TIMEOUT_DEFAULT_S 60U
 #define CFG_MAX_SPIS 988U /* what GICv3's numbering leaves */
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
+enum cfg_watchdog { CFG_WATCHDOG_RESET, CFG_WATCHDOG_STOP, CFG_WATCHDOG_PAUSE, CFG_WATCHDOG_LOG };
 enum cfg_pages { CFG_PAGES_MAX, CFG_PAGES_2M, CFG_PAGES_4K };
 enum cfg_populate { CFG_POPULATE_EAGER, CFG_POPULATE_DEMAND };
 enum cfg_gic { CFG_GIC_HOST, CFG_GIC_V2, CFG_GIC_V3 };  /* the host's kind, or nothing else */
@@ -114,6 +117,8 @@ struct cfg_vm {
     struct cfg_image kernel, firmware, initrd; /* kernel or firmware, not both */
     const char *bootargs;
     enum cfg_policy on_poweroff, on_crash;
+    enum cfg_watchdog on_watchdog;
+    u32 stop_timeout_s; /* for a guest that is asked to shut down; 0: it is not asked */
     enum cfg_pages pages;
     enum cfg_populate populate;
     bool overcommit; /* of CFG_POPULATE_DEMAND: no memory is set aside */

@@ -15,7 +15,13 @@ struct gfdt {
     int depth; /* open nodes */
 };
 
-enum { GFDT_PHANDLE_GIC = 1, GFDT_PHANDLE_CLOCK = 2, GFDT_PHANDLE_ITS = 3, GFDT_PHANDLE_FREE = 16 };
+enum {
+    GFDT_PHANDLE_GIC = 1,
+    GFDT_PHANDLE_CLOCK = 2,
+    GFDT_PHANDLE_ITS = 3,
+    GFDT_PHANDLE_GPIO = 4,
+    GFDT_PHANDLE_FREE = 16
+};
 enum { GFDT_SPI = 0, GFDT_PPI = 1 };
 enum { GFDT_EDGE = 1, GFDT_LEVEL = 4 };
 

@@ -43,7 +43,7 @@ enum vm_piece { VM_PIECE_4K, VM_PIECE_64K, VM_PIECE_2M, VM_PIECES };
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_STOPPING };
 
 /* How a VM came to stop; what vmm/ decides on. */
-enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_CRASH, VM_END_COMMAND };
+enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_CRASH, VM_END_COMMAND, VM_END_WATCHDOG };
 
 struct vm {
     struct arch_vm arch;
@@ -67,6 +67,7 @@ struct vm {
     u32 state;                  /* atomic, enum vm_state */
     u32 end;                    /* atomic, enum vm_end: first one wins */
     char end_reason[96];
+    u32 watchdog; /* atomic: it has run out, vmm/ has not seen it yet */
     struct spinlock lock;
 };
 
@@ -76,6 +77,9 @@ void vm_end(struct vm *vm, enum vm_end how, const char *reason);
 
 /* Implemented by vmm/: some vCPU ended the VM. Any context. */
 void vm_ended(struct vm *vm);
+
+/* Implemented by vmm/: the VM's watchdog has run out, its policy is to be applied. Any context. */
+void vm_watchdog(struct vm *vm);
 
 /* Guest memory as Keel sees it: a pointer to [gpa, gpa+size) where it lies together in host memory (and is
  * writable, if asked), else NULL. size: at most VM_MEM_MAX. What was never touched is given now, and

@@ -3,14 +3,18 @@
 
 #include "vdev/flash/cfi_flash.h"
 #include "vdev/gic/gic.h"
+#include "vdev/gpio/pl061.h"
 #include "vdev/pci.h"
 #include "vdev/rtc/pl031.h"
+#include "vdev/uart/ns16550.h"
 #include "vdev/uart/pl011.h"
 #include "vdev/virtio/blk.h"
+#include "vdev/watchdog/sp805.h"
 
 const struct vdev_model *const vdev_models[] = {
-    &gic_model,       &gic_v2_model,   &pl011_model,      &pl031_model,
-    &cfi_flash_model, &pci_host_model, &virtio_blk_model, NULL,
+    &gic_model,     &gic_v2_model,    &pl011_model,    &pl031_model,      &pl061_model, &sp805_model,
+    &ns16550_model, &cfi_flash_model, &pci_host_model, &virtio_blk_model, NULL,
 };
 
-const char *const known_devices[] = { "arm,pl011", "arm,pl031", "cfi-flash", CFG_PCI_HOST, CFG_DISK, NULL };
+const char *const known_devices[] = { "arm,pl011", "arm,pl031",  "arm,pl061", "arm,sp805", "ns16550a",
+                                      "cfi-flash", CFG_PCI_HOST, CFG_DISK,    NULL };

@@ -18,8 +18,11 @@ const struct command commands[] = {
       command_vm_list },
     { "vm", "start", "VM", "start a VM that is stopped",
       "Builds the VM anew from its configuration and runs it.", 1, 1, command_vm_start },
-    { "vm", "stop", "VM", "stop a VM at once", "Ends the guest without asking it, and gives back all it had.",
-      1, 1, command_vm_stop },
+    { "vm", "stop", "VM [now]", "stop a VM",
+      "Asks the guest to shut down, by its power key, and ends it when its stop-timeout-s is over. One that "
+      "does not "
+      "listen to the key, and any with 'now', is ended at once.",
+      1, 2, command_vm_stop },
     { "vm", "reset", "VM", "stop a VM and start it anew", "What the reset button of a machine does.", 1, 1,
       command_vm_reset },
     { "vm", "pause", "VM", "keep a VM's vCPUs from running", "Memory and devices stay; see vm resume.", 1, 1,

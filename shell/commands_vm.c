@@ -21,7 +21,7 @@ static const char *const state_names[] = {
 };
 static const char *const end_names[] = {
     [VM_END_NONE] = "-",      [VM_END_POWER_OFF] = "power-off", [VM_END_RESET] = "reset",
-    [VM_END_CRASH] = "crash", [VM_END_COMMAND] = "command",
+    [VM_END_CRASH] = "crash", [VM_END_COMMAND] = "command",     [VM_END_WATCHDOG] = "watchdog",
 };
 
 void command_vm_list(u32 argc, const char *const *argv)
@@ -45,14 +45,15 @@ void command_vm_list(u32 argc, const char *const *argv)
     table_end(t);
 }
 
-static void change(const char *vm, enum kerr (*what)(u32 index), const char *verb)
+/* True: it is done. */
+static bool change(const char *vm, enum kerr (*what)(u32 index), const char *verb)
 {
     struct vmm_info info;
     u32 index;
     enum kerr err;
 
     if (!command_vm(vm, &index))
-        return;
+        return false;
     err = what(index);
     vmm_get(index, &info);
     vmm_put(index);
@@ -60,36 +61,49 @@ static void change(const char *vm, enum kerr (*what)(u32 index), const char *ver
         command_say("cannot %s %s: it is %s", verb, info.cfg->name, state_names[info.state]);
     else if (err != K_OK)
         command_say("cannot %s %s: %s; 'log' may tell more", verb, info.cfg->name, kerr_str(err));
+    return err == K_OK;
 }
 
 void command_vm_start(u32 argc, const char *const *argv)
 {
     (void)argc;
-    change(argv[0], vmm_start, "start");
+    (void)change(argv[0], vmm_start, "start");
 }
 
 void command_vm_stop(u32 argc, const char *const *argv)
 {
-    (void)argc;
-    change(argv[0], vmm_stop, "stop");
+    struct vmm_info info;
+    u32 index;
+
+    if (argc > 1 && strcmp(argv[1], "now") != 0) {
+        command_say("'%s' is not known here; 'now' may be", argv[1]);
+        return;
+    }
+    if (!change(argv[0], argc > 1 ? vmm_stop : vmm_shutdown, "stop") || !command_vm(argv[0], &index))
+        return;
+    vmm_get(index, &info);
+    if (info.state == VM_RUNNING)
+        command_say("%s is asked to shut down, and has %u s; 'vm stop %s now' does not wait", info.cfg->name,
+                    info.cfg->stop_timeout_s, info.cfg->name);
+    vmm_put(index);
 }
 
 void command_vm_reset(u32 argc, const char *const *argv)
 {
     (void)argc;
-    change(argv[0], vmm_reset, "reset");
+    (void)change(argv[0], vmm_reset, "reset");
 }
 
 void command_vm_pause(u32 argc, const char *const *argv)
 {
     (void)argc;
-    change(argv[0], vmm_pause, "pause");
+    (void)change(argv[0], vmm_pause, "pause");
 }
 
 void command_vm_resume(u32 argc, const char *const *argv)
 {
     (void)argc;
-    change(argv[0], vmm_resume, "resume");
+    (void)change(argv[0], vmm_resume, "resume");
 }
 
 void command_vm_console(u32 argc, const char *const *argv)

@@ -23,6 +23,8 @@ struct vdev_model {
     void (*destroy)(void *dev);
     /* Writes its node(s) into the guest's device tree. NULL: has none. */
     void (*fdt)(void *dev, struct gfdt *fdt);
+    /* The machine's power key goes down or up. False: no driver listens to it. Thread context. NULL: has none. */
+    bool (*power_key)(void *dev, bool down);
 };
 
 #endif

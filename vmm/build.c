@@ -271,12 +271,23 @@ enum kerr vboard_reset(struct vboard *b)
     return vboard_load(b);
 }
 
+bool vboard_power_key(struct vboard *b, bool down)
+{
+    bool heard = false;
+
+    for (u32 i = 0; i < b->device_count; i++)
+        if (b->device[i].model->power_key)
+            heard |= b->device[i].model->power_key(b->device[i].dev, down);
+    return heard;
+}
+
 /* No vCPU sees the state of another from before: all are ready when the first is woken. */
 void vboard_run(struct vboard *b)
 {
     struct vm *vm = &b->vm;
 
     vm->end_reason[0] = 0;
+    __atomic_store_n(&vm->watchdog, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&vm->end, VM_END_NONE, __ATOMIC_RELAXED);
     __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELEASE);
     vboard_reset_pvtime(b);

@@ -20,6 +20,9 @@ bool vmm_had_work;
 
 static struct vm *vm_of(const struct slot *s) { return &s->board->vm; }
 
+/* The request that is being carried out. */
+static bool is_taken(const struct slot *s, enum slot_op op) { return s->op_taken && s->op == op; }
+
 static void set_state(struct slot *s, enum vm_state state)
 {
     unsigned long flags = spin_lock_irq(&vmm_lock);
@@ -38,6 +41,7 @@ static void run(struct slot *s)
     spin_unlock_irq(&vmm_lock, flags);
     s->started_at = arch_ticks(); /* getting here may have taken long */
     s->phase = SLOT_UP;
+    s->asked = false;
     vmm_had_work = true;
     set_state(s, VM_RUNNING);
     vboard_run(s->board);
@@ -77,7 +81,7 @@ static void restart(struct slot *s)
         return;
     }
     run(s);
-    if (s->op == OP_RESET && s->op_taken)
+    if (is_taken(s, OP_RESET))
         slot_answer(s, K_OK);
 }
 
@@ -121,6 +125,58 @@ static enum kerr command_end(struct slot *s, enum vm_end how, u64 now)
     }
 }
 
+static bool to_be_stopped(const struct slot *s)
+{
+    return is_taken(s, OP_STOP) || is_taken(s, OP_SHUTDOWN) || (s->asked && !is_taken(s, OP_RESET));
+}
+
+/* True: it hears the key go down, and has some time from the first such request on. */
+static bool ask_to_shut_down(struct slot *s, u64 now)
+{
+    if (s->phase != SLOT_UP || s->state != VM_RUNNING || s->cfg->stop_timeout_s == 0 ||
+        !vboard_power_key(s->board, true))
+        return false;
+    if (!s->asked)
+        s->stop_limit = now + time_ns_to_ticks(s->cfg->stop_timeout_s * 1000000000UL);
+    s->asked = true;
+    s->key_up_at = now + time_ns_to_ticks(KEY_PRESS_NS);
+    return true;
+}
+
+/* Of a guest that was asked to shut down. */
+static u64 await_shutdown(struct slot *s, u64 now)
+{
+    if (now >= s->key_up_at) {
+        (void)vboard_power_key(s->board, false);
+        s->key_up_at = SLOT_NEVER;
+    }
+    if (now >= s->stop_limit) {
+        log_warn("vm %s: did not shut down in %u s", s->cfg->name, s->cfg->stop_timeout_s);
+        vm_end(vm_of(s), VM_END_COMMAND, "did not shut down in time");
+        s->stop_limit = SLOT_NEVER;
+    }
+    return min_u64(s->key_up_at, s->stop_limit);
+}
+
+static void watch_watchdog(struct slot *s, u64 now)
+{
+    static const char *const what[] = {
+        [CFG_WATCHDOG_RESET] = "reset",
+        [CFG_WATCHDOG_STOP] = "stopped",
+        [CFG_WATCHDOG_PAUSE] = "paused",
+        [CFG_WATCHDOG_LOG] = "goes on",
+    };
+
+    if (__atomic_exchange_n(&vm_of(s)->watchdog, 0, __ATOMIC_ACQ_REL) == 0)
+        return;
+    if (log_allowed(&s->watchdog_lines, 1))
+        log_warn("vm %s: its watchdog has run out: %s", s->cfg->name, what[s->cfg->on_watchdog]);
+    if (s->cfg->on_watchdog == CFG_WATCHDOG_PAUSE)
+        (void)begin_pause(s, now); /* it runs; else somebody was faster */
+    else if (s->cfg->on_watchdog != CFG_WATCHDOG_LOG)
+        vm_end(vm_of(s), VM_END_WATCHDOG, "its watchdog has run out");
+}
+
 /* What is done at once is answered at once; the rest where it ends. */
 static void take_request(struct slot *s, u32 index, const struct vdev_model *const *models, u64 now)
 {
@@ -139,6 +195,11 @@ static void take_request(struct slot *s, u32 index, const struct vdev_model *con
     case OP_START:
         err = s->phase == SLOT_IDLE ? start(s, index, models, from_boot) : K_BUSY;
         done = true;
+        break;
+    case OP_SHUTDOWN:
+        done = ask_to_shut_down(s, now);
+        if (!done)
+            err = command_end(s, VM_END_COMMAND, now);
         break;
     case OP_STOP: err = command_end(s, VM_END_COMMAND, now); break;
     case OP_RESET: err = command_end(s, VM_END_RESET, now); break;
@@ -196,10 +257,11 @@ static bool crashes_too_often(struct slot *s, u64 now)
 
 static bool wants_restart(struct slot *s, enum vm_end how, u64 now)
 {
-    if (s->op_taken && (s->op == OP_STOP || s->op == OP_RESET))
-        return s->op == OP_RESET;
+    if (to_be_stopped(s) || is_taken(s, OP_RESET))
+        return is_taken(s, OP_RESET);
     switch (how) {
     case VM_END_RESET: return true;
+    case VM_END_WATCHDOG: return s->cfg->on_watchdog == CFG_WATCHDOG_RESET;
     case VM_END_POWER_OFF: return s->cfg->on_poweroff == CFG_RESTART;
     case VM_END_CRASH:
         if (s->cfg->on_crash != CFG_RESTART)
@@ -240,7 +302,7 @@ static void settle(struct slot *s, u64 now)
     }
     /* A guest that resets in a loop would keep this thread busy with clearing its memory. */
     s->restart_at = s->started_at + time_ns_to_ticks(RESTART_INTERVAL_NS);
-    if (s->op_taken && s->op == OP_RESET)
+    if (is_taken(s, OP_RESET))
         s->restart_at = now;
     s->phase = SLOT_WAITING;
 }
@@ -274,7 +336,7 @@ static void leave(struct slot *s)
     s->phase = SLOT_IDLE;
     set_state(s, VM_STOPPED);
     if (s->op_taken)
-        slot_answer(s, s->op == OP_STOP ? K_OK : K_IO);
+        slot_answer(s, s->op == OP_STOP || s->op == OP_SHUTDOWN ? K_OK : K_IO);
 }
 
 u64 slot_run(struct slot *s, u32 index, const struct vdev_model *const *models, u64 now)
@@ -282,10 +344,14 @@ u64 slot_run(struct slot *s, u32 index, const struct vdev_model *const *models, 
     u64 next = SLOT_NEVER;
 
     take_request(s, index, models, now);
+    if (s->phase == SLOT_UP)
+        watch_watchdog(s, now);
+    if (s->phase == SLOT_UP && s->asked)
+        next = await_shutdown(s, now);
     if (s->phase == SLOT_UP || s->phase == SLOT_PAUSING)
         watch_end(s, now);
     if (s->phase == SLOT_PAUSING)
-        next = finish_pause(s, now);
+        next = min_u64(next, finish_pause(s, now));
     if (s->phase == SLOT_ENDING)
         next = finish_end(s, now);
     if (s->phase == SLOT_WAITING) {

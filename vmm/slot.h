@@ -5,6 +5,7 @@
 #define VMM_SLOT_H
 
 #include "core/lock.h"
+#include "core/log.h"
 #include "core/task.h"
 #include "vmm/vboard.h"
 #include "vmm/vmm.h"
@@ -18,12 +19,14 @@ enum slot_phase {
     SLOT_LEAVING, /* until nobody looks at it */
 };
 
-enum slot_op { OP_NONE, OP_START, OP_STOP, OP_RESET, OP_PAUSE, OP_RESUME };
+enum slot_op { OP_NONE, OP_START, OP_SHUTDOWN, OP_STOP, OP_RESET, OP_PAUSE, OP_RESUME };
 
 #define CRASHES_MAX 5U /* within CRASHES_WINDOW_NS, then on-crash = "restart" ends */
 #define CRASHES_WINDOW_NS (60 * 1000000000UL)
 #define RESTART_INTERVAL_NS 1000000000UL /* between two starts of a VM that its guest causes */
 #define PARK_LIMIT_NS (5 * 1000000000UL)
+
+#define KEY_PRESS_NS 100000000UL /* debouncing drivers take it for one */
 
 #define SLOT_NEVER UINT64_MAX
 
@@ -48,6 +51,9 @@ struct slot {
     bool late; /* was logged */
     u64 park_limit;
     u64 started_at, restart_at;
+    bool asked; /* to shut down, until stop_limit */
+    u64 stop_limit, key_up_at;
+    struct log_limit watchdog_lines;
     u64 crash_at[CRASHES_MAX];
     u32 crashes; /* since the last start that was asked for */
 };

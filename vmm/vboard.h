@@ -40,6 +40,9 @@ MUST_USE enum kerr vboard_reset(struct vboard *b);
  * vboard_reset(). */
 void vboard_run(struct vboard *b);
 
+/* The power key goes down or up. False: no driver of the guest listens. */
+bool vboard_power_key(struct vboard *b, bool down);
+
 /* Takes bits off every vCPU's work and lets it go on. */
 void vboard_release(struct vboard *b, u32 work);
 

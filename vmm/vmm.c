@@ -12,7 +12,7 @@
 #include "vmm/slot.h"
 
 #define VMM_PRIO 14U /* above most guests; and above all for a while: one that spins can be stopped */
-#define VMM_GUARANTEE_NS 1000000UL
+#define VMM_GUARANTEE_NS 800000UL
 #define VMM_PERIOD_NS 20000000UL
 #define REQUEST_LIMIT_NS (10 * 1000000000UL)
 
@@ -35,6 +35,12 @@ static void wake(void)
 void vm_ended(struct vm *vm)
 {
     (void)vm;
+    wake();
+}
+
+void vm_watchdog(struct vm *vm)
+{
+    __atomic_store_n(&vm->watchdog, 1, __ATOMIC_RELEASE);
     wake();
 }
 
@@ -156,6 +162,8 @@ static enum kerr request(u32 index, enum slot_op op)
 }
 
 enum kerr vmm_start(u32 index) { return request(index, OP_START); }
+
+enum kerr vmm_shutdown(u32 index) { return request(index, OP_SHUTDOWN); }
 
 enum kerr vmm_stop(u32 index) { return request(index, OP_STOP); }
 

@@ -15,8 +15,10 @@ MUST_USE enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_mod
 
 /* Commands, from another thread; return when done (a bounded wait; K_TIMEOUT past it). K_BUSY: the
  * VM's state forbids it. start builds everything anew from the configuration; stop ends the guest at
- * once and gives back all it had. */
+ * once and gives back all it had. shutdown asks a guest that listens to its power key, and returns while the VM still
+ * runs: it is stopped when it has shut down, or its time is over; any other guest is stopped at once. */
 MUST_USE enum kerr vmm_start(u32 index);
+MUST_USE enum kerr vmm_shutdown(u32 index);
 MUST_USE enum kerr vmm_stop(u32 index);
 MUST_USE enum kerr vmm_reset(u32 index);
 MUST_USE enum kerr vmm_pause(u32 index);

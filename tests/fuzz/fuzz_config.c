@@ -14,7 +14,8 @@
 #define FIT_SIZE (FIT_TREE_SIZE + CONFIG_SIZE + 256U)
 #define INPUT_MAX 65536U
 
-static const char *const models[] = { "arm,pl011", "arm,pl031", "cfi-flash", NULL };
+static const char *const models[] = { "arm,pl011", "arm,pl031", "arm,pl061", "arm,sp805",
+                                      "ns16550a",  "cfi-flash", NULL };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -56,6 +56,7 @@ static enum kerr change(u32 index)
 enum kerr vmm_start(u32 index) { return change(index); }
 
 enum kerr vmm_stop(u32 index) { return change(index); }
+enum kerr vmm_shutdown(u32 index) { return change(index); }
 
 enum kerr vmm_reset(u32 index) { return change(index); }
 

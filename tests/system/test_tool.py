@@ -80,12 +80,12 @@ MISTAKES = [
     (GOOD + "overcommit;", '/vms/a: overcommit: memory is given at once; must go with populate = "demand"'),
     (GOOD + "spis = <40>;", "/vms/a: spis = <40>: must be a multiple of 32, or 988"),
     (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, "
-                           "weight, memory, kernel, firmware, initrd, bootargs, autostart, on-poweroff, on-crash, "
+                           "weight, memory, kernel, firmware, initrd, bootargs, autostart, on-poweroff, on-crash, on-watchdog, stop-timeout-s, "
                            "pages, pv-time, pmu, sve-bits, populate, overcommit, gic, spis"),
     (GOOD + "disk {};", "/vms/a/disk: unknown node; may be devices"),
     (GOOD + 'devices { d { compatible = "x,y"; }; };',
-     '/vms/a/devices/d: compatible = "x,y": no such device model; must be "arm,pl011" or "arm,pl031" or "cfi-flash" '
-     'or "pci-host-ecam-generic" or "keel,disk" or "keel,net"'),
+     '/vms/a/devices/d: compatible = "x,y": no such device model; must be "arm,pl011" or "arm,pl031" or "arm,pl061" '
+     'or "arm,sp805" or "ns16550a" or "cfi-flash" or "pci-host-ecam-generic" or "keel,disk" or "keel,net"'),
     (GOOD + "devices { d { }; };",
      "/vms/a/devices/d: compatible: missing, must be one string of 1 to 63 printable characters"),
     (GOOD + 'devices { d { compatible = "arm,pl011"; reg = <0 0x40001000 0 0x1000>; }; };',

@@ -380,7 +380,8 @@ static const struct mistake mistakes[] = {
       V "vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, weight, memory, kernel, "
         "firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, pages, pv-time, pmu, sve-bits, populate, overcommit, gic, spis" },
+        "on-poweroff, on-crash, on-watchdog, stop-timeout-s, pages, pv-time, pmu, sve-bits, populate, "
+        "overcommit, gic, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,
       "compatible",

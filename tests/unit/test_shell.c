@@ -77,6 +77,7 @@ static enum kerr call(const char *what, u32 index)
 enum kerr vmm_start(u32 index) { return call("start", index); }
 
 enum kerr vmm_stop(u32 index) { return call("stop", index); }
+enum kerr vmm_shutdown(u32 index) { return call("shutdown", index); }
 
 enum kerr vmm_reset(u32 index) { return call("reset", index); }
 
@@ -347,8 +348,18 @@ static void test_commands_reach_the_vm_by_name_and_number(void **state)
     command_run("vm reset rt");
     command_run("vm pause 1");
     command_run("vm resume 1");
-    assert_string_equal(called, "start0stop1reset1pause0resume0");
+    assert_string_equal(called, "start0shutdown1reset1pause0resume0");
     assert_string_equal(said, "");
+}
+
+static void test_stop_asks_and_says_so_or_does_not_wait(void **state)
+{
+    (void)state;
+    assert_says("vm stop debian",
+                "debian is asked to shut down, and has 0 s; 'vm stop debian now' does not wait");
+    command_run("vm stop rt now");
+    assert_says("vm stop rt soon", "'soon' is not known here");
+    assert_string_equal(called, "shutdown0stop1");
 }
 
 static void test_failures_say_why(void **state)
@@ -558,6 +569,7 @@ int main(void)
         T(test_wrong_lines_say_what_would_be_right),
         T(test_every_command_has_help_that_shows_its_usage),
         T(test_commands_reach_the_vm_by_name_and_number),
+        T(test_stop_asks_and_says_so_or_does_not_wait),
         T(test_failures_say_why),
         T(test_faults_are_injected_by_name),
         T(test_writes_are_noted_shown_and_forgotten),

@@ -33,6 +33,8 @@ static struct {
     bool stubborn;           /* vCPUs do not park */
     enum kerr create, reset; /* what these answer */
     int powered_off;         /* 1: well, 2: failed */
+    bool listens, key_down;  /* the guest, to its power key */
+    u32 presses;
 } w;
 
 /* --- what is beneath --- */
@@ -87,6 +89,14 @@ void vboard_release(struct vboard *b, u32 work)
         b->vm.vcpu[i]->work &= ~work;
         b->vm.vcpu[i]->parked = 0;
     }
+}
+
+bool vboard_power_key(struct vboard *b, bool down)
+{
+    (void)b;
+    w.key_down = down;
+    w.presses += down;
+    return w.listens;
 }
 
 bool vboard_is_parked(const struct vboard *b) { return b->vm.vcpu[0]->parked && b->vm.vcpu[1]->parked; }
@@ -440,6 +450,131 @@ static void test_stop_command_wins_over_restart_policy(void **state)
     assert_int_equal(w.resets, 0);
 }
 
+static void test_shutdown_of_a_guest_that_does_not_listen_stops_it_at_once(void **state)
+{
+    (void)state;
+    boot();
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    assert_int_equal(look(0).state, VM_STOPPED);
+    assert_int_equal(look(0).last_end, VM_END_COMMAND);
+}
+
+static void test_guest_that_is_asked_shuts_down_by_itself_and_stays_so(void **state)
+{
+    (void)state;
+    cfg.vm[0].on_poweroff = CFG_RESTART;
+    cfg.vm[0].stop_timeout_s = 60;
+    w.listens = true;
+    boot();
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    assert_int_equal(look(0).state, VM_RUNNING);
+    assert_true(w.key_down);
+    pass(SECOND);
+    assert_false(w.key_down); /* pressed for a moment */
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    assert_int_equal(w.presses, 2); /* who asks again presses again */
+    guest_ends(0, VM_END_POWER_OFF);
+    assert_int_equal(look(0).state, VM_STOPPED);
+    assert_int_equal(look(0).last_end, VM_END_POWER_OFF);
+}
+
+static void test_guest_that_takes_too_long_to_shut_down_is_stopped(void **state)
+{
+    (void)state;
+    cfg.vm[0].stop_timeout_s = 60;
+    w.listens = true;
+    boot();
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    pass(30 * SECOND);
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    pass(29 * SECOND);
+    assert_int_equal(look(0).state, VM_RUNNING);
+    pass(2 * SECOND); /* asking again gave it no more time */
+    assert_int_equal(look(0).state, VM_STOPPED);
+    assert_int_equal(look(0).last_end, VM_END_COMMAND);
+    /* The next run is not under way to its end. */
+    assert_int_equal(vmm_start(0), K_OK);
+    pass(100 * SECOND);
+    assert_int_equal(look(0).state, VM_RUNNING);
+}
+
+static void test_stop_does_not_wait_for_a_guest_that_was_asked(void **state)
+{
+    (void)state;
+    cfg.vm[0].stop_timeout_s = 60;
+    w.listens = true;
+    boot();
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    assert_int_equal(vmm_stop(0), K_OK);
+    assert_int_equal(look(0).state, VM_STOPPED);
+}
+
+static void test_paused_or_never_asked_guests_are_stopped_at_once(void **state)
+{
+    (void)state;
+    cfg.vm[0].stop_timeout_s = 60;
+    w.listens = true;
+    boot();
+    assert_int_equal(vmm_pause(0), K_OK);
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    assert_int_equal(look(0).state, VM_STOPPED);
+    cfg.vm[0].stop_timeout_s = 0;
+    assert_int_equal(vmm_start(0), K_OK);
+    assert_int_equal(vmm_shutdown(0), K_OK);
+    assert_int_equal(look(0).state, VM_STOPPED);
+    assert_int_equal(w.presses, 0);
+}
+
+static void bite(u32 i)
+{
+    vm_watchdog(look(i).vm);
+    settle_down();
+}
+
+static void test_watchdog_resets(void **state)
+{
+    (void)state;
+    boot();
+    pass(2 * SECOND);
+    bite(0);
+    assert_int_equal(look(0).state, VM_RUNNING);
+    assert_int_equal(look(0).last_end, VM_END_WATCHDOG);
+    assert_int_equal(w.resets, 1);
+    assert_int_equal(look(0).starts, 2);
+}
+
+static void test_watchdog_stops_by_policy(void **state)
+{
+    (void)state;
+    cfg.vm[0].on_watchdog = CFG_WATCHDOG_STOP;
+    boot();
+    bite(0);
+    assert_int_equal(look(0).state, VM_STOPPED);
+    assert_int_equal(look(0).last_end, VM_END_WATCHDOG);
+}
+
+static void test_watchdog_pauses_by_policy(void **state)
+{
+    (void)state;
+    cfg.vm[0].on_watchdog = CFG_WATCHDOG_PAUSE;
+    boot();
+    bite(0);
+    assert_int_equal(look(0).state, VM_PAUSED);
+    assert_int_equal(vmm_resume(0), K_OK);
+    assert_int_equal(look(0).state, VM_RUNNING);
+}
+
+static void test_watchdog_only_logs_by_policy(void **state)
+{
+    (void)state;
+    cfg.vm[0].on_watchdog = CFG_WATCHDOG_LOG;
+    boot();
+    bite(0);
+    assert_int_equal(look(0).state, VM_RUNNING);
+    assert_int_equal(look(0).last_end, VM_END_NONE);
+    assert_int_equal(w.resets, 0);
+}
+
 static void test_vm_stays_while_someone_looks_at_it(void **state)
 {
     struct vmm_info info;
@@ -570,6 +705,15 @@ int main(void)
         TEST(test_crash_loop_is_given_up),
         TEST(test_rare_crashes_are_restarted_for_ever),
         TEST(test_stop_command_wins_over_restart_policy),
+        TEST(test_shutdown_of_a_guest_that_does_not_listen_stops_it_at_once),
+        TEST(test_guest_that_is_asked_shuts_down_by_itself_and_stays_so),
+        TEST(test_guest_that_takes_too_long_to_shut_down_is_stopped),
+        TEST(test_stop_does_not_wait_for_a_guest_that_was_asked),
+        TEST(test_paused_or_never_asked_guests_are_stopped_at_once),
+        TEST(test_watchdog_resets),
+        TEST(test_watchdog_stops_by_policy),
+        TEST(test_watchdog_pauses_by_policy),
+        TEST(test_watchdog_only_logs_by_policy),
         TEST(test_vm_stays_while_someone_looks_at_it),
         TEST(test_vcpu_that_does_not_stop_keeps_its_vm),
         TEST(test_failed_start_is_reported),

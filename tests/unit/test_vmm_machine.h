@@ -343,12 +343,12 @@ static void uart_fdt(void *dev, struct gfdt *f)
     gfdt_end_node(f);
 }
 
-static const struct vdev_model gic_model = { "arm,gic-v3", device_create, device_reset, device_destroy,
-                                             gic_fdt };
-static const struct vdev_model uart_model = { "arm,pl011", device_create, device_reset, device_destroy,
-                                              uart_fdt };
-static const struct vdev_model rtc_model = { "arm,pl031", device_create, NULL, device_destroy, NULL };
-static const struct vdev_model flash_model = { "cfi-flash", device_create, NULL, device_destroy, NULL };
+static const struct vdev_model gic_model = { "arm,gic-v3",   device_create, device_reset,
+                                             device_destroy, gic_fdt,       NULL };
+static const struct vdev_model uart_model = { "arm,pl011",    device_create, device_reset,
+                                              device_destroy, uart_fdt,      NULL };
+static const struct vdev_model rtc_model = { "arm,pl031", device_create, NULL, device_destroy, NULL, NULL };
+static const struct vdev_model flash_model = { "cfi-flash", device_create, NULL, device_destroy, NULL, NULL };
 static const struct vdev_model *const fake_models[] = { &rtc_model, &uart_model, &gic_model, &flash_model,
                                                         NULL };
 
