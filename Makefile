@@ -60,6 +60,7 @@ TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline
 	-fno-stack-protector -fno-omit-frame-pointer -fno-asynchronous-unwind-tables $(TARGET_ONLY)
 TARGET_CFLAGS := $(CFLAGS_COMMON) -O2 $(TARGET_MACHINE) -ffunction-sections -fdata-sections $(TARGET_INC) \
 	$(DEBUG_FLAGS)
+TARGET_COLD := config init shell
 TARGET_ASFLAGS := $(CFLAGS_COMMON) $(TARGET_MACHINE) $(TARGET_INC) $(DEBUG_FLAGS) -D__ASSEMBLY__
 # Keel relocates itself, so text must need no relocation.
 TARGET_LDFLAGS := -pie --fix-cortex-a53-843419 --no-dynamic-linker -z text -z norelro -z max-page-size=4096 -z noexecstack --build-id=none \
@@ -156,7 +157,7 @@ $(1)/flags: FORCE
 	@mkdir -p $$(@D)
 	@echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
 endef
-$(eval $(call flags_file,$(T),$(TARGET_CC) $(TARGET_CFLAGS)))
+$(eval $(call flags_file,$(T),$(TARGET_CC) $(TARGET_CFLAGS) $(TARGET_COLD)))
 $(eval $(call flags_file,$(H),$(HOST_CC) $(HOST_LIB_CFLAGS)))
 $(eval $(call flags_file,$(K),$(HOST_CC) $(TOOL_CFLAGS)))
 
@@ -164,6 +165,9 @@ compile = @echo '  CC    $<'; mkdir -p $(@D); $(1) -MMD -MP -c $< -o $@
 
 $(T)/%.c.o: %.c $(T)/flags | $(LIBFDT)
 	$(call compile,$(TARGET_CC) $(TARGET_CFLAGS))
+
+# What runs at boot or at a person's command is built for size.
+$(foreach d,$(TARGET_COLD),$(T)/$(d)/%.c.o): TARGET_CFLAGS += -Oz
 
 # The C library's own functions must not be turned into calls of themselves.
 $(T)/lib/libc/%.o: TARGET_CFLAGS += -fno-builtin
