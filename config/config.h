@@ -54,7 +54,9 @@ enum cfg_kind { CFG_PLAIN, CFG_IS_DISK, CFG_IS_NET };
 #define CFG_POLL_MAX_US 1000U
 
 /* The thread that serves a virtio device. */
+enum cfg_ring { CFG_PACKED, CFG_SPLIT };
 struct cfg_backend {
+    u32 ring;    /* enum cfg_ring: what a driver that knows packed rings is offered */
     u32 cpu;     /* logical host CPU, or CFG_CPU_ANY: that of the VM's first vCPU */
     u32 poll_us; /* how long it looks for more before it sleeps */
 };

@@ -25,6 +25,7 @@ struct device_props {
     struct cfg_backend backend;
 };
 
+static const char *const ring_words[] = { [CFG_PACKED] = "packed", [CFG_SPLIT] = "split", NULL };
 static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = "pci", NULL };
 
 #define AT(field) offsetof(struct device_props, field)
@@ -38,6 +39,7 @@ static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = 
     OF_ALL,                                                                                                   \
     { "transport", PROP_WORD, false, AT(transport), 0, 0, transport_words },                                  \
     { "cpu", PROP_CELL, false, AT(backend.cpu), 0, 0xffff, NULL },                                            \
+    { "ring", PROP_WORD, false, AT(backend.ring), 0, 0, ring_words },                                         \
     { "poll-us", PROP_CELL, false, AT(backend.poll_us), 0, CFG_POLL_MAX_US, NULL }
 /* clang-format on */
 

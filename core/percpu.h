@@ -26,6 +26,8 @@ struct percpu {
     u32 promised_ppm;                     /* to tasks with budgets; guarded by sched_change.c's lock */
     struct task *inbox;                   /* atomic: tasks that other CPUs want looked at */
     struct task *idle;
+    struct task *later; /* to be woken when this CPU has nothing better to do: sched_later.c */
+    struct timer later_timer;
     struct task *switched_from;
     struct timer slice;
     struct timer_queue timers;

@@ -195,7 +195,8 @@ void task_started(void)
 
 bool task_quiet(const struct task *t)
 {
-    return __atomic_load_n(&t->in_inbox, __ATOMIC_SEQ_CST) == 0 && get_state(t) == TASK_BLOCKED &&
+    return __atomic_load_n(&t->later, __ATOMIC_SEQ_CST) == 0 &&
+           __atomic_load_n(&t->in_inbox, __ATOMIC_SEQ_CST) == 0 && get_state(t) == TASK_BLOCKED &&
            __atomic_load_n(&t->wake, __ATOMIC_SEQ_CST) == 0 &&
            __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) == 0;
 }
@@ -240,6 +241,8 @@ void task_block(void)
     struct task *t = task_current();
     u32 state = t->state; /* where it is to be out of the CPU already, it stays so */
 
+    if (unlikely(this_cpu()->later != NULL))
+        sched_wake_later(this_cpu());
     sched_set_state(t, TASK_BLOCKED);
     if (__atomic_exchange_n(&t->wake, 0, __ATOMIC_SEQ_CST) != 0) {
         sched_set_state(t, state);
@@ -420,6 +423,7 @@ void sched_cpu_init(void)
         list_init(&cpu->ready[i]);
     timer_queue_init(&cpu->timers);
     timer_init(&cpu->slice, sched_turn_over, cpu);
+    sched_later_init(cpu);
     idle->name = "idle";
     idle->cpu = cpu->id;
     idle->level = LEVEL_IDLE;

@@ -53,6 +53,10 @@ static inline void want_switch(struct percpu *cpu)
         __atomic_fetch_or(&cpu->current->vcpu->work, WORK_RESCHED, __ATOMIC_RELAXED);
 }
 
+/* sched_later.c */
+void sched_later_init(struct percpu *cpu);
+void sched_wake_later(struct percpu *cpu);
+
 void sched_charge_budget(struct task *t, u64 ran);
 
 /* What t ran since it got the CPU, or since this was last called, is its own from here on. */

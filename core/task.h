@@ -55,6 +55,8 @@ struct task {
     u32 level;    /* whose queue it is in when ready; 0: the idle task's alone */
     u64 key;
     struct task *inbox_next;
+    u32 later; /* atomic: on a CPU's list of tasks to wake later */
+    struct task *later_next;
     struct task_change *change; /* atomic: asked for, not yet made */
     struct list run_node;
     u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
@@ -94,6 +96,10 @@ bool task_quiet(const struct task *t);
 /* Makes t runnable on its CPU, or, where it is running, makes its next task_block() return at once.
  * Any context, any CPU. Idempotent. */
 void task_wake(struct task *t);
+
+/* task_wake(t) once the task that this CPU runs blocks, or at `deadline` (of the first such call since) by the latest.
+ * t is not quiet until then. Interrupts masked. */
+void task_wake_later(struct task *t, u64 deadline);
 
 /* Sleeps until a task_wake() since the last return from here, or since the task began. Own thread only. May
  * return early: check the condition in a loop. */

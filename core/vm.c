@@ -50,6 +50,10 @@ void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
         return NULL;
     offset = gpa.v - x->gpa.v;
     size = min_u64(min_u64(size, x->size - offset), VM_MEM_MAX);
+    if (!x->map) {
+        *part = size;
+        return hpa_to_ptr(HPA(x->hpa.v + offset));
+    }
     if (!locate(vm, x, offset, size, &start, &run))
         return NULL;
     /* Each round adds a page at least. */
@@ -83,14 +87,19 @@ static enum kerr check_backed(struct vm *vm, u64 gpa, u64 size, bool write)
 
 enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
 {
-    enum kerr err = check_backed(vm, gpa.v, size, false);
+    const void *p = vm_mem(vm, gpa, size, false); /* nearly always */
+    enum kerr err;
     u64 part;
 
+    if (likely(p != NULL)) {
+        memcpy(buf, p, size);
+        return K_OK;
+    }
+    err = check_backed(vm, gpa.v, size, false);
     if (err != K_OK)
         return err;
     for (u64 done = 0; done < size; done += part) {
-        const void *p = vm_mem_part(vm, GPA(gpa.v + done), size - done, false, &part);
-
+        p = vm_mem_part(vm, GPA(gpa.v + done), size - done, false, &part);
         if (!p)
             return K_RANGE;
         memcpy((char *)buf + done, p, part);
@@ -100,14 +109,20 @@ enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
 
 enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
 {
-    enum kerr err = check_backed(vm, gpa.v, size, true);
+    void *p = vm_mem(vm, gpa, size, true);
+    enum kerr err;
     u64 part;
 
+    if (likely(p != NULL)) {
+        memcpy(p, buf, size);
+        vm_wrote(vm, gpa, size);
+        return K_OK;
+    }
+    err = check_backed(vm, gpa.v, size, true);
     if (err != K_OK)
         return err;
     for (u64 done = 0; done < size; done += part) {
-        void *p = vm_mem_part(vm, GPA(gpa.v + done), size - done, true, &part);
-
+        p = vm_mem_part(vm, GPA(gpa.v + done), size - done, true, &part);
         if (!p)
             return K_RANGE;
         memcpy(p, (const char *)buf + done, part);

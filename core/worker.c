@@ -2,6 +2,7 @@
 #include "core/worker.h"
 
 #include "arch/time.h"
+#include "core/percpu.h"
 #include "core/timer.h"
 
 #define HALT_POLL_NS 20000UL
@@ -27,6 +28,14 @@ enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, vo
 }
 
 void worker_kick(struct worker *w) { task_wake(w->task); }
+
+void worker_kick_later(struct worker *w)
+{
+    if (__atomic_load_n(&w->task->cpu, __ATOMIC_RELAXED) == this_cpu()->id)
+        task_wake_later(w->task, arch_ticks() + time_ns_to_ticks(WORKER_PATIENCE_NS));
+    else
+        task_wake(w->task);
+}
 
 void worker_halt(struct worker *w)
 {

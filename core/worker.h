@@ -21,6 +21,10 @@ void worker_destroy(struct worker *w);
 
 /* Any context, any CPU. */
 void worker_kick(struct worker *w);
+/* The same, but where w would take the CPU from the task that calls this, it waits until that has nothing more to do, or
+ * for WORKER_PATIENCE_NS. Interrupts masked. */
+#define WORKER_PATIENCE_NS 200000UL
+void worker_kick_later(struct worker *w);
 
 /* fn does not run when this returns, nor until worker_go(). Kicks are forgotten. One caller at a time, on its own
  * task; sleeps. */

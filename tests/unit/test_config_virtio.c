@@ -48,6 +48,7 @@ static void test_a_disk_has_defaults(void **state)
     assert_int_equal(d->transport, CFG_PCI);
     assert_int_equal(d->backend.cpu, CFG_CPU_ANY);
     assert_int_equal(d->backend.poll_us, 0);
+    assert_int_equal(d->backend.ring, CFG_PACKED);
     assert_int_equal(d->disk.queues, 0);
     assert_int_equal(d->disk.size, 1UL << 20);
     assert_false(d->disk.read_only);
@@ -65,12 +66,14 @@ static void test_a_disk_may_say_all_of_it(void **state)
     blob_cells(blob, D, "cpu", CELLS(3));
     blob_cells(blob, D, "poll-us", CELLS(200));
     blob_cells(blob, D, "queues", CELLS(4));
+    blob_string(blob, D, "ring", "split");
     d = device();
     assert_int_equal(d->transport, CFG_MMIO);
     assert_int_equal(d->base, 0x0a000000);
     assert_int_equal(d->irq, 16);
     assert_int_equal(d->backend.cpu, 3);
     assert_int_equal(d->backend.poll_us, 200);
+    assert_int_equal(d->backend.ring, CFG_SPLIT);
     assert_int_equal(d->disk.queues, 4);
 }
 

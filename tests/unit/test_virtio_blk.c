@@ -374,12 +374,37 @@ static void test_a_worker_that_polls_needs_no_notification(void **state)
     assert_int_equal(*ring_u16(&ring, DRIVER_DEVICE, 0), 0); /* then it listens */
 }
 
+/* Whether the worker waits until the vCPU is idle goes by what that brought the last time. */
+static void test_a_notification_waits_while_that_brings_more_requests(void **state)
+{
+    u32 len;
+    u16 id;
+
+    (void)state;
+    driver_up(FEATURES, 0);
+    later_kicks = 0;
+    for (u32 i = 0; i < 1 + 63 + 1 + 63; i++) { /* one a time: tried again after 63 */
+        flush(0);
+        notify(0);
+        assert_true(driver_take(&ring, &id, &len));
+        assert_int_equal(later_kicks, i < 64 ? 1 : 2);
+    }
+    for (u32 i = 0; i < 10; i++) {
+        flush(0);
+        flush(1);
+        notify(0);
+        assert_true(driver_take(&ring, &id, &len) && driver_take(&ring, &id, &len));
+        assert_int_equal(later_kicks, 3 + i);
+    }
+}
+
 #define BOTH(f)                                                                                              \
     cmocka_unit_test_setup_teardown(f, split, teardown), cmocka_unit_test_setup_teardown(f, packed, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        BOTH(test_a_notification_waits_while_that_brings_more_requests),
         BOTH(test_the_image_is_read_and_zeros_behind_it),
         BOTH(test_what_is_written_is_read_again_and_the_image_stays),
         BOTH(test_discarded_sectors_read_as_zero),

@@ -21,7 +21,7 @@ static struct ring_driver ring; /* with the VM */
 static struct vcpu vcpu;
 static struct task worker_task;
 static struct worker *worker;
-static u32 kicks, halts;
+static u32 kicks, later_kicks, halts;
 static bool line;
 
 void *heap_alloc(size_t size) { return calloc(1, size); }
@@ -83,6 +83,12 @@ void worker_kick(struct worker *w)
 {
     (void)w;
     kicks++;
+}
+
+void worker_kick_later(struct worker *w)
+{
+    later_kicks++;
+    worker_kick(w);
 }
 
 void worker_halt(struct worker *w)

@@ -19,6 +19,8 @@ enum kerr virtio_attach(struct virtio_device *d, const struct cfg_device *cfg, u
     enum kerr e;
 
     d->where = cfg->transport;
+    if (cfg->backend.ring == CFG_SPLIT)
+        d->offered &= ~(1UL << VIRTIO_F_RING_PACKED);
     d->poll_ticks = time_ns_to_ticks(cfg->backend.poll_us * 1000UL);
     e = virtio_init(d, cpu);
     if (e != K_OK)

@@ -95,29 +95,43 @@ bool vq_add(struct vq_chain *c, const struct vq_desc *d)
     return true;
 }
 
-u32 vq_table_entries(const struct vq *q, const struct vq_desc *d)
+void vq_table_open(const struct vq *q, const struct vq_desc *d, struct vq_table *t)
 {
     u32 n = d->len / DESC_SIZE;
+    u64 part = 0;
 
-    return q->indirect && d->len % DESC_SIZE == 0 && n <= VQ_SIZE_MAX ? n : 0;
+    t->gpa = d->addr;
+    t->entries = q->indirect && d->len % DESC_SIZE == 0 && n <= VQ_SIZE_MAX ? n : 0;
+    t->at = t->entries != 0 && d->addr % sizeof(u64) == 0
+                ? vm_mem_part(q->vm, GPA(d->addr), d->len, false, &part)
+                : NULL;
+    t->near = t->at != NULL ? (u32)(part / DESC_SIZE) : 0;
 }
 
-bool vq_read_desc(const struct vq *q, u64 gpa, u32 i, struct vq_desc *d)
+bool vq_table_read(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d)
 {
     u64 at;
 
-    return !add_wraps(gpa, (u64)i * DESC_SIZE, &at) && vm_read(q->vm, GPA(at), d, sizeof(*d)) == K_OK;
+    if (likely(i < t->near)) {
+        *d = vq_load_desc(t->at + 2 * (u64)i);
+        return true;
+    }
+    return !add_wraps(t->gpa, (u64)i * DESC_SIZE, &at) && vm_read(q->vm, GPA(at), d, sizeof(*d)) == K_OK;
 }
 
 enum kerr vq_pop(struct vq *q, struct vq_chain *out)
 {
+    enum kerr e;
+
     if (!q->enabled)
         return K_NOENT;
     if (q->broken)
         return K_INVAL;
     out->reads = out->writes = 0;
     out->read_len = out->write_len = 0;
-    return q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
+    e = q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
+    q->taken += e == K_OK;
+    return e;
 }
 
 void vq_wrote(const struct vq *q, const struct vq_chain *c, u64 bytes)

@@ -53,6 +53,7 @@ struct vq {
     bool silent; /* the driver was asked not to notify */
     /* Split: free-running indices. Packed: places in the ring. */
     u16 next_avail, next_used;
+    u32 taken;         /* by vq_pop(), so far; wraps */
     u64 told_requests; /* stats.requests at the last vq_publish() */
     u16 told_used;     /* next_used when the driver's wish for an interrupt was asked last */
     bool avail_wrap, used_wrap;

@@ -10,7 +10,7 @@
 #define DESC_WRITE 2U
 #define DESC_INDIRECT 4U
 
-/* A descriptor as it was read, once. Split: `tail` is next; packed: the buffer's id. */
+/* A descriptor, little endian as all of virtio, as it was read, once. Split: `tail` is next; packed: the buffer's id. */
 struct vq_desc {
     u64 addr;
     u32 len;
@@ -39,6 +39,14 @@ static inline void vq_store32(const struct vq_area *a, u32 byte, u32 v)
     __atomic_store_n((u32 *)vq_at(a, byte), v, __ATOMIC_RELAXED);
 }
 
+static inline struct vq_desc vq_load_desc(const u64 *p)
+{
+    u64 high = __atomic_load_n(p + 1, __ATOMIC_RELAXED);
+
+    return (struct vq_desc){ __atomic_load_n(p, __ATOMIC_RELAXED), (u32)high, (u16)(high >> 32),
+                             (u16)(high >> 48) };
+}
+
 /* The queue is done for. */
 static inline enum kerr vq_break(struct vq *q)
 {
@@ -49,10 +57,17 @@ static inline enum kerr vq_break(struct vq *q)
 /* Adds what a descriptor describes. False: too much, or in the wrong order. */
 bool vq_add(struct vq_chain *c, const struct vq_desc *d);
 
-/* Entry i of an indirect table at gpa. */
-bool vq_read_desc(const struct vq *q, u64 gpa, u32 i, struct vq_desc *d);
-/* How many entries an indirect table has; 0: it breaks the rules. */
-u32 vq_table_entries(const struct vq *q, const struct vq_desc *d);
+/* An indirect table, looked up once where it lies together. */
+struct vq_table {
+    u64 gpa;
+    u32 entries; /* 0: it breaks the rules */
+    u32 near;    /* so many of them are at `at` */
+    const u64 *at;
+};
+
+void vq_table_open(const struct vq *q, const struct vq_desc *d, struct vq_table *t);
+/* Entry i, which there is. */
+bool vq_table_read(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d);
 
 enum kerr vq_split_pop(struct vq *q, struct vq_chain *out);
 void vq_split_push(struct vq *q, const struct vq_chain *c, u32 written);

@@ -38,13 +38,14 @@ static struct vq_desc read_ring_desc(const struct vq *q, u16 i, u16 flags)
 /* All entries of an indirect table belong to the buffer, in their order (2.8.7). */
 static bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out)
 {
-    u32 entries = vq_table_entries(q, table);
+    struct vq_table t;
     struct vq_desc d, e;
 
-    if ((table->flags & DESC_NEXT) != 0 || entries == 0 || entries > VQ_SEGMENTS_MAX)
+    vq_table_open(q, table, &t);
+    if ((table->flags & DESC_NEXT) != 0 || t.entries == 0 || t.entries > VQ_SEGMENTS_MAX)
         return false;
-    for (u32 i = 0; i < entries; i++) {
-        if (!vq_read_desc(q, table->addr, i, &d))
+    for (u32 i = 0; i < t.entries; i++) {
+        if (!vq_table_read(q, &t, i, &d))
             return false;
         e = (struct vq_desc){ d.addr, d.len, d.tail, 0 }; /* in a packed ring the id comes before the flags */
         if ((e.flags & DESC_INDIRECT) != 0 || !vq_add(out, &e))

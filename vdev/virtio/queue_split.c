@@ -24,23 +24,21 @@ static u16 avail_idx(const struct vq *q)
 
 static struct vq_desc read_ring_desc(const struct vq *q, u16 i)
 {
-    const u64 *p = vq_at(&q->desc, i * DESC_SIZE);
-    u64 high = __atomic_load_n(p + 1, __ATOMIC_RELAXED);
-
-    return (struct vq_desc){ __atomic_load_n(p, __ATOMIC_RELAXED), (u32)high, (u16)(high >> 32),
-                             (u16)(high >> 48) };
+    return vq_load_desc(vq_at(&q->desc, i * DESC_SIZE));
 }
 
 /* An indirect table is a chain of its own; it links by `next` (2.7.5.3). */
 static bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out)
 {
-    u32 entries = vq_table_entries(q, table), i = 0;
+    u32 i = 0;
+    struct vq_table t;
     struct vq_desc d;
 
     if ((table->flags & DESC_NEXT) != 0)
         return false;
-    for (u32 n = 0; n < VQ_SEGMENTS_MAX && i < entries; n++) {
-        if (!vq_read_desc(q, table->addr, i, &d) || (d.flags & DESC_INDIRECT) != 0 || !vq_add(out, &d))
+    vq_table_open(q, table, &t);
+    for (u32 n = 0; n < VQ_SEGMENTS_MAX && i < t.entries; n++) {
+        if (!vq_table_read(q, &t, i, &d) || (d.flags & DESC_INDIRECT) != 0 || !vq_add(out, &d))
             return false;
         if ((d.flags & DESC_NEXT) == 0)
             return true;

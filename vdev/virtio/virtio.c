@@ -8,6 +8,7 @@
 #include "lib/bits.h"
 
 #define CONFIG_MAX 256U
+#define AT_ONCE_MAX 63U /* then it is tried again */
 #define WORKER_PRIO 12U /* above guests that say nothing about theirs */
 /* In a driver's way to DRIVER_OK it only adds bits. */
 #define STATUS_BITS                                                                                          \
@@ -48,14 +49,29 @@ static u64 poll(struct virtio_device *d)
     return found;
 }
 
+static u32 taken(const struct virtio_device *d, u64 queues)
+{
+    u32 sum = 0;
+
+    for (; queues != 0; queues &= queues - 1)
+        sum += d->queue[__builtin_ctzl(queues)].vq.taken;
+    return sum;
+}
+
 static void run(void *arg)
 {
     struct virtio_device *d = arg;
     u64 queues = __atomic_exchange_n(&d->notified, 0, __ATOMIC_SEQ_CST), again;
+    u32 before = taken(d, queues);
+    bool waited = __atomic_exchange_n(&d->waited, 0, __ATOMIC_RELAXED) != 0;
 
     if (queues == 0 || !is_up(d))
         return;
     again = d->kind->work(d, queues);
+    if (taken(d, queues) - before > 1)
+        __atomic_store_n(&d->at_once, 0, __ATOMIC_RELAXED);
+    else if (waited)
+        __atomic_store_n(&d->at_once, AT_ONCE_MAX, __ATOMIC_RELAXED);
     if (again == 0 && d->poll_ticks != 0)
         again = poll(d);
     if (again != 0) {
@@ -209,10 +225,21 @@ bool virtio_queue_ready(struct virtio_device *d, u32 queue)
 
 void virtio_notify(struct virtio_device *d, u32 queue)
 {
+    u32 left;
+
     if (queue >= d->queue_count || !is_up(d))
         return;
     (void)__atomic_fetch_add(&d->queue[queue].vq.stats.notifications, 1, __ATOMIC_RELAXED);
-    virtio_wake(d, queue);
+    if ((__atomic_fetch_or(&d->notified, BIT(queue), __ATOMIC_SEQ_CST) & BIT(queue)) != 0)
+        return;
+    left = __atomic_load_n(&d->at_once, __ATOMIC_RELAXED);
+    if (left != 0) {
+        __atomic_store_n(&d->at_once, left - 1, __ATOMIC_RELAXED);
+        worker_kick(&d->worker);
+    } else {
+        __atomic_store_n(&d->waited, 1, __ATOMIC_RELAXED);
+        worker_kick_later(&d->worker);
+    }
 }
 
 void virtio_wake(struct virtio_device *d, u32 queue)

@@ -73,6 +73,9 @@ struct virtio_device {
 
     struct worker worker;
     u64 notified; /* atomic: queues */
+    /* A notification is worth a wait if more requests come meanwhile, without one; so it is tried now and then. Atomics. */
+    u32 at_once; /* so many notifications more wake the worker at once */
+    u32 waited;  /* the last one did not */
 
     struct spinlock lock; /* the driver's set-up below */
     bool resetting;
