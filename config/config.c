@@ -9,6 +9,7 @@
 #include "config/net.h"
 #include "config/schema.h"
 #include "config/vcpus.h"
+#include "lib/bits.h"
 
 #define HOST_CPU_MAX 255U
 #define DEFAULT_SPIS 32U
@@ -16,6 +17,7 @@
 
 struct machine_props {
     u32 compatible, on_last_stop;
+    u64 llc_way_size, llc_colors;
 };
 
 struct vm_props {
@@ -24,6 +26,7 @@ struct vm_props {
     const char *kernel, *firmware, *initrd, *bootargs;
     u32 on_poweroff, on_crash, on_watchdog, stop_timeout_s, pages, gic, populate, pv_time;
     bool autostart, overcommit;
+    u64 llc_colors;
     u32 spis, pmu, sve_bits;
 };
 
@@ -55,6 +58,8 @@ static const char *const gic_words[] = {
 static const struct prop_rule machine_prop[] = {
     { "compatible", PROP_WORD, true, AT(compatible), 0, 0, machine_words },
     { "on-last-stop", PROP_WORD, false, AT(on_last_stop), 0, 0, host_end_words },
+    { "llc-way-size", PROP_BYTES, false, AT(llc_way_size), SZ_4K, CFG_WAY_MAX, NULL },
+    { "llc-colors", PROP_SET, false, AT(llc_colors), 0, CFG_COLOR_MAX, NULL },
 };
 #undef AT
 
@@ -82,6 +87,7 @@ static const struct prop_rule vm_prop[] = {
     { "sve-bits", PROP_CELL, false, AT(sve_bits), 0, CFG_SVE_BITS_MAX, NULL },
     { "populate", PROP_WORD, false, AT(populate), 0, 0, populate_words },
     { "overcommit", PROP_FLAG, false, AT(overcommit), 0, 0, NULL },
+    { "llc-colors", PROP_SET, false, AT(llc_colors), 0, CFG_COLOR_MAX, NULL },
     { "gic", PROP_WORD, false, AT(gic), 0, 0, gic_words },
     { "spis", PROP_CELL, false, AT(spis), 32, CFG_MAX_SPIS, NULL },
 };
@@ -135,6 +141,27 @@ static void set_images(const struct cfg_node *n, const struct vm_props *p, struc
     vm->bootargs = p->bootargs;
 }
 
+static void set_memory(const struct cfg_node *n, const struct vm_props *p, struct cfg_vm *vm)
+{
+    vm->mem_size = p->memory;
+    vm->pages = (enum cfg_pages)p->pages;
+    vm->populate = (enum cfg_populate)p->populate;
+    vm->overcommit = p->overcommit;
+    vm->llc_colors = p->llc_colors;
+    if (p->overcommit && vm->populate != CFG_POPULATE_DEMAND)
+        cfg_report(n, "overcommit",
+                   "overcommit: memory is given at once; must go with populate = \"demand\"");
+    if (vm->llc_colors == 0)
+        return;
+    if (vm->pages == CFG_PAGES_2M)
+        cfg_report_value(n, "pages",
+                         "2 MiB have all cache colors; must be \"4k\" or \"max\", or llc-colors must go");
+    if (vm->populate == CFG_POPULATE_DEMAND && !vm->overcommit)
+        cfg_report_value(n, "populate",
+                         "memory of some cache colors cannot be set aside; must be \"eager\", or overcommit "
+                         "must be there, or llc-colors must go");
+}
+
 static void read_vm(const struct cfg_node *n, const char *const *known, const struct cfg_machine *m,
                     struct cfg_vm *vm)
 {
@@ -156,18 +183,12 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
         cfg_report_value(n, "sve-bits", "must be a multiple of 128, or 0 for no SVE");
     cfg_set_vcpus(n, &p.vcpu, vm);
     set_images(n, &p, vm);
-    vm->mem_size = p.memory;
+    set_memory(n, &p, vm);
     vm->nr_spis = p.spis;
     vm->on_poweroff = (enum cfg_policy)p.on_poweroff;
     vm->on_crash = (enum cfg_policy)p.on_crash;
     vm->on_watchdog = (enum cfg_watchdog)p.on_watchdog;
     vm->stop_timeout_s = p.stop_timeout_s;
-    vm->pages = (enum cfg_pages)p.pages;
-    vm->populate = (enum cfg_populate)p.populate;
-    vm->overcommit = p.overcommit;
-    if (p.overcommit && vm->populate != CFG_POPULATE_DEMAND)
-        cfg_report(n, "overcommit",
-                   "overcommit: memory is given at once; must go with populate = \"demand\"");
     vm->gic = (enum cfg_gic)p.gic;
     vm->autostart = p.autostart;
     vm->pv_time = p.pv_time != 0;
@@ -208,6 +229,7 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
 
     m->vm_count = 0;
     m->on_last_stop = CFG_HOST_STAY;
+    m->llc_way_size = m->llc_colors = 0;
     cfg_node_root(&root, blob, errors);
     e = fdt_check_full(blob, size);
     if (e != 0) {
@@ -216,6 +238,12 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
     }
     schema_read(&root, &machine_rules, &p);
     m->on_last_stop = (enum cfg_host_end)p.on_last_stop;
+    m->llc_colors = p.llc_colors;
+    m->llc_way_size = p.llc_way_size;
+    if (m->llc_way_size != 0 && !is_pow2(m->llc_way_size)) {
+        cfg_report_value(&root, "llc-way-size", "must be a power of two");
+        m->llc_way_size = 0;
+    }
     vms = schema_only_child(&root, "vms");
     if (vms < 0) {
         cfg_report(&root, NULL, "vms: missing; must hold one node for each VM");

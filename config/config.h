@@ -30,6 +30,8 @@
 #define CFG_STOP_TIMEOUT_MAX_S 3600U
 #define CFG_STOP_TIMEOUT_DEFAULT_S 60U
 #define CFG_MAX_SPIS 988U /* what GICv3's numbering leaves */
+#define CFG_COLOR_MAX 63U /* cache colours: what core/frames.h tells apart */
+#define CFG_WAY_MAX (64UL << 20)
 
 enum cfg_policy { CFG_STOP, CFG_RESTART };
 enum cfg_watchdog { CFG_WATCHDOG_RESET, CFG_WATCHDOG_STOP, CFG_WATCHDOG_PAUSE, CFG_WATCHDOG_LOG };
@@ -124,6 +126,7 @@ struct cfg_vm {
     enum cfg_pages pages;
     enum cfg_populate populate;
     bool overcommit; /* of CFG_POPULATE_DEMAND: no memory is set aside */
+    u64 llc_colors;  /* bitmap of cache colours that its memory has; 0: any */
     enum cfg_gic gic;
     bool autostart;
     bool pv_time;
@@ -136,6 +139,8 @@ struct cfg_vm {
 
 struct cfg_machine {
     enum cfg_host_end on_last_stop;
+    u64 llc_way_size; /* bytes of one way of the last-level cache; 0: as the host says */
+    u64 llc_colors;   /* Keel's own; 0: any */
     u32 vm_count;
     struct cfg_vm vm[CFG_MAX_VMS];
 };
@@ -159,9 +164,15 @@ MUST_USE enum kerr config_parse(const void *blob, size_t size, const char *const
 MUST_USE enum kerr config_parse_fit(const void *fit, size_t size, const char *const *known_devices,
                                     struct cfg_machine *m, struct cfg_errors *errors);
 
-/* What depends on the host: CPUs that exist, memory that is there, the GIC. cpus: number of host CPUs; gic: its
- * version, 2 or 3. */
-MUST_USE enum kerr config_check_host(const struct cfg_machine *m, u32 cpus, u64 mem_free, u32 gic,
+struct cfg_host {
+    u32 cpus;
+    u64 mem_free;
+    u32 gic;    /* its version, 2 or 3 */
+    u32 colors; /* of its last-level cache, where llc-way-size does not say; 1: none known; 0: not looked at */
+};
+
+/* What depends on the host: CPUs that exist, memory that is there, the GIC, cache colours. */
+MUST_USE enum kerr config_check_host(const struct cfg_machine *m, const struct cfg_host *host,
                                      struct cfg_errors *errors);
 
 static inline u32 config_promise_max_ppm(u32 cpu)

@@ -155,6 +155,11 @@ bool cfg_has(const struct cfg_node *n, const char *property)
     return fdt_getprop(n->blob, n->offset, property, NULL) != NULL;
 }
 
+void cfg_node_machine(struct cfg_node *n, struct cfg_errors *errors)
+{
+    *n = (struct cfg_node){ .blob = NULL, .offset = -1, .errors = errors, .path = "/" };
+}
+
 void cfg_node_vm(struct cfg_node *n, const struct cfg_vm *vm, struct cfg_errors *errors)
 {
     *n = (struct cfg_node){ .blob = NULL, .offset = -1, .errors = errors };

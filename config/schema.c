@@ -67,6 +67,41 @@ static bool read_bytes(const struct prop_rule *r, struct value v, u64 *out)
     return true;
 }
 
+/* A number up to max at *p, which moves behind it. */
+static bool read_number(const char **p, u64 max, u64 *out)
+{
+    const char *start = *p;
+
+    for (*out = 0; **p >= '0' && **p <= '9' && *out <= max; (*p)++)
+        *out = *out * 10 + (u64)(**p - '0');
+    return *p != start && *out <= max;
+}
+
+static bool read_set(const struct prop_rule *r, struct value v, u64 *out)
+{
+    u64 set = 0, first, last;
+
+    if (!is_string(v))
+        return false;
+    for (const char *p = v.p;; p++) {
+        if (!read_number(&p, r->max, &first))
+            return false;
+        last = first;
+        if (*p == '-') {
+            p++;
+            if (!read_number(&p, r->max, &last))
+                return false;
+        }
+        if (first < r->min || last < first)
+            return false;
+        set |= GENMASK(last, first);
+        if (*p != ',') {
+            *out = set;
+            return *p == '\0';
+        }
+    }
+}
+
 static bool read_word(const struct prop_rule *r, struct value v, u32 *out)
 {
     if (!is_string(v))
@@ -108,6 +143,7 @@ static bool read_value(const struct prop_rule *r, struct value v, void *field)
             return false;
         *(struct cfg_window *)field = (struct cfg_window){ cell_pair(v, 0), cell_pair(v, 2) };
         return true;
+    case PROP_SET: return read_set(r, v, field);
     }
     return false;
 }
@@ -150,6 +186,10 @@ static void describe(const struct prop_rule *r, char *buf)
         fmt_sn(buf, LIST_MAX,
                "must be an address and a size of two cells each, "
                "such as <0x0 0x09000000 0x0 0x1000>");
+        break;
+    case PROP_SET:
+        fmt_sn(buf, LIST_MAX, "must be numbers and ranges of them from %lu to %lu, such as \"0-3,8\"", r->min,
+               r->max);
         break;
     }
 }

@@ -28,6 +28,7 @@ enum prop_kind {
     PROP_STRING, /* const char * into the blob, min..max characters */
     PROP_WORD,   /* u32: index in words */
     PROP_WINDOW, /* struct cfg_window: <hi lo hi lo> */
+    PROP_SET,    /* u64: bitmap of numbers min..max, at most 63: "0-3,8" */
 };
 
 struct prop_rule {
@@ -54,7 +55,8 @@ struct cfg_node {
 /* The root node of a blob that fdt_check_full has passed, and a child of a node. */
 void cfg_node_root(struct cfg_node *n, const void *blob, struct cfg_errors *errors);
 void cfg_node_child(struct cfg_node *n, const struct cfg_node *parent, int offset);
-/* Stands for a VM where no blob is at hand: fit for cfg_report only. */
+/* Stand for the root and for a VM where no blob is at hand: fit for cfg_report only. */
+void cfg_node_machine(struct cfg_node *n, struct cfg_errors *errors);
 void cfg_node_vm(struct cfg_node *n, const struct cfg_vm *vm, struct cfg_errors *errors);
 const char *cfg_node_name(const struct cfg_node *n);
 bool cfg_has(const struct cfg_node *n, const char *property);

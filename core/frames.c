@@ -18,6 +18,8 @@
 
 struct frames frames = { .lock = SPINLOCK_INIT(LOCK_RANK_FRAMES) };
 
+#define ANYWHERE (~0UL)
+
 static u64 order_blocks(u64 pages, u32 order) { return (pages + BIT(order) - 1) >> order; }
 
 static u64 bitmap_words(u64 blocks) { return (blocks + 63) / 64; }
@@ -53,8 +55,12 @@ void frames_init(hpa_t lowest, hpa_t highest, void *meta)
     for (u32 o = 0; o <= FRAMES_MAX_ORDER; o++) {
         frames.bitmap[o] = bitmap;
         bitmap += bitmap_words(order_blocks(frames.span, o));
-        list_init(&frames.blocks[o]);
+        frames.listed[o] = 0;
     }
+    for (u32 i = 0; i < FRAMES_LISTS; i++)
+        list_init(&frames.blocks[i]);
+    memset(frames.free_at, 0, sizeof(frames.free_at));
+    frames.own_places = ANYWHERE;
 }
 
 static bool is_free_block(u64 page, u32 order) REQUIRES(frames.lock)
@@ -68,28 +74,47 @@ static struct list *node_of(u64 page) { return hpa_to_ptr(HPA((frames.base + pag
 
 u64 frames_page_of_node(const struct list *node) { return (ptr_to_hpa(node).v >> PAGE_SHIFT) - frames.base; }
 
+/* Where the block is in frames.listed, and so its first page's place. */
+static u32 place_of(u64 page, u32 order)
+{
+    return order < FRAMES_PLACED_ORDER ? (u32)(page % FRAMES_PLACES) : 0;
+}
+
+static void count_places(u64 page, u32 order, u64 change) REQUIRES(frames.lock)
+{
+    u64 *at = &frames.free_at[place_of(page, order)];
+
+    for (u64 i = 0; order < FRAMES_PLACED_ORDER && i < BIT(order); i++)
+        at[i] += change;
+}
+
 static void insert_block(u64 page, u32 order) REQUIRES(frames.lock)
 {
     u64 n = page >> order;
 
     frames.bitmap[order][n / 64] |= BIT(n % 64);
-    list_push_front(&frames.blocks[order], node_of(page));
+    list_push_front(frames_list_at(place_of(page, order), order), node_of(page));
+    frames.listed[order] |= BIT(place_of(page, order));
     frames.stats.free_blocks[order]++;
     frames.stats.free_pages += BIT(order);
+    count_places(page, order, 1);
 }
 
 static void remove_block(u64 page, u32 order) REQUIRES(frames.lock)
 {
     u64 n = page >> order;
-
     struct list *node = node_of(page);
+    u32 place = place_of(page, order);
 
     frames.bitmap[order][n / 64] &= ~BIT(n % 64);
     list_remove(node);
     *node = (struct list){ NULL, NULL }; /* whoever gets the page learns nothing, and finds no dirty line */
     arch_dcache_clean(node, sizeof(*node));
+    if (list_empty(frames_list_at(place, order)))
+        frames.listed[order] &= ~BIT(place);
     frames.stats.free_blocks[order]--;
     frames.stats.free_pages -= BIT(order);
+    count_places(page, order, ~0UL);
 }
 
 bool frames_block_with(u64 page, struct frames_block *b)
@@ -178,8 +203,7 @@ static void free_block_locked(u64 page, u32 order) REQUIRES(frames.lock)
     insert_block(page, order);
 }
 
-/* Whether c's owner may have so many pages, its claim counted in. */
-static bool may_take(const struct frames_claim *c, u64 pages) REQUIRES(frames.lock)
+bool frames_may_take(const struct frames_claim *c, u64 pages)
 {
     u64 own = c ? min_u64(c->left, pages) : 0, spare = frames.stats.free_pages - frames.stats.claimed_pages;
     u64 kept = c && own < pages ? FRAMES_KEPT : 0;
@@ -187,7 +211,7 @@ static bool may_take(const struct frames_claim *c, u64 pages) REQUIRES(frames.lo
     return spare + own >= pages + kept;
 }
 
-static void note_taken(struct frames_claim *c, u64 pages) REQUIRES(frames.lock)
+void frames_note_taken(struct frames_claim *c, u64 pages)
 {
     u64 own = c ? min_u64(c->left, pages) : 0;
 
@@ -240,38 +264,50 @@ void frames_add(hpa_t base, u64 size)
     frames.stats.total_pages += (end - start) >> PAGE_SHIFT;
 }
 
-/* A free block of at least 2^order pages, the smallest there is. */
-static bool find_block(u32 order, struct frames_block *b) REQUIRES(frames.lock)
+/* The block at `offset` within a free one of 2^outer pages, or of the most below it that there is. */
+static bool choose_within(u32 order, u32 outer, u64 offset, u64 *page) REQUIRES(frames.lock)
 {
-    for (u32 o = order; o <= FRAMES_MAX_ORDER; o++) {
-        if (!list_empty(&frames.blocks[o])) {
-            *b = (struct frames_block){ frames_page_of_node(frames.blocks[o].next), o };
+    struct frames_block b;
+
+    for (u32 o = outer; o + 1 > order; o--) {
+        if (frames_find(ANYWHERE, o, &b)) {
+            *page = b.page + align_down(offset >> PAGE_SHIFT & (BIT(o) - 1), BIT(order));
             return true;
         }
     }
     return false;
 }
 
+static bool choose(const struct frames_claim *c, u32 order, u32 outer, u64 offset, u64 *page)
+    REQUIRES(frames.lock)
+{
+    u64 places = c ? c->places : frames.own_places;
+
+    if (places == 0 || places == ANYWHERE)
+        return choose_within(order, outer, offset, page);
+    if (frames_choose_at(places, order, page))
+        return true;
+    if (c || !choose_within(order, order, 0, page))
+        return false;
+    frames.stats.strayed_pages += BIT(order); /* Keel goes on, if not so well apart from others */
+    return true;
+}
+
 enum kerr frames_alloc_within(struct frames_claim *c, u32 order, u32 outer, u64 offset, hpa_t *out)
 {
     enum kerr err = K_NOMEM;
-    struct frames_block b;
     unsigned long flags;
+    u64 page;
 
     if (order > FRAMES_MAX_ORDER)
         return K_RANGE;
-    if (outer > FRAMES_MAX_ORDER)
-        outer = FRAMES_MAX_ORDER;
     flags = spin_lock_irq(&frames.lock);
-    for (u32 o = outer; may_take(c, BIT(order)) && o + 1 > order && err != K_OK; o--) {
-        if (find_block(o, &b)) {
-            u64 page = b.page + align_down(offset >> PAGE_SHIFT & (BIT(o) - 1), BIT(order));
-
-            frames_carve(page, page + BIT(order));
-            note_taken(c, BIT(order));
-            *out = HPA((frames.base + page) << PAGE_SHIFT);
-            err = K_OK;
-        }
+    if (frames_may_take(c, BIT(order)) &&
+        choose(c, order, (u32)min_u64(outer, FRAMES_MAX_ORDER), offset, &page)) {
+        frames_carve(page, page + BIT(order));
+        frames_note_taken(c, BIT(order));
+        *out = HPA((frames.base + page) << PAGE_SHIFT);
+        err = K_OK;
     }
     spin_unlock_irq(&frames.lock, flags);
     return err;
@@ -284,16 +320,16 @@ enum kerr frames_alloc_at(struct frames_claim *c, hpa_t base, u32 order)
     struct frames_block b;
     unsigned long flags;
 
-    if (order > FRAMES_MAX_ORDER || !is_aligned(base.v, PAGE_SIZE << order))
+    if (order > FRAMES_MAX_ORDER || !is_aligned(base.v, PAGE_SIZE << order) || (c && c->places != 0))
         return K_INVAL;
     if (!range_within(base.v >> PAGE_SHIFT, BIT(order), frames.base, frames.span))
         return K_RANGE;
     flags = spin_lock_irq(&frames.lock);
     if (frames_block_with(page, &b) && b.order >= order) {
-        err = may_take(c, BIT(order)) ? K_OK : K_NOMEM;
+        err = frames_may_take(c, BIT(order)) ? K_OK : K_NOMEM;
         if (err == K_OK) {
             frames_carve(page, page + BIT(order));
-            note_taken(c, BIT(order));
+            frames_note_taken(c, BIT(order));
         }
     }
     spin_unlock_irq(&frames.lock, flags);
@@ -320,7 +356,7 @@ void frames_free_run(hpa_t base, u64 pages) { free_range(NULL, base, pages, true
 enum kerr frames_claim(struct frames_claim *c, u64 pages)
 {
     unsigned long flags = spin_lock_irq(&frames.lock);
-    enum kerr err = may_take(NULL, pages) ? K_OK : K_NOMEM;
+    enum kerr err = frames_may_take(NULL, pages) ? K_OK : K_NOMEM;
 
     if (err == K_OK) {
         c->left += pages;
@@ -335,7 +371,7 @@ void frames_unclaim(struct frames_claim *c)
     unsigned long flags = spin_lock_irq(&frames.lock);
 
     frames.stats.claimed_pages -= c->left;
-    *c = (struct frames_claim){ 0 };
+    *c = (struct frames_claim){ .places = c->places };
     spin_unlock_irq(&frames.lock, flags);
 }
 

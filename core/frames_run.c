@@ -100,11 +100,13 @@ static void search_order(struct search *s, u32 order, u32 min_order) REQUIRES(fr
 {
     u32 seeds = 0;
 
-    list_for_each(node, &frames.blocks[order])
-    {
-        consider_seed(s, (struct frames_block){ frames_page_of_node(node), order }, min_order);
-        if (++seeds == MAX_SEEDS)
-            break;
+    for (u64 left = frames.listed[order]; left != 0; left &= left - 1) {
+        list_for_each(node, frames_list_at(ctz64(left), order))
+        {
+            consider_seed(s, (struct frames_block){ frames_page_of_node(node), order }, min_order);
+            if (++seeds == MAX_SEEDS)
+                return;
+        }
     }
 }
 

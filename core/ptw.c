@@ -41,13 +41,17 @@ static u32 root_order(const struct pt_format *fmt)
     return fmt->root_bits > page_bits ? fmt->root_bits - page_bits : 0;
 }
 
-enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt)
+enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt, struct frames_claim *claim)
 {
     u32 order = root_order(fmt);
+    enum kerr err;
     hpa_t root;
 
-    if (frames_alloc(order, &root) != K_OK)
-        return K_NOMEM;
+    err = frames_alloc_for(claim, order, &root);
+    if (err && claim)
+        err = frames_alloc(order, &root);
+    if (err)
+        return err;
     memset(hpa_to_ptr(root), 0, PAGE_SIZE << order);
     *pt = (struct page_table){
         .fmt = fmt,
@@ -55,12 +59,14 @@ enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt)
         .table_pages = BIT(order),
         .max_block = fmt->max_leaf_level_back,
         .contig = fmt->contig_shift != 0,
+        .claim = claim,
     };
     return K_OK;
 }
 
-/* Depth is bounded by the format's levels. */
-static void free_tables_below(struct page_table *pt, const u64 *table, u32 back, u64 entries)
+/* Inner ones first. Depth is bounded by the format's levels. */
+static void each_table_below(const struct page_table *pt, const u64 *table, u32 back, u64 entries,
+                             void (*fn)(void *arg, hpa_t page), void *arg)
 {
     if (back == 0)
         return;
@@ -68,16 +74,26 @@ static void free_tables_below(struct page_table *pt, const u64 *table, u32 back,
         u64 e = ptw_load(&table[i]);
 
         if (pt->fmt->is_present(e) && !pt->fmt->is_leaf(e, (u8)back)) {
-            free_tables_below(pt, ptw_table_of(pt, e), back - 1, BIT(pt->fmt->bits_per_level));
-            page_free_for(pt->claim, ptw_table_of(pt, e));
+            each_table_below(pt, ptw_table_of(pt, e), back - 1, BIT(pt->fmt->bits_per_level), fn, arg);
+            fn(arg, pt->fmt->addr(e));
         }
     }
 }
 
+void ptw_each_table(const struct page_table *pt, void (*fn)(void *arg, hpa_t page), void *arg)
+{
+    each_table_below(pt, hpa_to_ptr(pt->root), ptw_root_back(pt), BIT(pt->fmt->root_bits), fn, arg);
+    for (u64 i = 0; i < BIT(root_order(pt->fmt)); i++)
+        fn(arg, HPA(pt->root.v + i * PAGE_SIZE));
+}
+
+static void free_table(void *claim, hpa_t page) { page_free_for(claim, hpa_to_ptr(page)); }
+
 void ptw_destroy(struct page_table *pt)
 {
-    free_tables_below(pt, hpa_to_ptr(pt->root), ptw_root_back(pt), BIT(pt->fmt->root_bits));
-    frames_free(pt->root, root_order(pt->fmt));
+    each_table_below(pt, hpa_to_ptr(pt->root), ptw_root_back(pt), BIT(pt->fmt->root_bits), free_table,
+                     pt->claim);
+    frames_free_for(pt->claim, pt->root, root_order(pt->fmt));
     *pt = (struct page_table){ 0 };
 }
 

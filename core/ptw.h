@@ -22,10 +22,11 @@ struct page_table {
     void (*invalidate)(void *owner, u64 addr, u64 size); /* no user of old entries when it returns */
 };
 
-/* An empty table. max_block and contig start as the format allows, claim and invalidate as NULL: nobody walks
- * it yet. The caller sets them before use. A table that Keel itself runs on must have contig false, and
+/* An empty table. max_block and contig start as the format allows, invalidate as NULL: nobody walks it yet. The
+ * caller sets them before use. claim: where tables come from; the root may be one of several pages, and lies elsewhere
+ * if the claim's places are too narrow for it. A table that Keel itself runs on must have contig false, and
  * no change may split the leaf under running code: both take entries away for a moment. */
-MUST_USE enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt);
+MUST_USE enum kerr ptw_init(struct page_table *pt, const struct pt_format *fmt, struct frames_claim *claim);
 void ptw_destroy(struct page_table *pt); /* frees all tables; mapped memory stays the caller's */
 
 /* Tables that [va, va+size) takes below the root, at most. */
@@ -59,6 +60,9 @@ MUST_USE u64 ptw_collect_dirty(struct page_table *pt, u64 va, u64 base, u64 *bit
  * tables back; who walks meanwhile may find nothing for a moment. Time grows with the range: some 1500
  * instructions for each 2 MiB that lie in pages. */
 MUST_USE enum kerr ptw_merge(struct page_table *pt, u64 va, u64 size);
+
+/* Calls fn for each page that tables take. */
+void ptw_each_table(const struct page_table *pt, void (*fn)(void *arg, hpa_t page), void *arg);
 
 /* The leaf that holds va. K_NOENT if none. *pa: what va itself maps to; *size: of the leaf. Outputs
  * may be NULL. */

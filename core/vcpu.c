@@ -59,10 +59,15 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *
     return K_OK;
 }
 
-void vcpu_destroy(struct vcpu *v)
+void vcpu_settle(struct vcpu *v)
 {
     while (!task_quiet(&v->task)) /* on its last steps into task_block() */
         (void)task_block_until(arch_ticks() + time_ns_to_ticks(VCPU_QUIET_POLL_NS));
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    vcpu_settle(v);
     arch_vcpu_destroy(v);
     sched_unpromise(v->task.cpu, &v->task.params);
     task_destroy(&v->task);

@@ -54,6 +54,8 @@ struct vcpu {
 /* A vCPU of vm, off and blocked, on `cpu`. K_FULL: the CPU cannot promise its budget. */
 MUST_USE enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *p,
                                struct vcpu **out);
+/* Waits until v, which blocks as soon as it can, is on no CPU. Thread context. */
+void vcpu_settle(struct vcpu *v);
 void vcpu_destroy(struct vcpu *v); /* parked, never to run again */
 
 /* Sets work bits and makes the vCPU see them soon: kicks its CPU where it is in the guest elsewhere,

@@ -6,12 +6,15 @@
 #include "arch/gich.h"
 #include "arch/msi.h"
 #include "arch/time.h"
+#include "core/frames.h"
 #include "core/percpu.h"
 #include "core/vmid.h"
 #include "irq/host.h"
 #include "lib/fmt.h"
 
 #define LINE 160U
+
+struct llc facts_llc RO_AFTER_INIT;
 
 static const char *part_name(u32 midr)
 {
@@ -48,6 +51,12 @@ static void cpu_facts(void (*out)(const char *line))
     (void)fmt_sn(line, sizeof(line),
                  "stage 2: %u-bit guest addresses; VMIDs of %u bits, %lu rollovers; counter %lu Hz",
                  stage2_ipa_bits(), vmid_bits(), vmid_rollovers(), arch_tick_hz());
+    out(line);
+    if (facts_llc.way_size == 0)
+        (void)fmt_sn(line, sizeof(line), "last-level cache: not known, no colors");
+    else
+        (void)fmt_sn(line, sizeof(line), "last-level cache: ways of %lu KiB by the %s, %u colors",
+                     facts_llc.way_size >> 10, facts_llc.by, frames_colors());
     out(line);
 }
 

@@ -23,6 +23,7 @@
 #include "init/board.h"
 #include "init/devices.h"
 #include "init/facts.h"
+#include "init/llc.h"
 #include "init/models.h"
 #include "irq/host.h"
 #include "lib/bits.h"
@@ -260,26 +261,45 @@ static void config_error(void *arg, const char *node, const char *property, cons
     log_error("config: %s: %s", node, text);
 }
 
+static void colors_init(void)
+{
+    struct llc llc = { .by = "CPU" };
+
+    llc.way_size = cache_last_level_way(&llc.level);
+    llc = llc_find(board.dtb, llc);
+    if (machine->llc_way_size != 0)
+        llc = (struct llc){ .way_size = machine->llc_way_size, .by = "configuration" };
+    frames_set_way(llc.way_size);
+    facts_llc = llc;
+}
+
 static void configure(void)
 {
     struct cfg_errors errors = { .report = config_error };
     struct frames_stats memory;
+    struct cfg_host host = { .cpus = board.cpu_count, .gic = gic_version() };
+    enum kerr e;
 
     if (board.bundle_size == 0) {
         log_warn("no bundle: pass what `keel pack` made as the initrd; there is only the shell now");
+        colors_init();
         return;
     }
+    e = config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, machine,
+                         &errors);
+    colors_init();
     frames_get_stats(&memory);
-    if (config_parse_fit((const void *)(uintptr_t)board.bundle, board.bundle_size, known_devices, machine,
-                         &errors) != K_OK ||
-        config_check_host(machine, cpu_count, memory.free_pages * PAGE_SIZE, gic_version(), &errors) !=
-            K_OK) {
+    host.mem_free = memory.free_pages * PAGE_SIZE;
+    host.colors = frames_colors();
+    if (e != K_OK || config_check_host(machine, &host, &errors) != K_OK) {
         log_error("config: %u error%s: no VM is started", errors.count, errors.count == 1 ? "" : "s");
         console_flush();
         if (board_has_arg(&board, "quiet"))
             arch_power_off(true);
         memset(machine, 0, sizeof(*machine));
     }
+    if (machine->llc_colors != 0)
+        frames_set_own(frames_places(machine->llc_colors));
 }
 
 static void say_hello(void)
@@ -357,9 +377,9 @@ void boot_main(const void *dtb)
     if (board.rtc != 0)
         rtc_init(board.rtc);
     say_hello();
+    configure(); /* before what it takes memory for: Keel's own may be of some colours */
     start_cpus();
     devices_init(&board);
-    configure();
     services();
     mmu_seal();
     sched_idle_loop();

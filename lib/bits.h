@@ -34,6 +34,17 @@ static inline u32 popcount64(u64 v)
     return (u32)(v * 0x0101010101010101 >> 56);
 }
 
+/* Takes the lowest run of ones off *v, which is not zero: it starts at *from; returns how many they are. */
+static inline u32 take_run(u64 *v, u32 *from)
+{
+    u64 run;
+
+    *from = ctz64(*v);
+    run = *v >> *from;
+    *v &= *v + BIT(*from); /* the carry goes through the run */
+    return ~run != 0 ? ctz64(~run) : 64;
+}
+
 /* Bits 0 .. size*8-1, size 1, 2, 4 or 8 bytes. */
 static inline u64 width_mask(unsigned size) { return size >= 8 ? ~0UL : BIT(size * 8) - 1; }
 

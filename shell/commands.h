@@ -5,6 +5,8 @@
 
 #include "shell/shell.h"
 
+struct vm;
+
 #define COMMAND_LINE_MAX 200U
 
 struct command {
@@ -30,6 +32,10 @@ struct table *command_table(const char *titles); /* the one there is; ends with 
 const struct shell_facts *command_facts(void);
 /* A VM by name or by its number in `vm list`; says so where there is none. */
 bool command_vm(const char *text, u32 *index);
+
+/* commands_colors.c: what `mem` and `vm info` say of cache colours, where there are any. */
+void command_colors_of_all(void);
+void command_colors_of_vm(struct vm *vm, u64 colors);
 
 void command_vm_list(u32 argc, const char *const *argv);
 void command_vm_start(u32 argc, const char *const *argv);

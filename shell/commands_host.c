@@ -100,6 +100,7 @@ void command_mem(u32 argc, const char *const *argv)
     }
     table_end(t);
     mem_of_vms();
+    command_colors_of_all();
 }
 
 /* Since boot, in percent; the task's own count is of what it ran until it was last switched out. */

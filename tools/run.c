@@ -432,6 +432,7 @@ int run_command(int argc, char **argv)
 {
     struct run r = { .dts = NULL };
     struct machine *m = xalloc(sizeof(*m));
+    struct cfg_host host;
     u64 size;
     int bundle;
 
@@ -442,8 +443,10 @@ int run_command(int argc, char **argv)
         return EXIT_BAD_INPUT;
     size = (u64)lseek(bundle, 0, SEEK_END);
     size_host(&r, m, size);
-    if (config_check_host(&m->cfg, (u32)r.cpus, r.ram - min_u64(r.ram, size), r.gic == 2 ? 2 : 3,
-                          &m->errors) != K_OK)
+    host = (struct cfg_host){ .cpus = (u32)r.cpus,
+                              .mem_free = r.ram - min_u64(r.ram, size),
+                              .gic = r.gic == 2 ? 2 : 3 };
+    if (config_check_host(&m->cfg, &host, &m->errors) != K_OK)
         return EXIT_BAD_INPUT;
     return start(&r, hypervisor_image(), bundle);
 }

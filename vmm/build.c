@@ -55,11 +55,16 @@ static enum kerr make_stage2(struct vboard *b)
 {
     static const u8 max_block[] = { [CFG_PAGES_MAX] = 2, [CFG_PAGES_2M] = 1, [CFG_PAGES_4K] = 0 };
     struct page_table *pt = &b->vm.stage2;
-    enum kerr err = ptw_init(pt, &arch_stage2_format);
+    bool colored = b->cfg->llc_colors != 0;
+    enum kerr err;
 
+    b->vm.claim.places = frames_places(b->cfg->llc_colors);
+    err = ptw_init(pt, &arch_stage2_format, colored ? &b->vm.claim : NULL);
     if (err)
         return err;
-    pt->max_block = (u8)min_u64(pt->max_block, max_block[b->cfg->pages]);
+    pt->max_block = (u8)min_u64(pt->max_block, colored ? 0 : max_block[b->cfg->pages]);
+    if (colored && b->cfg->pages == CFG_PAGES_MAX)
+        log_info("vm %s: its cache colors take mappings of 4 KiB", b->cfg->name);
     pt->contig = pt->contig && b->cfg->pages == CFG_PAGES_MAX;
     pt->owner = &b->vm;
     pt->invalidate = invalidate;
@@ -251,6 +256,9 @@ enum kerr vboard_create(const struct cfg_vm *cfg, u32 id, const struct vdev_mode
 
 void vboard_destroy(struct vboard *b)
 {
+    /* One that never ran may have been woken all the same: it parks, for which it needs what goes now. */
+    for (u32 i = 0; i < b->vm.vcpu_count; i++)
+        vcpu_settle(b->vm.vcpu[i]);
     while (b->steps_made > 0) {
         const struct step *s = &steps[--b->steps_made];
 

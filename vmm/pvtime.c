@@ -28,7 +28,7 @@ enum kerr vboard_make_pvtime(struct vboard *b)
 
     if (!b->cfg->pv_time)
         return K_OK;
-    b->pvtime = page_alloc();
+    b->pvtime = page_alloc_for(b->vm.stage2.claim);
     if (b->pvtime == NULL)
         return K_NOMEM;
     err = ptw_map(&b->vm.stage2, GUEST_PVTIME_BASE, ptr_to_hpa(b->pvtime), PAGE_SIZE, MAP_R);
@@ -40,7 +40,7 @@ enum kerr vboard_make_pvtime(struct vboard *b)
 void vboard_undo_pvtime(struct vboard *b)
 {
     if (b->pvtime != NULL)
-        page_free(b->pvtime);
+        page_free_for(b->vm.stage2.claim, b->pvtime);
     b->pvtime = NULL;
 }
 

@@ -42,6 +42,9 @@ void arm_host_irq(void);
 NORETURN void arm_fatal(const u64 *regs);
 NORETURN void arm_enter_guest(struct guest_frame *f);
 
+/* cache.c: bytes of a way of this CPU's last cache that it knows of, and its level; 0: none. Boot: changes CSSELR_EL1. */
+u64 cache_last_level_way(u32 *level);
+
 /* trap.c: takes the pending interrupt, if any, without a look at the scheduler. Interrupts masked, no guest. */
 void arm_take_irq(void);
 

@@ -2,6 +2,8 @@
 /* Cache maintenance by address, and copies at the memory's speed. */
 #include <string.h>
 
+#include "arch/arm64/arm64.h"
+#include "arch/arm64/ccsidr.h"
 #include "arch/arm64/fp.h"
 #include "arch/mmu.h"
 #include "lib/panic.h"
@@ -11,6 +13,18 @@
 static u64 line_size(u32 shift) /* CTR_EL0: log2 of words */
 {
     return 4UL << ((sysreg_read(ctr_el0) >> shift) & 0xf);
+}
+
+u64 cache_last_level_way(u32 *level)
+{
+    bool ccidx = FIELD_GET(sysreg_read(id_aa64mmfr2_el1), 23, 20) != 0;
+
+    *level = clidr_last_level(sysreg_read(clidr_el1));
+    if (*level == 0)
+        return 0;
+    sysreg_write(csselr_el1, (*level - 1UL) << 1);
+    isb();
+    return ccsidr_way_size(sysreg_read(ccsidr_el1), ccidx);
 }
 
 void arch_dcache_clean(const void *p, size_t size)

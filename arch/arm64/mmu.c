@@ -181,7 +181,7 @@ static enum kerr map_ram(u64 base, u64 end)
 
 enum kerr mmu_init(const struct boot_ram *ram, u32 ranges)
 {
-    enum kerr e = ptw_init(&map, &arch_stage1_format);
+    enum kerr e = ptw_init(&map, &arch_stage1_format, NULL);
 
     if (e != K_OK)
         return e;

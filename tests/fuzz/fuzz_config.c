@@ -103,6 +103,7 @@ static void patch(u8 *fit, const u8 *data, size_t size)
 static void check(const struct cfg_machine *m, const u8 *low, const u8 *high, bool images)
 {
     struct cfg_errors quiet = { .report = NULL };
+    struct cfg_host host = { .cpus = 2, .mem_free = 1UL << 28, .gic = 3 };
 
     for (u32 i = 0; i < m->vm_count; i++) {
         const struct cfg_vm *vm = &m->vm[i];
@@ -125,7 +126,9 @@ static void check(const struct cfg_machine *m, const u8 *low, const u8 *high, bo
         if (vm->initrd.size != 0)
             require(range_within(l.initrd.v, vm->initrd.size, GUEST_RAM_BASE, vm->mem_size));
     }
-    (void)config_check_host(m, 2, 1UL << 28, 3, &quiet);
+    (void)config_check_host(m, &host, &quiet);
+    host.colors = 16;
+    (void)config_check_host(m, &host, &quiet);
 }
 
 static void report(void *arg, const char *node, const char *property, const char *text)

@@ -20,6 +20,8 @@ static struct held held[MAX_HELD];
 static u32 held_count;
 static struct frames_claim claim;
 static u64 claim_left, claim_taken; /* as it should be */
+static struct frames_claim colored; /* places, and nothing set aside */
+static u64 keels;                   /* Keel's places */
 
 static void require(bool cond)
 {
@@ -92,6 +94,89 @@ static bool block_free(u32 order)
     return false;
 }
 
+/* The block lies at `places` as a whole. */
+static bool lies_at(u64 page, u64 n, u64 places)
+{
+    for (u64 i = 0; i < n; i++)
+        if ((places >> (page + i) % FRAMES_PLACES & 1) == 0)
+            return false;
+    return true;
+}
+
+static bool block_free_at(u32 order, u64 places)
+{
+    for (u64 p = 0; p < PAGES; p += BIT(order)) {
+        u64 n = 0;
+
+        while (n < BIT(order) && !used[p + n])
+            n++;
+        if (n == BIT(order) && lies_at(p, n, places))
+            return true;
+    }
+    return false;
+}
+
+static bool colored_may(u64 pages) { return spare() >= pages + FRAMES_KEPT; }
+
+static u64 page_of(hpa_t pa) { return (pa.v - (uintptr_t)arena) >> PAGE_SHIFT; }
+
+static void take_places(u64 pages)
+{
+    u64 places;
+    hpa_t base;
+
+    if (frames_alloc_places(&colored, pages, &base, &places) != K_OK) {
+        require(!colored_may(min_u64(pages, FRAMES_PLACES)) || !block_free_at(0, colored.places));
+        return;
+    }
+    require(places != 0 && (places & ~colored.places) == 0 && popcount64(places) <= pages);
+    require(page_of(base) % FRAMES_PLACES == 0);
+    while (places != 0) {
+        u32 from, n = take_run(&places, &from);
+        hpa_t pa = HPA(base.v + from * PAGE_SIZE);
+
+        if (held_count < MAX_HELD) {
+            take(pa, n, PAGE_SIZE);
+        } else {
+            for (u64 i = 0; i < n; i++)
+                require(!used[page_of(pa) + i]);
+            frames_free_run(pa, n);
+        }
+    }
+}
+
+static void run_colored(const uint8_t *d)
+{
+    u32 arg = d[1] | (u32)d[2] << 8, order = d[3] % 10;
+    bool free_there;
+    hpa_t pa;
+
+    switch (d[0] / 4 % 4) {
+    case 0: /* a power of two colours, of which some */
+        frames_set_way(PAGE_SIZE << d[3] % 9);
+        colored.places = frames_places(arg | (u64)arg << 30 | 1);
+        break;
+    case 1:
+        frames_set_own(frames_places((u64)arg << 13 | arg));
+        keels = frames_own();
+        break;
+    case 2:
+        free_there = block_free_at(order, colored.places);
+        if (held_count == MAX_HELD || colored.places == 0)
+            break;
+        require((frames_alloc_for(&colored, order, &pa) == K_OK) == (colored_may(BIT(order)) && free_there));
+        if (free_there && colored_may(BIT(order))) {
+            require(lies_at(page_of(pa), BIT(order), colored.places));
+            take(pa, BIT(order), PAGE_SIZE << order);
+        }
+        break;
+    case 3:
+        if (colored.places != 0)
+            take_places(1 + arg % 100);
+        break;
+    }
+}
+
 static void give(u32 which, bool part)
 {
     struct held *h = &held[which];
@@ -116,6 +201,10 @@ static void check(void)
     for (u32 o = 0; o <= FRAMES_MAX_ORDER; o++)
         sum += s.free_blocks[o] << o;
     require(s.free_pages == want && sum == want);
+    want = 0;
+    for (u32 color = 0; color < frames_colors(); color++)
+        want += frames_free_of(color);
+    require(want == s.free_pages);
     require(s.claimed_pages == claim_left && claim.left == claim_left && claim.taken == claim_taken);
 }
 
@@ -199,6 +288,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     held_count = 0;
     claim = (struct frames_claim){ 0 };
     claim_left = claim_taken = 0;
+    colored = (struct frames_claim){ 0 };
+    keels = ~0UL;
+    frames_set_way(0);
     /* Two ranges with a gap of data[0] pages, from page data[1] on. */
     memset(used + data[1], 0, 1024U - data[1]);
     memset(used + 1024 + data[0], 0, PAGES - 1024 - data[0]);
@@ -210,13 +302,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enum kerr err;
         hpa_t pa;
 
-        if (data[0] & 128) {
+        if (data[0] & 64) {
+            run_colored(data);
+        } else if (data[0] & 128) {
             run_claim(data);
         } else if (data[0] % 4 == 0 && held_count < MAX_HELD) {
             u32 order = data[3] % 12;
 
+            bool within = keels != 0 && block_free_at(order, keels);
+
             err = frames_alloc(order, &pa);
             require((err == K_OK) == (block_free(order) && spare() >= BIT(order)));
+            require(err != K_OK || !within || lies_at(page_of(pa), BIT(order), keels));
             if (err == K_OK)
                 take(pa, BIT(order), PAGE_SIZE << order);
         } else if (data[0] % 4 == 1 && held_count < MAX_HELD) {

@@ -162,7 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frames_init(HPA(arena), HPA(arena + ARENA_PAGES * PAGE_SIZE), meta);
     frames_add(HPA(arena), ((u64)RAM_PAGES + TABLES + 64 + data[0] * 16U) * PAGE_SIZE);
     spin_init(&vm.lock, LOCK_RANK_VM);
-    require(ptw_init(&vm.stage2, &arch_stage2_format) == K_OK);
+    require(ptw_init(&vm.stage2, &arch_stage2_format, NULL) == K_OK);
     vm.stage2.max_block = data[1] % 3;
     vm.stage2.contig = data[1] & 4;
     vm.stage2.claim = &vm.claim;

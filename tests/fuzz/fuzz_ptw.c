@@ -243,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     format.contig_shift = 2;
     memset(model, 0, sizeof(model));
     memset(tlb, 0, sizeof(tlb));
-    require(ptw_init(&pt, &format) == K_OK);
+    require(ptw_init(&pt, &format, NULL) == K_OK);
     pt.max_block = data[1] % 3;
     pt.contig = data[1] & 4;
     pt.owner = &pt;

@@ -153,6 +153,22 @@ bool cost_read(u32 cpu, struct arch_cost *c)
     return true;
 }
 
+u32 frames_colors(void) { return 64; }
+u64 frames_own(void) { return 5; }
+u64 frames_free_of(u32 color) { return ~0UL - color; }
+
+enum kerr ram_map_find(const struct ram_map *map, u64 offset, u64 wanted, hpa_t *pa, u64 *run)
+{
+    (void)map, (void)offset, (void)wanted, (void)pa, (void)run;
+    return K_NOENT;
+}
+
+void ptw_each_table(const struct page_table *pt, void (*fn)(void *arg, hpa_t page), void *arg)
+{
+    (void)pt;
+    fn(arg, HPA(0x3000));
+}
+
 void heap_get_stats(struct heap_stats *s) { memset(s, 0xff, sizeof(*s)); }
 
 size_t log_read(u64 *pos, char *buf, size_t size)

@@ -60,7 +60,7 @@ static int setup(void **state)
 {
     (void)state;
     memory(ARENA_SIZE);
-    assert_int_equal(ptw_init(&pt, &arch_stage2_format), K_OK);
+    assert_int_equal(ptw_init(&pt, &arch_stage2_format, NULL), K_OK);
     pt.owner = &pt;
     pt.invalidate = on_invalidate;
     calls = 0;
@@ -178,7 +178,7 @@ static void test_running_out_of_memory_changes_nothing(void **state)
     (void)state;
     ptw_destroy(&pt);
     memory(6 * PAGE_SIZE);
-    assert_int_equal(ptw_init(&pt, &arch_stage2_format), K_OK);
+    assert_int_equal(ptw_init(&pt, &arch_stage2_format, NULL), K_OK);
     assert_int_equal(ptw_map(&pt, PAGE_SIZE, HPA(0), 4 * SZ_2M, RWX), K_NOMEM);
     map(SZ_1G, SZ_1G, SZ_1G, RWX);
     map(0, PAGE_SIZE, SZ_2M + PAGE_SIZE, RWX);
@@ -427,7 +427,7 @@ static void test_stage1_format_maps_top_of_its_range(void **state)
 {
     (void)state;
     ptw_destroy(&pt);
-    assert_int_equal(ptw_init(&pt, &arch_stage1_format), K_OK);
+    assert_int_equal(ptw_init(&pt, &arch_stage1_format, NULL), K_OK);
     map((1UL << 48) - PAGE_SIZE, 0x1000, PAGE_SIZE, MAP_R | MAP_DEVICE);
     assert_mapped((1UL << 48) - 1, 0x1fff, PAGE_SIZE, MAP_R | MAP_DEVICE);
     assert_int_equal(pt.table_pages, 4);

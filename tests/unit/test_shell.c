@@ -33,6 +33,7 @@ static char called[64];
 static enum log_level level;
 static u64 fault_asked; /* kind and syndrome */
 static u32 cost_rounds;
+static u64 own_places = ~0UL;
 
 u32 vmm_count(void) { return 2; }
 
@@ -156,6 +157,7 @@ void frames_get_stats(struct frames_stats *s)
     s->total_pages = 1000;
     s->free_pages = 900;
     s->claimed_pages = 10;
+    s->strayed_pages = 3;
     s->free_blocks[3] = 5;
 }
 
@@ -177,6 +179,26 @@ static struct pcie_device pci_port = {
 };
 
 struct pcie_device *pcie_first(void) { return &pci_port; }
+
+/* Eight colours; VM 0 of the two is of some. */
+u32 frames_colors(void) { return 8; }
+u64 frames_own(void) { return own_places; }
+u64 frames_free_of(u32 color) { return 100 + color; }
+
+enum kerr ram_map_find(const struct ram_map *map, u64 offset, u64 wanted, hpa_t *pa, u64 *run)
+{
+    (void)map, (void)wanted;
+    *pa = HPA(offset / PAGE_SIZE % 2 == 0 ? 0x2000 : 0x3000);
+    *run = PAGE_SIZE;
+    return K_OK;
+}
+
+void ptw_each_table(const struct page_table *pt, void (*fn)(void *arg, hpa_t page), void *arg)
+{
+    (void)pt;
+    fn(arg, HPA(0x3000));
+    fn(arg, HPA(0x7000));
+}
 
 void heap_get_stats(struct heap_stats *s)
 {
@@ -525,6 +547,31 @@ static void test_lists_are_aligned(void **state)
     assert_int_equal(level, LOG_WARN);
 }
 
+static void test_colors_are_told_where_somebody_has_some(void **state)
+{
+    struct ram_map map = { .size = 3 * PAGE_SIZE };
+
+    (void)state;
+    command_run("mem");
+    assert_null(strstr(said, "color"));
+    cfg[0].llc_colors = 0xe;
+    cfg[1].llc_colors = 0x8;
+    assert_says("mem", "    3       412  debian rt\n");
+    own_places = 0x0101010101010101;
+    assert_says("mem", "    0       400  (Keel)\n");
+    assert_says("mem", "    1       404  debian\n");
+    assert_says("mem", "Keel took 3 pages outside its colors");
+    vm.extent[0] = (struct vm_extent){ .gpa = GPA(0x40000000), .size = map.size, .map = &map };
+    vm.extent_count = 1;
+    assert_says("vm info debian", "  1                   0       0\n");
+    assert_says("vm info debian", "  2                   2       0\n");
+    assert_says("vm info debian", "  3                   1       1\n");
+    assert_says("vm info debian", "  7, not its own      0       1\n");
+    vm.extent_count = 0;
+    cfg[0].llc_colors = cfg[1].llc_colors = 0;
+    own_places = ~0UL;
+}
+
 static void test_words_are_completed_by_place(void **state)
 {
     (void)state;
@@ -577,6 +624,7 @@ int main(void)
         T(test_latencies_are_a_table_of_powers_of_two),
         T(test_io_is_shown_by_device_and_queue),
         T(test_lists_are_aligned),
+        T(test_colors_are_told_where_somebody_has_some),
         T(test_words_are_completed_by_place),
         T(test_table_prints_more_than_it_can_hold_in_pieces),
     };

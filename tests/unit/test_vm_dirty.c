@@ -129,7 +129,7 @@ static void make_vm(u8 max_block)
     frames_init(HPA(arena), HPA(arena + ARENA_SIZE), meta);
     frames_add(HPA(arena), ARENA_SIZE);
     spin_init(&vm.lock, LOCK_RANK_VM);
-    assert_int_equal(ptw_init(&vm.stage2, &arch_stage2_format), K_OK);
+    assert_int_equal(ptw_init(&vm.stage2, &arch_stage2_format, NULL), K_OK);
     vm.stage2.owner = &vm;
     vm.stage2.invalidate = invalidate_table;
     vm.stage2.max_block = max_block;

@@ -50,7 +50,7 @@ static void start(u64 host, u64 size, u64 claim)
     frames_init(HPA(arena), HPA(arena + ARENA_SIZE), meta);
     frames_add(HPA(arena), host);
     spin_init(&vm.lock, LOCK_RANK_VM);
-    assert_int_equal(ptw_init(&vm.stage2, &arch_stage2_format), K_OK);
+    assert_int_equal(ptw_init(&vm.stage2, &arch_stage2_format, NULL), K_OK);
     assert_int_equal(ram_map_create(size, &map), K_OK);
     assert_int_equal(frames_claim(&vm.claim, claim), K_OK);
     vm.stage2.claim = &vm.claim;

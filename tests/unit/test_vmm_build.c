@@ -333,7 +333,9 @@ static void test_reset_scrubs_and_loads_anew(void **state)
     assert_int_equal(*junk, 0);
     assert_memory_equal(k, kernel + 3, IMAGE_SIZE);
     assert_int_equal(fdt_check_header(at(b, b->layout.dtb.v)), 0);
-    assert_true(range_noted(m.cleaned, m.cleaned_count, hpa_to_ptr(b->vm.extent[0].hpa), 64 << 20));
+    for (u64 done = 0; done < 64 << 20; done += VM_MEM_MAX)
+        assert_true(range_noted(m.cleaned, m.cleaned_count, hpa_to_ptr(HPA(b->vm.extent[0].hpa.v + done)),
+                                VM_MEM_MAX));
     assert_int_equal(m.vgic_resets, 1);
     assert_int_equal(m.device_resets, 2);
     assert_int_equal(m.heap, objects);
@@ -402,7 +404,7 @@ static void test_demand_claims_all_and_takes_what_is_loaded(void **state)
     make_demand(false);
     b = build();
     assert_int_equal(b->vm.extent_count, 1);
-    assert_int_equal(claimed, (64 << 20) / PAGE_SIZE + 32 + 32 + 1 + 8);
+    assert_int_equal(claimed, (64 << 20) / PAGE_SIZE + 32 + 32 + 1 + 9);
     assert_true(b->vm.ram_pages > 0 && b->vm.ram_pages < (32 << 20) / PAGE_SIZE);
     assert_memory_equal(vm_mem(&b->vm, b->layout.kernel, IMAGE_SIZE, false), kernel + 3, IMAGE_SIZE);
     objects = m.heap, pages = m.pages;
@@ -447,6 +449,69 @@ static void test_demand_leaves_nothing_wherever_building_fails(void **state)
     }
     assert_true(n > 15);
     vboard_destroy(b);
+}
+
+static void make_colored(void)
+{
+    blob_string(blob, "/vms/a", "memory", "4M");
+    blob_string(blob, "/vms/a", "llc-colors", "3,8-11,63");
+    parse();
+}
+
+static void test_colored_memory_is_of_the_colors_alone(void **state)
+{
+    struct vboard *b;
+    u32 attr, pages;
+    char *p;
+
+    (void)state;
+    make_colored();
+    b = build();
+    assert_int_equal(b->vm.extent_count, 1);
+    assert_int_equal(b->vm.ram_pages, 1024);
+    assert_true(b->vm.claim.places == b->cfg->llc_colors);
+    for (u64 at = 0; at < 4 << 20; at += PAGE_SIZE) {
+        hpa_t mapped, noted;
+        u64 size, run;
+
+        assert_int_equal(ptw_lookup(&b->vm.stage2, GUEST_RAM_BASE + at, &mapped, &attr, &size), K_OK);
+        assert_int_equal(ram_map_find(b->vm.extent[0].map, at, 1, &noted, &run), K_OK);
+        assert_int_equal(mapped.v, noted.v);
+        assert_int_equal(size, PAGE_SIZE);
+        assert_int_equal(attr, MAP_R | MAP_W | MAP_X);
+        assert_true((b->cfg->llc_colors >> mapped.v / PAGE_SIZE % 64 & 1) != 0);
+    }
+    p = vm_mem(&b->vm, GPA(GUEST_RAM_BASE + 0x345678), 8, true);
+    memset(p, 0x77, 8);
+    pages = m.pages;
+    assert_int_equal(vboard_reset(b), K_OK);
+    assert_int_equal(m.pages, pages); /* the same memory, clean */
+    assert_ptr_equal(vm_mem(&b->vm, GPA(GUEST_RAM_BASE + 0x345678), 8, true), p);
+    assert_int_equal(*p, 0);
+    vboard_destroy(b);
+    assert_true(nothing_left());
+}
+
+static void test_colored_memory_leaves_nothing_wherever_building_fails(void **state)
+{
+    struct vboard *b = NULL;
+    u32 n = 0;
+
+    (void)state;
+    make_colored();
+    for (;;) {
+        m.calls = 0;
+        m.fail_at = ++n;
+        if (vboard_create(&cfg.vm[0], 0, fake_models, &b) == K_OK && m.calls < n)
+            break;
+        if (b) /* the root lies elsewhere */
+            vboard_destroy(b);
+        b = NULL;
+        assert_true(nothing_left());
+    }
+    assert_true(n > 1024 / 6);
+    vboard_destroy(b);
+    assert_true(nothing_left());
 }
 
 static void test_vcpus_spread_over_the_least_loaded_cpus(void **state)
@@ -542,6 +607,8 @@ int main(void)
         cmocka_unit_test_setup(test_reset_scrubs_and_loads_anew, setup),
         cmocka_unit_test_setup(test_stolen_time_is_a_page_that_the_guest_can_only_read, setup),
         cmocka_unit_test_setup(test_stolen_time_can_be_left_out, setup),
+        cmocka_unit_test_setup(test_colored_memory_is_of_the_colors_alone, setup),
+        cmocka_unit_test_setup(test_colored_memory_leaves_nothing_wherever_building_fails, setup),
         cmocka_unit_test_setup(test_demand_claims_all_and_takes_what_is_loaded, setup),
         cmocka_unit_test_setup(test_overcommit_claims_nothing, setup),
         cmocka_unit_test_setup(test_demand_leaves_nothing_wherever_building_fails, setup),

@@ -39,7 +39,7 @@ static struct {
     /* What was done to memory. */
     u32 cleaned_count, synced_count;
     struct range cleaned[MAX_RANGES], synced[MAX_RANGES];
-    u32 wakes, vgic_resets, device_resets;
+    u32 wakes, settled, vgic_resets, device_resets;
     u32 nr_spis;
 } m;
 
@@ -120,6 +120,26 @@ void frames_free_for(struct frames_claim *c, hpa_t base, u32 order)
 enum kerr frames_alloc(u32 order, hpa_t *out) { return frames_alloc_for(NULL, order, out); }
 
 void frames_free(hpa_t base, u32 order) { frames_free_for(NULL, base, order); }
+
+enum kerr frames_alloc_places(struct frames_claim *c, u64 pages, hpa_t *base, u64 *places)
+{
+    size_t size = FRAMES_PLACES * PAGE_SIZE;
+    u64 wanted = c->places;
+    char *p;
+
+    if (fails())
+        return K_NOMEM;
+    p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    *base = ptr_to_hpa(p + (-(uintptr_t)p & (size - 1)));
+    *places = 0;
+    for (; pages > 0 && wanted != 0; pages--, wanted &= wanted - 1) {
+        *places |= wanted & -wanted;
+        m.pages++;
+    }
+    return K_OK;
+}
+
+u64 frames_places(u64 colors) { return colors; }
 
 void *page_alloc_for(struct frames_claim *c)
 {
@@ -244,6 +264,13 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *
     v->task.params = *p;
     *out = v;
     return K_OK;
+}
+
+void vcpu_settle(struct vcpu *v)
+{
+    if (v->vm->vgic == NULL && m.vgics > 0)
+        abort(); /* it may be about to use that */
+    m.settled++;
 }
 
 void vcpu_destroy(struct vcpu *v)
