@@ -204,9 +204,11 @@ void vboard_scrub_ram(struct vboard *b)
 
         if (x->read_only)
             continue;
-        if (b->cfg->populate == CFG_POPULATE_DEMAND)
+        if (b->cfg->populate == CFG_POPULATE_DEMAND) {
             vm_unpopulate(&b->vm, x);
-        else
+            vm_wrote(&b->vm, x->gpa, x->size); /* reads as zero from now on */
+        } else {
             scrub(&b->vm, x);
+        }
     }
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A guest and Keel touch memory in any order, others take and give host memory, blocks are split and merged,
- * the VM is reset: what was written stays where it was written, no host page is anyone else's, and a claim is
- * always served. */
+ * the VM is reset, writes are noted: what was written stays where it was written, no host page is anyone else's, a
+ * claim is always served, and no write goes unnoticed. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/host/host.h"
 #include "core/frames.h"
 #include "core/vcpu.h"
-#include "core/vm.h"
+#include "core/vm_dirty.h"
 #include "lib/bits.h"
 
 #define BASE 0x40000000UL
@@ -24,7 +24,8 @@ static u64 value[RAM_PAGES]; /* the first word of a page as the guest left it; 0
 static hpa_t other[OTHERS];
 static u8 other_order[OTHERS];
 static u32 others;
-static bool ended;
+static bool ended, noting;
+static bool written[RAM_PAGES]; /* since the last look, while writes are noted */
 
 void vcpu_request(struct vcpu *v, u32 work) { (void)v, (void)work; }
 
@@ -73,6 +74,20 @@ static void check(bool claims)
     require(!claims || !ended);
 }
 
+/* A guest's write to what is there: it exits until the entry lets it. */
+static void guest_writes(u64 page)
+{
+    u32 attr;
+
+    require(ptw_lookup(&vm.stage2, BASE + page * PAGE_SIZE, NULL, &attr, NULL) == K_OK);
+    require(!noting || (attr & MAP_LOG) != 0);
+    if (noting && (attr & MAP_DIRTY) == 0) {
+        require(vm_dirty_fault(&vm, GPA(BASE + page * PAGE_SIZE + 8)));
+        require(ptw_lookup(&vm.stage2, BASE + page * PAGE_SIZE, NULL, &attr, NULL) == K_OK);
+        require((attr & MAP_DIRTY) != 0);
+    }
+}
+
 static void touch(u64 page, u64 mark, bool by_keel)
 {
     u64 *p;
@@ -83,8 +98,41 @@ static void touch(u64 page, u64 mark, bool by_keel)
         require(vm_fault(&vm, GPA(BASE + page * PAGE_SIZE + 8), true));
     p = vm_mem(&vm, GPA(BASE + page * PAGE_SIZE), 8, true);
     require((p != NULL) == !ended);
-    if (p)
-        *p = value[page] = mark;
+    if (!p)
+        return;
+    if (!by_keel)
+        guest_writes(page);
+    *p = value[page] = mark;
+    if (by_keel)
+        vm_wrote(&vm, GPA(BASE + page * PAGE_SIZE), 8);
+    written[page] = true;
+}
+
+/* Starts, looks, or ends. */
+static void note(u8 what)
+{
+    static u64 bits[RAM_PAGES / 64];
+    u64 pages, n = 0;
+
+    if (!noting) {
+        noting = vm_dirty_start(&vm, what & 1 ? VM_DIRTY_BY_CPU : VM_DIRTY_BY_FAULT) == K_OK;
+        memset(written, 0, sizeof(written));
+        return;
+    }
+    memset(bits, 0, sizeof(bits));
+    require(vm_dirty_collect(&vm, bits, &pages) == K_OK);
+    for (u64 p = 0; p < RAM_PAGES; p++) {
+        bool found = bits[p / 64] >> p % 64 & 1;
+
+        n += found;
+        require(found || !written[p]);
+    }
+    require(n == pages);
+    memset(written, 0, sizeof(written));
+    if (what & 2) {
+        vm_dirty_stop(&vm);
+        noting = false;
+    }
 }
 
 static void copy(u64 page, u64 bytes, bool out)
@@ -105,6 +153,8 @@ static void copy(u64 page, u64 bytes, bool out)
     for (u64 p = page; !out && err == K_OK && (p - page) * PAGE_SIZE + 8 <= bytes; p++)
         value[p] = 0x5c5c5c5c5c5c5c5cUL;
     for (u64 p = page; !out && err == K_OK && p < RAM_PAGES && (p - page) * PAGE_SIZE < bytes; p++)
+        written[p] = true;
+    for (u64 p = page; !out && err == K_OK && p < RAM_PAGES && (p - page) * PAGE_SIZE < bytes; p++)
         if ((p - page) * PAGE_SIZE + 8 > bytes)
             value[p] = 0; /* in part: whatever */
 }
@@ -115,6 +165,10 @@ static void run(const uint8_t *d)
     u32 attr = d[4] & 1 ? MAP_R | MAP_W | MAP_X : MAP_R | MAP_X;
 
     n = min_u64(n, RAM_PAGES - page);
+    if (d[0] & 64) {
+        note(d[3]);
+        return;
+    }
     switch (d[0] % 8) {
     case 0:
     case 1: touch(page, d[4] + 1U, d[0] & 8); return;
@@ -133,13 +187,17 @@ static void run(const uint8_t *d)
         }
         return;
     case 5: /* as dirty logging does */
+        if (noting)
+            return;
         (void)!ptw_protect(&vm.stage2, BASE + page * PAGE_SIZE, n * PAGE_SIZE, attr);
         return;
     case 6: require(ptw_merge(&vm.stage2, BASE + page * PAGE_SIZE, n * PAGE_SIZE) == K_OK); return;
     case 7:
         if (d[3] % 8 == 0) {
             vm_unpopulate(&vm, &vm.extent[0]);
+            vm_wrote(&vm, GPA(BASE), RAM_SIZE);
             memset(value, 0, sizeof(value));
+            memset(written, 1, sizeof(written));
         }
         return;
     }
@@ -158,7 +216,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&vm, 0, sizeof(vm));
     memset(value, 0, sizeof(value));
     others = 0;
-    ended = false;
+    ended = noting = false;
+    host_logs_writes = true;
     frames_init(HPA(arena), HPA(arena + ARENA_PAGES * PAGE_SIZE), meta);
     frames_add(HPA(arena), ((u64)RAM_PAGES + TABLES + 64 + data[0] * 16U) * PAGE_SIZE);
     spin_init(&vm.lock, LOCK_RANK_VM);
@@ -174,8 +233,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (data += 2, size -= 2; size >= 5; data += 5, size -= 5)
         run(data);
     check(claims);
+    vm_dirty_stop(&vm);
     vm_unpopulate(&vm, &vm.extent[0]);
     require(vm.stage2.leaves[0] + vm.stage2.leaves[1] + vm.stage2.leaves[2] == 0);
+    vm_dirty_free(&vm);
     ram_map_destroy(map);
     frames_unclaim(&vm.claim);
     ptw_destroy(&vm.stage2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random map, unmap, protect and merge against one word a page, with a TLB that remembers every translation
+/* Random map, unmap, protect, merge and notes of writes against one word a page, with a TLB that remembers every translation
  * until it is invalidated: whatever the tables say while it remembers must not contradict it. The
  * format has 8 entries a table, so that blocks, groups and several levels fit a small range. */
 #include <stdlib.h>
@@ -159,7 +159,8 @@ static void check_all(void)
 /* All pages from `page` on are one run with the same attributes. */
 static bool is_run(u64 page, u64 n)
 {
-    bool run = model[page].present && is_aligned(model[page].pa, n * PAGE_SIZE);
+    bool run =
+        model[page].present && (model[page].attr & MAP_LOG) == 0 && is_aligned(model[page].pa, n * PAGE_SIZE);
 
     for (u64 i = 1; i < n && run; i++)
         run = model[page + i].present && model[page + i].attr == model[page].attr &&
@@ -180,10 +181,35 @@ static void check_merged(u64 page, u64 n)
     }
 }
 
+/* A write to `page`, where writes may be noted. */
+static void note_write(u64 page)
+{
+    u32 attr = model[page].attr;
+    u64 first = page, n = 1;
+
+    if (!model[page].present) {
+        require(ptw_note_write(&pt, page << PAGE_SHIFT) == K_NOENT);
+        return;
+    }
+    if ((attr & MAP_W) == 0) {
+        require(ptw_note_write(&pt, page << PAGE_SHIFT) == K_INVAL);
+        return;
+    }
+    require(ptw_note_write(&pt, page << PAGE_SHIFT) == K_OK);
+    if ((attr & MAP_LOG) == 0)
+        return;
+    n = walk(page).span >> PAGE_SHIFT; /* more than one: there was no memory for a split */
+    first = page & ~(n - 1);
+    for (u64 p = first; p < first + n; p++) {
+        model[p].attr |= MAP_DIRTY;
+        tlb[p].attr |= MAP_DIRTY; /* what had less permission is asked again */
+    }
+}
+
 static void run(const uint8_t *d)
 {
     u64 page = (d[1] | (u64)d[2] << 8) % PAGES, n = 1 + (d[3] | (u64)d[4] << 8) % 600;
-    u32 attr = d[5] & 15;
+    u32 attr = (d[5] & 15) | (d[5] & 16 ? MAP_LOG | MAP_W | (d[5] & 32 ? MAP_LOG_HW : 0) : 0);
     u64 pa = (u64)d[6] << 20 | page << PAGE_SHIFT;
     bool clash = false;
     enum kerr err;
@@ -196,7 +222,7 @@ static void run(const uint8_t *d)
         n = PAGES - page;
     for (u64 p = page; p < page + n; p++)
         clash |= model[p].present;
-    switch (d[0] % 5) {
+    switch (d[0] % 6) {
     case 0:
     case 1:
         err = ptw_map(&pt, page << PAGE_SHIFT, HPA(pa), n << PAGE_SHIFT, attr);
@@ -220,6 +246,7 @@ static void run(const uint8_t *d)
         require(ptw_merge(&pt, page << PAGE_SHIFT, n << PAGE_SHIFT) == K_OK);
         check_merged(page, n);
         break;
+    case 5: note_write(page); break;
     }
     check_all();
 }

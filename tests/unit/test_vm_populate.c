@@ -9,7 +9,7 @@
 #include "arch/host/host.h"
 #include "core/frames.h"
 #include "core/vcpu.h"
-#include "core/vm.h"
+#include "core/vm_dirty.h"
 #include "lib/bits.h"
 
 #include <cmocka.h>
@@ -101,6 +101,53 @@ static void crumble(u32 order, u32 n)
         }
     }
     assert_int_equal(n, 0);
+}
+
+static u64 written(void)
+{
+    u64 pages;
+
+    assert_int_equal(vm_dirty_collect(&vm, NULL, &pages), K_OK);
+    return pages;
+}
+
+static u32 attr_of(u64 offset)
+{
+    u32 attr = 0;
+
+    (void)ptw_lookup(&vm.stage2, BASE + offset, NULL, &attr, NULL);
+    return attr;
+}
+
+/* What is given while writes are noted is noted when it is written, not for being there. */
+static void test_writes_to_memory_given_meanwhile_are_noted(void **state)
+{
+    static const enum vm_dirty_how both[] = { VM_DIRTY_BY_FAULT, VM_DIRTY_BY_CPU };
+
+    (void)state;
+    for (u32 h = 0; h < 2; h++) {
+        start(SZ_1G, 64 << 20, 0);
+        host_logs_writes = true;
+        touch(0);
+        assert_int_equal(vm_dirty_start(&vm, both[h]), K_OK);
+        touch(3 * SZ_2M + 0x5678); /* a new block */
+        assert_int_equal(attr_of(3 * SZ_2M) & (MAP_LOG | MAP_DIRTY), MAP_LOG);
+        assert_int_equal(attr_of(3 * SZ_2M) & MAP_LOG_HW, both[h] == VM_DIRTY_BY_CPU ? MAP_LOG_HW : 0);
+        assert_int_equal(written(), 0);
+        assert_true(vm_dirty_fault(&vm, GPA(BASE + 3 * SZ_2M + 0x5678)));
+        assert_int_equal(written(), 1);
+        assert_int_equal(vm_write(&vm, GPA(BASE + 5 * SZ_2M - 8), "by Keel itself", 14), K_OK);
+        assert_int_equal(leaf_size(5 * SZ_2M), SZ_2M); /* both sides were given for it */
+        assert_int_equal(leaf_size(4 * SZ_2M), SZ_2M);
+        assert_int_equal(written(), 2);
+        vm_dirty_stop(&vm);
+        assert_int_equal(attr_of(3 * SZ_2M), MAP_R | MAP_W | MAP_X);
+        assert_int_equal(leaf_size(3 * SZ_2M), SZ_2M);
+        touch(7 * SZ_2M);
+        assert_int_equal(attr_of(7 * SZ_2M), MAP_R | MAP_W | MAP_X);
+        vm_dirty_free(&vm);
+        finish();
+    }
 }
 
 static void test_first_touch_gives_a_block_around_it(void **state)
@@ -334,6 +381,7 @@ static void test_cpus_that_touch_the_same_get_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_writes_to_memory_given_meanwhile_are_noted),
         cmocka_unit_test(test_first_touch_gives_a_block_around_it),
         cmocka_unit_test(test_keel_and_guest_see_the_same_memory),
         cmocka_unit_test(test_pages_alone_are_given_where_blocks_are_not_wanted),
