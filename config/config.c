@@ -24,7 +24,8 @@ struct vm_props {
     struct cfg_vcpu_props vcpu;
     u64 memory;
     const char *kernel, *firmware, *initrd, *bootargs;
-    u32 on_poweroff, on_crash, on_watchdog, stop_timeout_s, pages, gic, populate, pv_time;
+    u32 on_poweroff, on_crash, on_watchdog, stop_timeout_s, pages, gic, populate, pv_time, preempt_delay_us;
+    bool gang;
     bool autostart, overcommit;
     u64 llc_colors;
     u32 spis, pmu, sve_bits;
@@ -83,6 +84,8 @@ static const struct prop_rule vm_prop[] = {
     { "stop-timeout-s", PROP_CELL, false, AT(stop_timeout_s), 0, CFG_STOP_TIMEOUT_MAX_S, NULL },
     { "pages", PROP_WORD, false, AT(pages), 0, 0, pages_words },
     { "pv-time", PROP_WORD, false, AT(pv_time), 0, 0, switch_words },
+    { "preempt-delay-us", PROP_CELL, false, AT(preempt_delay_us), 0, CFG_PREEMPT_DELAY_MAX_US, NULL },
+    { "gang", PROP_FLAG, false, AT(gang), 0, 0, NULL },
     { "pmu", PROP_WORD, false, AT(pmu), 0, 0, switch_words },
     { "sve-bits", PROP_CELL, false, AT(sve_bits), 0, CFG_SVE_BITS_MAX, NULL },
     { "populate", PROP_WORD, false, AT(populate), 0, 0, populate_words },
@@ -192,6 +195,8 @@ static void read_vm(const struct cfg_node *n, const char *const *known, const st
     vm->gic = (enum cfg_gic)p.gic;
     vm->autostart = p.autostart;
     vm->pv_time = p.pv_time != 0;
+    vm->preempt_delay_us = p.preempt_delay_us;
+    vm->gang = p.gang;
     vm->pmu = p.pmu != 0;
     vm->sve_bits = p.sve_bits;
     cfg_read_devices(n, devices, known, vm);

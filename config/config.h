@@ -15,6 +15,7 @@
 #define CFG_CPU_ANY 0xffffffffU
 #define CFG_PRIO_MIN 1U
 #define CFG_PRIO_MAX 31U
+#define CFG_PREEMPT_DELAY_MAX_US 1000U
 #define CFG_DISK_MAX (64UL * SZ_1G)
 #define CFG_SVE_BITS_MAX 2048U /* the architecture's */
 #define CFG_PRIO_SHARED 0U     /* time-shared by weight, or by budget */
@@ -130,6 +131,8 @@ struct cfg_vm {
     enum cfg_gic gic;
     bool autostart;
     bool pv_time;
+    u32 preempt_delay_us; /* 0: none */
+    bool gang;
     bool pmu;
     u32 sve_bits; /* longest vector; 0: none */
     u32 nr_spis;

@@ -24,6 +24,7 @@ struct percpu {
     struct list ready[TASK_PRIO_MAX + 2]; /* by level, each sorted by key */
     u64 virtual_now;                      /* of time-shared tasks: none that waits is behind it */
     u32 promised_ppm;                     /* to tasks with budgets; guarded by sched_change.c's lock */
+    u32 gang_call;                        /* atomic: a gang wants to run; see sched_spin.c */
     struct task *inbox;                   /* atomic: tasks that other CPUs want looked at */
     struct task *idle;
     struct task *later; /* to be woken when this CPU has nothing better to do: sched_later.c */

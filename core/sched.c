@@ -41,7 +41,7 @@ static COLD bool look_closely(struct percpu *cpu, struct task *t)
 /* A task of the inbox, or one that was just switched out and is marked as listed. Out of the list as the last
  * step: then it may be quiet, and go away. `wake` has no say, because a waker that found it listed relies on
  * this; so a wake-up that came late wakes for nothing. */
-static inline void look_at(struct percpu *cpu, struct task *t)
+static ALWAYS_INLINE void look_at(struct percpu *cpu, struct task *t)
 {
     if (unlikely(t->cpu != cpu->id || t->change != NULL) && look_closely(cpu, t))
         return;
@@ -50,13 +50,10 @@ static inline void look_at(struct percpu *cpu, struct task *t)
     __atomic_store_n(&t->in_inbox, 0, __ATOMIC_SEQ_CST);
 }
 
-static void drain_inbox(struct percpu *cpu)
+static ALWAYS_INLINE void drain_inbox(struct percpu *cpu)
 {
-    struct task *t;
+    struct task *t = __atomic_exchange_n(&cpu->inbox, NULL, __ATOMIC_ACQUIRE);
 
-    if (likely(__atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED) == NULL))
-        return;
-    t = __atomic_exchange_n(&cpu->inbox, NULL, __ATOMIC_ACQUIRE);
     while (t != NULL) {
         struct task *next = t->inbox_next;
 
@@ -64,6 +61,14 @@ static void drain_inbox(struct percpu *cpu)
         t = next;
     }
 }
+
+static inline bool inbox_empty(const struct percpu *cpu)
+{
+    return __atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED) == NULL;
+}
+
+/* What came without its kick having been taken yet. */
+static COLD void drain_early(struct percpu *cpu) { drain_inbox(cpu); }
 
 /* In one store: the guest never reads half of it. */
 static COLD void tell_stolen(struct vcpu *v)
@@ -145,7 +150,8 @@ static void schedule(void)
     u64 now;
     u32 top;
 
-    drain_inbox(cpu);
+    if (unlikely(!inbox_empty(cpu)))
+        drain_early(cpu);
     cpu->need_resched = 0;
     runnable = prev->state == TASK_RUNNING;
     top = cpu->ready_mask != 0 ? log2_floor(cpu->ready_mask) : 0;
@@ -272,14 +278,17 @@ bool task_block_until(u64 deadline)
 }
 
 /* Those that wait go first, where there are any: a time-shared task catches up with the next for it. */
-void task_yield(void)
+bool task_yield(void)
 {
     unsigned long flags = arch_irq_save();
     struct percpu *cpu = this_cpu();
     struct task *t = cpu->current;
+    bool waited;
 
-    drain_inbox(cpu);
-    if (!list_empty(&cpu->ready[t->level])) {
+    if (unlikely(!inbox_empty(cpu)))
+        drain_early(cpu);
+    waited = !list_empty(&cpu->ready[t->level]);
+    if (waited) {
         u64 key = first_ready(cpu, t->level)->key;
 
         t->slice_end = TURN_OVER;
@@ -289,6 +298,7 @@ void task_yield(void)
     }
     schedule();
     arch_irq_restore(flags);
+    return waited;
 }
 
 /* Virtual time that t is spared by this is the running task's to make up for. */
@@ -305,6 +315,7 @@ bool task_yield_to(struct task *t)
 
         queue_remove(cpu, t);
         t->key -= ahead;
+        t->gift_stay = t->switches + 1;
         queue_insert(cpu, t, true);
         sched_charge(current, arch_ticks());
         current->key += ahead;
@@ -315,28 +326,13 @@ bool task_yield_to(struct task *t)
     return here;
 }
 
-bool task_extend_turn(u64 ticks)
-{
-    struct percpu *cpu = this_cpu();
-    struct task *t = cpu->current;
-    u64 now = arch_ticks(), end = now + ticks;
-
-    if (t->slice_end != TURN_OVER || log2_floor(cpu->ready_mask | 1) > t->level)
-        return false;
-    t->slice_end = end;
-    if (budget_counts(t))
-        end = min_u64(end, t->run_since + (t->budget_left > 0 ? (u64)t->budget_left : 0));
-    timer_arm(&cpu->slice, end);
-    return true;
-}
-
 void sched_reschedule(void) { schedule(); }
 
 void sched_irq_return(void)
 {
     struct percpu *cpu = this_cpu();
 
-    if (cpu->need_resched != 0 || __atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED) != NULL)
+    if (cpu->need_resched != 0 || !inbox_empty(cpu))
         schedule();
 }
 
@@ -345,7 +341,10 @@ void sched_kicked(void)
     struct percpu *cpu = this_cpu();
 
     cpu->kicks++;
-    drain_inbox(cpu);
+    if (!inbox_empty(cpu))
+        drain_inbox(cpu);
+    if (unlikely(__atomic_load_n(&cpu->gang_call, __ATOMIC_RELAXED) != 0))
+        sched_gang_called(cpu);
 }
 
 void sched_drop_vcpu(struct vcpu *v)

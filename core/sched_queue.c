@@ -7,7 +7,7 @@ u64 sched_slice_ticks, sched_shared_slice_ticks;
 
 /* A real-time one's slice: where it was cut short it goes on, else whoever is preempted often enough would
  * keep the CPU from its equals. A time-shared one's: until it is ahead of the next, but not too short. */
-static u64 turn_end(const struct percpu *cpu, const struct task *t, u64 now)
+static u64 turn_end(const struct percpu *cpu, struct task *t, u64 now)
 {
     const struct task *next = first_ready(cpu, t->level);
     u64 end;
@@ -23,13 +23,25 @@ static u64 turn_end(const struct percpu *cpu, const struct task *t, u64 now)
     }
     if (t->key != KEY_LAST) /* has a deadline */
         return TURN_UNBOUNDED;
-    return now + (t->slice_left != 0 ? t->slice_left : sched_slice_ticks);
+    if (t->slice_left != 0)
+        return now + t->slice_left;
+    end = now + sched_slice_ticks;
+    if (t->delay_stay != t->switches) { /* it went on for that long in an earlier one */
+        end -= t->delay_ticks;
+        t->delay_ticks = 0;
+    }
+    return end;
 }
 
 void sched_turn_start(struct percpu *cpu, struct task *t, u64 now)
 {
-    u64 end = list_empty(&cpu->ready[t->level]) ? TURN_UNBOUNDED : turn_end(cpu, t, now);
+    u64 end;
 
+    if (unlikely(t->gang_lent != 0)) {
+        t->key += t->gang_lent;
+        t->gang_lent = 0;
+    }
+    end = list_empty(&cpu->ready[t->level]) ? TURN_UNBOUNDED : turn_end(cpu, t, now);
     t->slice_left = 0;
     t->slice_end = end;
     if (budget_counts(t))
@@ -38,6 +50,13 @@ void sched_turn_start(struct percpu *cpu, struct task *t, u64 now)
         timer_cancel(&cpu->slice);
     else
         timer_arm(&cpu->slice, end);
+}
+
+void sched_turn_begin_bounded(struct percpu *cpu, struct task *t, u64 now)
+{
+    if (unlikely(t->gang))
+        sched_gang_begin(cpu, t, now);
+    sched_turn_start(cpu, t, now);
 }
 
 /* --- time-shared --- */
@@ -173,9 +192,13 @@ void sched_turn_over(void *arg)
 
     if (budget_counts(t) && t->state == TASK_RUNNING && t->budget_left <= (s64)(now - t->run_since)) {
         budget_end(cpu, t, now);
-    } else if (t->slice_end <= now && !list_empty(&cpu->ready[t->level])) {
-        t->slice_end = TURN_OVER;
-        want_switch(cpu);
+    } else if (t->slice_end <= now) {
+        if (list_empty(&cpu->ready[t->level])) {
+            t->slice_end = TURN_UNBOUNDED; /* who waited was taken elsewhere */
+        } else if (t->vcpu == NULL || !sched_spin_turn_over(cpu, t, now)) {
+            t->slice_end = TURN_OVER;
+            want_switch(cpu);
+        }
     }
 }
 
@@ -232,6 +255,7 @@ void task_set_params(struct task *t, const struct task_params *p)
     t->params = *p;
     t->level = own_level(t);
     t->key = t->level == LEVEL_SHARED ? 0 : KEY_LAST;
+    t->gang_lent = 0;
     t->budget_left = 0;
     t->deadline = 0; /* begins with its first wake-up */
     timer_init(&t->refill, refill, t);

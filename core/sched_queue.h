@@ -98,11 +98,22 @@ static inline void queue_insert(struct percpu *cpu, struct task *t, bool first)
 /* Times how long the running task, t, may go on. */
 void sched_turn_start(struct percpu *cpu, struct task *t, u64 now);
 
-/* The same for one that begins, where usually nothing bounds it. */
+/* sched_spin.c. The turn of the running task, a vCPU, is over, with equals waiting; true: it goes on for a moment. */
+bool sched_spin_turn_over(struct percpu *cpu, struct task *t, u64 now);
+/* The turn of t, of a gang, begins: calls the others, where that is due. */
+COLD void sched_gang_begin(struct percpu *cpu, struct task *t, u64 now);
+/* This CPU was called: ends the turn of what runs, where one of a gang is to go before it. As many steps as there are
+ * equals ready. */
+COLD void sched_gang_called(struct percpu *cpu);
+
+/* The same for one that begins. */
+void sched_turn_begin_bounded(struct percpu *cpu, struct task *t, u64 now);
+
+/* The same, where usually nothing bounds it. */
 static inline void sched_turn_begin(struct percpu *cpu, struct task *t, u64 now)
 {
     if (unlikely(t->params.budget != 0) || !list_empty(&cpu->ready[t->level])) {
-        sched_turn_start(cpu, t, now);
+        sched_turn_begin_bounded(cpu, t, now);
         return;
     }
     t->slice_left = 0;

@@ -64,7 +64,7 @@ struct task {
         ready_since; /* ticks; able to run, but not running; ready_since: the stretch that goes on */
     u64 slice_end;
     u64 slice_left; /* of a preempted task, while it waits; 0: it gets a whole one */
-    u64 switches;
+    u64 switches;   /* to it: numbers its stays */
     struct task_params params;
     /* Of a task with a budget: a constant-bandwidth server. */
     s64 budget_left;     /* ticks; below 0: it was stopped late, and pays */
@@ -72,6 +72,14 @@ struct task {
     struct timer refill; /* armed while its budget is spent */
     u32 low_level;       /* of a thread with a guarantee (sched_guarantee): where it is without; else 0 */
     u64 throttles;
+    /* Of a vCPU that may spin for another: sched_spin.c. */
+    bool gang;       /* of a VM whose vCPUs run together where they can; set before it first runs */
+    u64 gang_lent;   /* what its key is less because it was called, to be given back when it runs */
+    u64 gang_stay;   /* the last stay that it was called for */
+    u64 gift_stay;   /* the last stay that another gave it */
+    u64 delay_stay;  /* the last stay whose end was put off */
+    u64 delay_ticks; /* by so much */
+    u64 gang_turns, delays;
     void *stack; /* lowest usable byte */
 };
 
@@ -107,12 +115,10 @@ void task_block(void);
 /* The same with a bound: false when `deadline` (ticks) passed first. Threads only: a vCPU may move to another
  * CPU meanwhile, its timer would not. */
 bool task_block_until(u64 deadline);
-void task_yield(void);
+/* False: no equal waits. */
+bool task_yield(void);
 /* Gives the turn to t, where that is ready on this CPU at the same level, and neither has a budget; false: else. */
 bool task_yield_to(struct task *t);
-/* The running task goes on for that long though its turn is over, where it is for an equal that it would go;
- * charged as ever. False: it is for something else, or its turn is not over. Interrupts masked. */
-bool task_extend_turn(u64 ticks);
 
 /* The task this CPU runs. */
 struct task *task_current(void);

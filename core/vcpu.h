@@ -48,6 +48,7 @@ struct vcpu {
     u64 stolen_base, stolen_told; /* task.wait_ticks when it started, and when the guest was last told */
     u32 faults;                   /* atomic, enum vcpu_fault: due with WORK_FAULT */
     u32 syndrome;                 /* atomic: of VCPU_FAULT_SERROR */
+    bool traps_spins;             /* its CPU's only */
     struct task task;
 };
 
@@ -72,6 +73,10 @@ void vcpu_do_work(struct vcpu *v);
 
 /* The guest waits for an interrupt: gives the CPU away until there is one (or other work). */
 void vcpu_wait_for_interrupt(struct vcpu *v);
+
+/* The guest spins until another of its CPUs does something: gives the turn to one of them that waits on this CPU,
+ * else to any equal. */
+void vcpu_spin_wait(struct vcpu *v);
 
 /* Stops the whole VM because of what this vCPU did or met; logs reason and registers. The vCPU does
  * not enter the guest again. Current vCPU. */

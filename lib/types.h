@@ -42,6 +42,7 @@ typedef struct {
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define COLD __attribute__((cold))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 /* Written during boot only; the page tables make it read-only before the first guest runs. */
 #define RO_AFTER_INIT __attribute__((section(".data.ro_after_init")))
 

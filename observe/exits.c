@@ -8,6 +8,7 @@ const char *const exit_reason_names[EXIT_REASONS] = {
     [EXIT_SYSREG] = "sysreg",
     [EXIT_SGI] = "sgi",
     [EXIT_WFI] = "wfi",
+    [EXIT_WFE] = "wfe",
     [EXIT_FP] = "fp",
     [EXIT_IRQ] = "irq",
     [EXIT_VTIMER] = "vtimer",

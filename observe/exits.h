@@ -12,6 +12,7 @@ enum exit_reason {
     EXIT_SYSREG,
     EXIT_SGI, /* ICC_SGI*R writes */
     EXIT_WFI,
+    EXIT_WFE, /* a guest that spins while an equal waits */
     EXIT_FP,  /* first floating-point use after a switch */
     EXIT_IRQ, /* a physical interrupt other than the two below */
     EXIT_VTIMER,

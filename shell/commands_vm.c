@@ -149,6 +149,22 @@ static void info_populate(const struct vm *vm, bool overcommit)
                 (unsigned long long)n[VM_PIECE_2M]);
 }
 
+/* What is done so that its vCPUs spin less for each other. */
+static void info_turns(const struct vm *vm, const struct cfg_vm *cfg)
+{
+    u64 delays = 0, turns = 0;
+
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        delays += __atomic_load_n(&vm->vcpu[i]->task.delays, __ATOMIC_RELAXED);
+        turns += __atomic_load_n(&vm->vcpu[i]->task.gang_turns, __ATOMIC_RELAXED);
+    }
+    if (cfg->preempt_delay_us != 0)
+        command_say("  preemption put off by %u us at most: %llu times", cfg->preempt_delay_us,
+                    (unsigned long long)delays);
+    if (cfg->gang)
+        command_say("  gang: %llu turns by call", (unsigned long long)turns);
+}
+
 static void info_devices(const struct vm *vm)
 {
     struct table *t = command_table("  window|#size|device");
@@ -193,6 +209,7 @@ void command_vm_info(u32 argc, const char *const *argv)
         if (info.cfg->populate == CFG_POPULATE_DEMAND)
             info_populate(info.vm, info.cfg->overcommit);
         command_colors_of_vm(info.vm, info.cfg->llc_colors);
+        info_turns(info.vm, info.cfg);
         info_devices(info.vm);
     }
     vmm_put(index);

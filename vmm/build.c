@@ -143,8 +143,12 @@ static enum kerr make_vcpus(struct vboard *b)
 {
     enum kerr err = K_OK;
 
-    for (u32 i = 0; err == K_OK && i < b->cfg->vcpu_count; i++)
+    b->vm.preempt_delay_ticks = time_ns_to_ticks(b->cfg->preempt_delay_us * 1000UL);
+    for (u32 i = 0; err == K_OK && i < b->cfg->vcpu_count; i++) {
         err = make_vcpu(&b->vm, i, b->cfg);
+        if (err == K_OK)
+            b->vm.vcpu[i]->task.gang = b->cfg->gang;
+    }
     if (err)
         undo_vcpus(b);
     return err;

@@ -58,6 +58,7 @@ bool idreg_read(const struct vm *vm, u32 sysreg, u64 *value);
 void cpu_options_limit(struct vm_cpu_options *o); /* to what all CPUs have */
 bool cpu_has_pac(void);
 bool cpu_has_ras(void);
+bool cpu_has_twed(void);
 
 /* inject.c: fault into the running guest with this syndrome. */
 void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid);

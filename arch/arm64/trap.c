@@ -358,11 +358,25 @@ static COLD void other_exit(struct vcpu *v, u64 esr)
     }
 }
 
-/* A pending SError ends the wait as an interrupt does, masked or not (D1.6.2). */
-static inline void wait_for_interrupt(struct vcpu *v, u64 esr)
+static COLD void wait_for_event(struct vcpu *v, u64 esr)
 {
     u64 pstate = skip_instruction(esr);
 
+    v->exits[EXIT_WFE]++;
+    if ((pstate & PSR_MODE32) == 0 || a32_condition_holds(esr, pstate))
+        vcpu_spin_wait(v);
+}
+
+/* A pending SError ends the wait as an interrupt does, masked or not (D1.6.2). */
+static inline void wait_for_interrupt(struct vcpu *v, u64 esr)
+{
+    u64 pstate;
+
+    if (unlikely((esr & ISS_WFE) != 0)) {
+        wait_for_event(v, esr);
+        return;
+    }
+    pstate = skip_instruction(esr);
     v->exits[EXIT_WFI]++;
     if (unlikely((pstate & PSR_MODE32) != 0) && !a32_condition_holds(esr, pstate))
         return;

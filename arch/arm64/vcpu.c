@@ -19,6 +19,9 @@
 #define HCR_GUEST                                                                                            \
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_INNER | HCR_TWI | HCR_TID3 |         \
      HCR_TSC | HCR_TIDCP | HCR_TACR | HCR_RW | HCR_TLOR | HCR_TERR)
+/* A lock that is held by a running vCPU is free before that, as a rule: 4096 cycles. */
+#define HCR_WFE (HCR_TWE | HCR_TWEDEN | HCR_TWEDEL(15))
+#define WFE_DELAY (HCR_TWEDEN | HCR_TWEDEL(4))
 
 /* clang-format off */
 /* Registers that move as they are. X(field of struct el1_state, system register) */
@@ -65,7 +68,7 @@ void arch_vcpu_reset(struct vcpu *v, gpa_t entry, u64 arg)
     a->ptimer_ctl = a->ptimer_cval = 0;
     a->stepped_pstate = 0;
     a->vsesr = 0;
-    a->hcr = HCR_GUEST | (cpu_has_pac() ? HCR_APK | HCR_API : 0);
+    a->hcr = HCR_GUEST | (cpu_has_pac() ? HCR_APK | HCR_API : 0) | (a->hcr & HCR_WFE);
     a->fresh = true;
     a->pc = entry.v;
     a->pstate = PSR_DAIF | PSR_EL1H;
@@ -165,6 +168,21 @@ void arch_vcpu_release(struct vcpu *v)
     }
     fp_vcpu_release(v);
     vtimer_release(v);
+}
+
+void arch_vcpu_trap_wfe(struct vcpu *v, bool on)
+{
+    u64 bits = !on ? 0 : HCR_TWE | (cpu_has_twed() ? WFE_DELAY : 0);
+
+    v->arch.hcr = (v->arch.hcr & ~HCR_WFE) | bits;
+    if (this_cpu()->loaded == v) /* VSE may have cleared itself since: the register is right about it */
+        sysreg_write(hcr_el2, (sysreg_read(hcr_el2) & ~HCR_WFE) | bits);
+}
+
+bool arch_vcpu_irqs_masked(const struct vcpu *v)
+{
+    (void)v;
+    return (sysreg_read(spsr_el2) & PSR_I) != 0;
 }
 
 void arch_vcpu_enter(struct vcpu *v)

@@ -36,6 +36,10 @@ void arch_vcpu_release(struct vcpu *v) { v->arch.releases++; }
 
 void arch_vcpu_resume(struct vcpu *v) { v->arch.resumes++; }
 
+void arch_vcpu_trap_wfe(struct vcpu *v, bool on) { v->arch.traps_wfe = on; }
+
+bool arch_vcpu_irqs_masked(const struct vcpu *v) { return v->arch.irqs_masked; }
+
 void arch_inject_external_abort(struct vcpu *v) { v->arch.external_aborts++; }
 
 void arch_inject_abort(struct vcpu *v) { v->arch.aborts++; }

@@ -71,7 +71,7 @@ static void body(void *arg)
         switch (op) {
         case BLOCK: sleep_until(self, 0); break;
         case BLOCK_UNTIL: sleep_until(self, arch_ticks() + a * (STEP / 16)); break;
-        case YIELD: task_yield(); break;
+        case YIELD: (void)task_yield(); break;
         case WAKE: wake(a % TASKS); break;
         case WAKE_MASKED:
             flags = arch_irq_save();

@@ -81,7 +81,7 @@ MISTAKES = [
     (GOOD + "spis = <40>;", "/vms/a: spis = <40>: must be a multiple of 32, or 988"),
     (GOOD + "vcpu = <1>;", "/vms/a: vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, "
                            "weight, memory, kernel, firmware, initrd, bootargs, autostart, on-poweroff, on-crash, on-watchdog, stop-timeout-s, "
-                           "pages, pv-time, pmu, sve-bits, populate, overcommit, llc-colors, gic, spis"),
+                           "pages, pv-time, preempt-delay-us, gang, pmu, sve-bits, populate, overcommit, llc-colors, gic, spis"),
     (GOOD + "disk {};", "/vms/a/disk: unknown node; may be devices"),
     (GOOD + 'devices { d { compatible = "x,y"; }; };',
      '/vms/a/devices/d: compatible = "x,y": no such device model; must be "arm,pl011" or "arm,pl031" or "arm,pl061" '

@@ -45,6 +45,8 @@ static void test_defaults_are_filled_in(void **state)
     assert_int_equal(vm->pages, CFG_PAGES_MAX);
     assert_false(vm->autostart);
     assert_true(vm->pv_time);
+    assert_int_equal(vm->preempt_delay_us, 0);
+    assert_false(vm->gang);
     assert_true(vm->pmu);
     assert_int_equal(vm->sve_bits, 2048);
     assert_int_equal(vm->nr_spis, 32);
@@ -73,6 +75,8 @@ static void test_every_property_is_taken_over(void **state)
     blob_string(blob, "/vms/a", "on-crash", "restart");
     blob_string(blob, "/vms/a", "pages", "4k");
     blob_string(blob, "/vms/a", "pv-time", "off");
+    blob_cells(blob, "/vms/a", "preempt-delay-us", CELLS(100));
+    blob_set(blob, "/vms/a", "gang", NULL, 0);
     blob_string(blob, "/vms/a", "pmu", "off");
     blob_cells(blob, "/vms/a", "sve-bits", CELLS(256));
     blob_cells(blob, "/vms/a", "spis", CELLS(988));
@@ -90,6 +94,8 @@ static void test_every_property_is_taken_over(void **state)
     assert_int_equal(vm->on_crash, CFG_RESTART);
     assert_int_equal(vm->pages, CFG_PAGES_4K);
     assert_false(vm->pv_time);
+    assert_int_equal(vm->preempt_delay_us, 100);
+    assert_true(vm->gang);
     assert_int_equal(vm->nr_spis, 988);
     assert_false(vm->pmu);
     assert_int_equal(vm->sve_bits, 256);
@@ -358,6 +364,8 @@ static const struct mistake mistakes[] = {
       V "on-poweroff = \"stay\": must be \"stop\" or \"restart\"" },
     { "/vms/a", "on-crash", NULL, { 1 }, 1, V "on-crash = <1>: must be \"stop\" or \"restart\"" },
     { "/vms/a", "pages", "1g", { 0 }, 0, V "pages = \"1g\": must be \"max\" or \"2m\" or \"4k\"" },
+    { "/vms/a", "preempt-delay-us", NULL, { 1001 }, 1, V "preempt-delay-us = <1001>: must be 0 to 1000" },
+    { "/vms/a", "gang", NULL, { 1 }, 1, V "gang = <1>: must have no value: there or not there" },
     { "/vms/a", "pv-time", "yes", { 0 }, 0, V "pv-time = \"yes\": must be \"off\" or \"on\"" },
     { "/vms/a", "pmu", "yes", { 0 }, 0, V "pmu = \"yes\": must be \"off\" or \"on\"" },
     { "/vms/a", "sve-bits", NULL, { 2049 }, 1, V "sve-bits = <2049>: must be 0 to 2048" },
@@ -385,7 +393,8 @@ static const struct mistake mistakes[] = {
       V "vcpu: unknown property; may be vcpus, cpus, priority, budget-us, period-us, weight, memory, kernel, "
         "firmware, initrd, bootargs, "
         "autostart, "
-        "on-poweroff, on-crash, on-watchdog, stop-timeout-s, pages, pv-time, pmu, sve-bits, populate, "
+        "on-poweroff, on-crash, on-watchdog, stop-timeout-s, pages, pv-time, preempt-delay-us, gang, pmu, "
+        "sve-bits, populate, "
         "overcommit, llc-colors, gic, spis" },
     { "/vms/a/devices", "x", NULL, { 0 }, 0, "/vms/a/devices: x: unknown property; no property may be here" },
     { D,

@@ -449,7 +449,7 @@ static void yields(void *arg)
 
     begin();
     step((char)('a' + i));
-    task_yield();
+    (void)task_yield();
     step((char)('A' + i));
     task_block();
     abort();
@@ -469,7 +469,7 @@ static void test_yield_lets_equals_go_first_but_not_lower_ones(void **state)
 
 static void yields_and_works_on(void *arg)
 {
-    task_yield();
+    (void)task_yield();
     worker(arg);
 }
 
@@ -615,34 +615,6 @@ static void test_turn_is_not_given_to_one_that_sleeps_or_is_elsewhere(void **sta
     assert_false(yielded);
 }
 
-static void test_turn_is_extended_for_equals_only(void **state)
-{
-    struct task *a = make(0, 0, 8), *b = make(1, 0, 8), *c = make(2, 0, 9);
-
-    (void)state;
-    busy[0] = busy[1] = true;
-    wake_by_interrupt(0, a);
-    enter(0);
-    wake_by_interrupt(0, b);
-    assert_false(task_extend_turn(100)); /* it is not over */
-    host_clock_advance(SLICE);
-    host_set_cpu(0);
-    timer_expired();
-    assert_int_equal(percpu[0].need_resched, 1);
-    assert_true(task_extend_turn(100));
-    assert_int_equal(percpu[0].arch.timer_deadline, arch_ticks() + 100);
-    enter(0);
-    assert_ptr_equal(current(0), a);
-    host_clock_advance(100);
-    interrupt(0);
-    timer_expired();
-    task_wake(c);
-    assert_false(task_extend_turn(100));
-    enter(0);
-    enter(0);
-    assert_ptr_equal(current(0), b);
-}
-
 /* --- CPUs that run at the same time --- */
 
 #define ROUNDS 50000U
@@ -754,7 +726,6 @@ int main(void)
         WITH(test_waiting_is_what_is_neither_running_nor_sleeping),
         WITH(test_turn_is_given_to_a_chosen_equal),
         WITH(test_turn_is_not_given_to_one_that_sleeps_or_is_elsewhere),
-        WITH(test_turn_is_extended_for_equals_only),
         WITH(test_no_wake_up_is_lost_between_cpus),
     };
 

@@ -458,6 +458,23 @@ static void test_task_that_cannot_get_its_cpu_moves(void **state)
     assert_ptr_equal(current(1), a);
 }
 
+static void test_turns_are_taken_again_after_the_only_equal_moved_away(void **state)
+{
+    struct task *a = make(0, 0, 8), *b = make(1, 0, 8), *c = make(2, 0, 8);
+
+    (void)state;
+    busy[0] = busy[1] = busy[2] = true;
+    wake_by_interrupt(0, a);
+    wake_by_interrupt(0, b);
+    enter(0);
+    assert_ptr_equal(current(0), a);
+    assert_int_equal(change(b, 1, &(struct task_params){ .prio = 8, .weight = TASK_WEIGHT_DEFAULT }), K_OK);
+    run_until(0, arch_ticks() + 20 * MS);
+    wake_by_interrupt(0, c);
+    run_until(0, arch_ticks() + 40 * MS);
+    assert_int_equal(ran(2), 20 * MS);
+}
+
 static void test_throttled_task_moves_with_its_timer(void **state)
 {
     struct task *a = make_budgeted(0, 0, 2 * MS, 1000 * MS);
@@ -582,6 +599,7 @@ int main(void)
         WITH(test_guaranteed_thread_goes_on_at_its_own_priority),
         WITH(test_running_task_moves),
         WITH(test_task_that_cannot_get_its_cpu_moves),
+        WITH(test_turns_are_taken_again_after_the_only_equal_moved_away),
         WITH(test_throttled_task_moves_with_its_timer),
         WITH(test_sleeping_task_moves_and_is_woken_there),
         WITH(test_wake_up_that_goes_to_the_old_cpu_is_passed_on),

@@ -273,51 +273,6 @@ static void test_switch_to_another_vcpu_moves_the_registers_once(void **state)
     assert_int_equal(b->arch.unloads, 1);
 }
 
-/* --- stolen time --- */
-
-static void test_guest_is_told_how_long_it_was_kept_from_running(void **state)
-{
-    struct vcpu *a = make_on(0, 0), *b = make_on(1, 0);
-    u64 stolen[2] = { 0 }, slice;
-
-    (void)state;
-    a->stolen_ns = &stolen[0];
-    b->stolen_ns = &stolen[1];
-    b->stolen_base = b->stolen_told = b->task.wait_ticks;
-    enter(0);
-    assert_int_equal(stolen[0], 0);
-    slice = percpu[0].arch.timer_deadline - arch_ticks();
-    for (u64 i = 1; i <= 4; i++) {
-        host_clock_set(percpu[0].arch.timer_deadline);
-        enter(0);
-        assert_int_equal(stolen[0], i / 2 * time_ticks_to_ns(slice));
-        assert_int_equal(stolen[1], (i + 1) / 2 * time_ticks_to_ns(slice));
-    }
-}
-
-static void test_vcpu_that_sleeps_or_runs_alone_has_nothing_stolen(void **state)
-{
-    struct vcpu *v = make_on(0, 0);
-    u64 stolen = 0;
-
-    (void)state;
-    v->stolen_ns = &stolen;
-    fake[0].guest = waits;
-    for (u32 i = 0; i < 5; i++) {
-        enter_until_idle(0);
-        host_clock_advance(1000000);
-        give_interrupt(v);
-    }
-    ask(v, WORK_PAUSE);
-    enter_until_idle(0);
-    host_clock_advance(1000000);
-    clear(v, WORK_PAUSE);
-    fake[0].guest = NULL;
-    enter(0);
-    host_clock_advance(1000000);
-    assert_int_equal(stolen, 0);
-}
-
 /* --- waiting --- */
 
 static void test_wait_ends_at_once_when_an_interrupt_is_there(void **state)
@@ -825,8 +780,6 @@ int main(void)
         WITH(test_wait_of_a_lone_vcpu_moves_only_list_registers),
         WITH(test_a_thread_in_between_unloads_nothing),
         WITH(test_switch_to_another_vcpu_moves_the_registers_once),
-        WITH(test_guest_is_told_how_long_it_was_kept_from_running),
-        WITH(test_vcpu_that_sleeps_or_runs_alone_has_nothing_stolen),
         WITH(test_wait_ends_at_once_when_an_interrupt_is_there),
         WITH(test_interrupt_that_cannot_be_taken_does_not_end_the_wait),
         WITH(test_wait_ends_for_other_work),

@@ -40,6 +40,13 @@ void arch_vcpu_resume(struct vcpu *v);
 /* First entry to the guest on the vCPU's own task; never returns. Later entries happen from exits. */
 NORETURN void arch_vcpu_enter(struct vcpu *v);
 
+/* Whether WFE leaves the guest, for vcpu_spin_wait(); where the CPU has a delay for it, after that. On v's CPU,
+ * interrupts masked. */
+void arch_vcpu_trap_wfe(struct vcpu *v, bool on);
+
+/* The guest takes no interrupt just now. The vCPU is current. */
+MUST_USE bool arch_vcpu_irqs_masked(const struct vcpu *v);
+
 /* Takes interrupts of this CPU that are pending, a bounded number, as if they had ended v's stay in the guest:
  * for an exit that lasts. Current vCPU, interrupts masked. */
 void arch_vcpu_take_irqs(struct vcpu *v);

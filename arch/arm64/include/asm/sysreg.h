@@ -96,6 +96,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define HCR_FB BIT(9)
 #define HCR_BSU_INNER BIT(10)
 #define HCR_TWI BIT(13)
+#define HCR_TWE BIT(14)
 #define HCR_TID3 BIT(18)
 #define HCR_TSC BIT(19)
 #define HCR_TIDCP BIT(20)
@@ -105,6 +106,8 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define HCR_TERR BIT(36)
 #define HCR_APK BIT(40)
 #define HCR_API BIT(41)
+#define HCR_TWEDEN BIT(59)
+#define HCR_TWEDEL(n) ((u64)(n) << 60) /* 2^(n+8) cycles */
 
 /* CPTR_EL2 with E2H = 0 */
 #define CPTR_RES1 0x32ffUL
@@ -176,6 +179,9 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define EC_DABT_SAME 0x25
 #define EC_SERROR 0x2f
 
+/* ISS of a trapped wait: WFE or WFET, else WFI or WFIT */
+#define ISS_WFE BIT(0)
+
 /* ISS of aborts */
 #define ISS_ISV BIT(24)
 #define ISS_SAS(iss) (((iss) >> 22) & 3)
@@ -200,6 +206,7 @@ static inline void isb(void) { __asm__ volatile("isb" : : : "memory"); }
 #define PSR_EL1T 0x4UL
 #define PSR_EL1H 0x5UL
 #define PSR_MODE32 BIT(4)
+#define PSR_I BIT(7)
 #define PSR_DAIF (BIT(9) | BIT(8) | BIT(7) | BIT(6))
 #define PSR_BTYPE (BIT(11) | BIT(10))
 #define PSR_SSBS BIT(12)

@@ -10,6 +10,7 @@ struct arch_vcpu {
     u64 arg;
     u32 inits, resets, loads, unloads, releases, resumes, dumps;
     u32 external_aborts, aborts, undefineds, serrors, irq_windows;
+    bool traps_wfe, irqs_masked;
     u32 syndrome; /* of the last SError */
     u64 timer_deadline;
 };
