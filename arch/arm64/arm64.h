@@ -10,6 +10,7 @@
 #include "lib/types.h"
 
 #include <asm/offsets.h>
+#include <asm/sysreg.h>
 
 struct vm;
 struct vm_cpu_options;
@@ -57,8 +58,8 @@ void idregs_init(void);
 bool idreg_read(const struct vm *vm, u32 sysreg, u64 *value);
 void cpu_options_limit(struct vm_cpu_options *o); /* to what all CPUs have */
 bool cpu_has_pac(void);
-bool cpu_has_ras(void);
 bool cpu_has_twed(void);
+static inline bool cpu_has_ras(void) { return (sysreg_read(id_aa64pfr0_el1) >> 28 & 0xf) != 0; }
 
 /* inject.c: fault into the running guest with this syndrome. */
 void inject_sync(u32 ec_from_lower, u32 iss, u64 far, bool far_valid);

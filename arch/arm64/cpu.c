@@ -100,6 +100,11 @@ void cpu_init_el2(void)
     cpu->arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
     sysreg_write(hcr_el2, HCR_RW | HCR_FMO | HCR_IMO | HCR_AMO);
     sysreg_write(cptr_el2, CPTR_GUEST | CPTR_TFP);
+    /* What is the same for all guests */
+    sysreg_write(vpidr_el2, cpu->arch.midr);
+    sysreg_write(cnthctl_el2, CNTHCTL_EL1PCTEN);
+    sysreg_write(cntvoff_el2, 0);
+    sysreg_write(hstr_el2, 0);
     cpu->arch.sve_bits = fp_cpu_sve_bits();
     no_traps_of_firmware();
     cpu->arch.mdcr = pmu_cpu_init();

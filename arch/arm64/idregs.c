@@ -115,8 +115,6 @@ bool cpu_has_pac(void)
 
 bool cpu_has_twed(void) { return FIELD_GET(sysreg_read(id_aa64mmfr1_el1), 35, 32) != 0; }
 
-bool cpu_has_ras(void) { return FIELD_GET(sysreg_read(id_aa64pfr0_el1), 31, 28) != 0; }
-
 bool idreg_read(const struct vm *vm, u32 reg, u64 *value)
 {
     const struct vm_cpu_options *o = &vm->cpu_options;

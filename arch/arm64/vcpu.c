@@ -24,17 +24,35 @@
 #define WFE_DELAY (HCR_TWEDEN | HCR_TWEDEL(4))
 
 /* clang-format off */
-/* Registers that move as they are. X(field of struct el1_state, system register) */
+/* Registers that move as they are, by two whose places are neighbours: one load or store for both.
+ * X(field of struct el1_state, system register, the next field, its system register) */
 #define PLAIN_REGISTERS(X)                                                                                  \
-    X(cpacr, cpacr_el1) X(ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1) X(mair, mair_el1) X(amair, amair_el1)       \
-    X(vbar, vbar_el1) X(contextidr, contextidr_el1) X(esr, esr_el1) X(far, far_el1) X(afsr0, afsr0_el1)     \
-    X(afsr1, afsr1_el1) X(elr, elr_el1) X(spsr, spsr_el1) X(sp_el0, sp_el0) X(sp_el1, sp_el1)               \
-    X(tpidr_el0, tpidr_el0) X(tpidrro_el0, tpidrro_el0) X(tpidr_el1, tpidr_el1) X(cntkctl, cntkctl_el1)     \
-    X(csselr, csselr_el1) X(par, par_el1) X(mdscr, mdscr_el1)
+    X(cpacr, cpacr_el1, ttbr0, ttbr0_el1) X(ttbr1, ttbr1_el1, mair, mair_el1)                               \
+    X(amair, amair_el1, vbar, vbar_el1) X(contextidr, contextidr_el1, esr, esr_el1)                         \
+    X(far, far_el1, afsr0, afsr0_el1) X(afsr1, afsr1_el1, elr, elr_el1)                                     \
+    X(spsr, spsr_el1, sp_el0, sp_el0) X(sp_el1, sp_el1, tpidr_el0, tpidr_el0)                               \
+    X(tpidrro_el0, tpidrro_el0, tpidr_el1, tpidr_el1) X(cntkctl, cntkctl_el1, csselr, csselr_el1)           \
+    X(par, par_el1, mdscr, mdscr_el1)
 
 #define PAC_REGISTERS(X)                                                                                    \
-    X(0, APIAKEYLO_EL1) X(1, APIAKEYHI_EL1) X(2, APIBKEYLO_EL1) X(3, APIBKEYHI_EL1) X(4, APDAKEYLO_EL1)     \
-    X(5, APDAKEYHI_EL1) X(6, APDBKEYLO_EL1) X(7, APDBKEYHI_EL1) X(8, APGAKEYLO_EL1) X(9, APGAKEYHI_EL1)
+    X(pac_key[0], APIAKEYLO_EL1, pac_key[1], APIAKEYHI_EL1)                                                 \
+    X(pac_key[2], APIBKEYLO_EL1, pac_key[3], APIBKEYHI_EL1)                                                 \
+    X(pac_key[4], APDAKEYLO_EL1, pac_key[5], APDAKEYHI_EL1)                                                 \
+    X(pac_key[6], APDBKEYLO_EL1, pac_key[7], APDBKEYHI_EL1)                                                 \
+    X(pac_key[8], APGAKEYLO_EL1, pac_key[9], APGAKEYHI_EL1)
+
+#define LOAD_PAIR(field, reg, field2, reg2)                                                                 \
+    do {                                                                                                    \
+        u64 value = s->field, value2 = s->field2;                                                           \
+        sysreg_write(reg, value);                                                                           \
+        sysreg_write(reg2, value2);                                                                         \
+    } while (0);
+#define SAVE_PAIR(field, reg, field2, reg2)                                                                 \
+    do {                                                                                                    \
+        u64 value = sysreg_read(reg), value2 = sysreg_read(reg2);                                           \
+        s->field = value;                                                                                   \
+        s->field2 = value2;                                                                                 \
+    } while (0);
 /* clang-format on */
 
 /* Size 8 at the top of the address space, which no guest-physical address reaches: never matches. */
@@ -103,18 +121,10 @@ void arch_vcpu_load(struct vcpu *v)
     stage2_load(v->vm, v->id);
     sysreg_write(hcr_el2, a->hcr);
     sysreg_write(vmpidr_el2, a->vmpidr);
-    sysreg_write(vpidr_el2, this_cpu()->arch.midr);
     sysreg_write(mdcr_el2, this_cpu()->arch.mdcr | MDCR_GUEST);
-    sysreg_write(cnthctl_el2, CNTHCTL_EL1PCTEN);
-    sysreg_write(cntvoff_el2, 0);
-    sysreg_write(hstr_el2, 0);
-#define X(field, reg) sysreg_write(reg, s->field);
-    PLAIN_REGISTERS(X)
-#undef X
+    PLAIN_REGISTERS(LOAD_PAIR)
     if ((a->hcr & HCR_APK) != 0) {
-#define X(i, reg) sysreg_write(reg, s->pac_key[i]);
-        PAC_REGISTERS(X)
-#undef X
+        PAC_REGISTERS(LOAD_PAIR)
     }
     sysreg_write(oslar_el1, a->os_lock);
     if (unlikely(a->extras != 0))
@@ -140,14 +150,10 @@ void arch_vcpu_unload(struct vcpu *v)
     s->sctlr = sysreg_read(sctlr_el1);
     if (cpu_has_ras())
         s->vdisr = sysreg_read(VDISR_EL2);
-#define X(field, reg) s->field = sysreg_read(reg);
-    PLAIN_REGISTERS(X)
-#undef X
+    PLAIN_REGISTERS(SAVE_PAIR)
     v->arch.hcr = sysreg_read(hcr_el2); /* VSE clears itself when taken */
     if ((v->arch.hcr & HCR_APK) != 0) {
-#define X(i, reg) s->pac_key[i] = sysreg_read(reg);
-        PAC_REGISTERS(X)
-#undef X
+        PAC_REGISTERS(SAVE_PAIR)
     }
     if (unlikely(v->arch.extras != 0))
         unload_extras(v);

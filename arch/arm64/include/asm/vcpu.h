@@ -35,7 +35,7 @@ enum vcpu_extras {
 
 /* EL1 and EL0 state that moves on a vCPU switch only. */
 struct el1_state {
-    u64 sctlr, cpacr, ttbr0, ttbr1, tcr, mair, amair, vbar, contextidr;
+    u64 sctlr, tcr, cpacr, ttbr0, ttbr1, mair, amair, vbar, contextidr;
     u64 esr, far, afsr0, afsr1, elr, spsr, sp_el0, sp_el1;
     u64 tpidr_el0, tpidrro_el0, tpidr_el1, cntkctl, csselr, par, mdscr;
     u64 cntv_ctl, cntv_cval;
