@@ -51,7 +51,7 @@ struct cfg_image {
 enum cfg_transport { CFG_MMIO, CFG_PCI };
 
 /* What a device's own properties are. */
-enum cfg_kind { CFG_PLAIN, CFG_IS_DISK, CFG_IS_NET };
+enum cfg_kind { CFG_PLAIN, CFG_IS_DISK, CFG_IS_NET, CFG_IS_RNG, CFG_IS_CONSOLE, CFG_IS_VSOCK };
 
 #define CFG_QUEUES_MAX 16U
 #define CFG_POLL_MAX_US 1000U
@@ -86,6 +86,25 @@ struct cfg_net {
     u32 rate_mbit; /* of what it sends; 0: no limit */
 };
 
+struct cfg_rng {
+    u32 bytes_per_s;
+};
+
+#define CFG_PORTS_MAX 6U /* beside the console itself */
+#define CFG_PORT_NAME_MAX 31U
+struct cfg_console {
+    const char *ports; /* names, separated by commas; NULL: none */
+    u32 named;         /* how many */
+    u32 columns, rows; /* 0: the guest finds out, or assumes */
+};
+
+#define CFG_CID_MIN 3U
+#define CFG_CID_MAX 0xfffffffeU
+struct cfg_vsock {
+    u32 cid;           /* no other VM's */
+    const char *group; /* whose members reach each other; NULL: nobody but Keel */
+};
+
 struct cfg_device {
     const char *node;       /* node name, for messages and the guest's tree */
     const char *compatible; /* selects the model */
@@ -99,12 +118,18 @@ struct cfg_device {
     union {
         struct cfg_disk disk;
         struct cfg_net net;
+        struct cfg_rng rng;
+        struct cfg_console console;
+        struct cfg_vsock vsock;
     };
 };
 #define CFG_IRQ_DEFAULT 0xffffffffU
 #define CFG_DISK "keel,disk"
 #define CFG_NET "keel,net"                   /* by virtio */
 #define CFG_NET_EMULATED "keel,net-emulated" /* what CFG_NET with io = "emulated" becomes */
+#define CFG_RNG "keel,rng"
+#define CFG_CONSOLE "keel,console"
+#define CFG_VSOCK "keel,vsock"
 #define CFG_PCI_HOST "pci-host-ecam-generic"
 
 struct cfg_vcpu {
@@ -177,6 +202,18 @@ struct cfg_host {
 /* What depends on the host: CPUs that exist, memory that is there, the GIC, cache colours. */
 MUST_USE enum kerr config_check_host(const struct cfg_machine *m, const struct cfg_host *host,
                                      struct cfg_errors *errors);
+
+/* Name i, less than c->named, of a console's further ports: not terminated. */
+static inline const char *cfg_port_name(const struct cfg_console *c, u32 i, u32 *len)
+{
+    const char *p = c->ports;
+
+    for (; i != 0; p++)
+        i -= *p == ',';
+    for (*len = 0; p[*len] != '\0' && p[*len] != ',';)
+        (*len)++;
+    return p;
+}
 
 static inline u32 config_promise_max_ppm(u32 cpu)
 {

@@ -11,6 +11,9 @@
 #include "lib/fmt.h"
 
 #define IRQ_ABSENT CFG_IRQ_DEFAULT
+#define RNG_RATE_MIN 1024U /* bytes a second */
+#define RNG_RATE_MAX 0x1000000U
+#define RNG_RATE_DEFAULT 0x10000U
 
 struct device_props {
     const char *compatible;
@@ -23,6 +26,9 @@ struct device_props {
     u32 transport;
     struct cfg_net_props net;
     struct cfg_backend backend;
+    struct cfg_rng rng;
+    struct cfg_console console;
+    struct cfg_vsock vsock;
 };
 
 static const char *const ring_words[] = { [CFG_PACKED] = "packed", [CFG_SPLIT] = "split", NULL };
@@ -51,6 +57,21 @@ static const struct prop_rule disk_prop[] = {
     { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
     { "queues", PROP_CELL, false, AT(queues), 1, CFG_QUEUES_MAX, NULL },
 };
+static const struct prop_rule rng_prop[] = {
+    OF_VIRTIO,
+    { "bytes-per-second", PROP_CELL, false, AT(rng.bytes_per_s), RNG_RATE_MIN, RNG_RATE_MAX, NULL },
+};
+static const struct prop_rule console_prop[] = {
+    OF_VIRTIO,
+    { "ports", PROP_STRING, false, AT(console.ports), 1, CFG_PORTS_MAX *(CFG_PORT_NAME_MAX + 1) - 1, NULL },
+    { "columns", PROP_CELL, false, AT(console.columns), 1, 0xffff, NULL },
+    { "rows", PROP_CELL, false, AT(console.rows), 1, 0xffff, NULL },
+};
+static const struct prop_rule vsock_prop[] = {
+    OF_VIRTIO,
+    { "cid", PROP_CELL, true, AT(vsock.cid), CFG_CID_MIN, CFG_CID_MAX, NULL },
+    { "group", PROP_STRING, false, AT(vsock.group), 1, 31, NULL },
+};
 static const struct prop_rule net_prop[] = {
     OF_VIRTIO,
     { "network", PROP_STRING, true, AT(net.network), 1, CFG_NAME_MAX - 1, NULL },
@@ -70,6 +91,12 @@ static void set_disk(const struct cfg_node *n, const struct device_props *p, con
                      struct cfg_device *d);
 static void set_net(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
                     struct cfg_device *d);
+static void set_rng(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                    struct cfg_device *d);
+static void set_console(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                        struct cfg_device *d);
+static void set_vsock(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                      struct cfg_device *d);
 
 static const struct node_rules device_rules = { device_prop, ARRAY_SIZE(device_prop) };
 /* Virtio devices: what more they may say than others. */
@@ -82,6 +109,9 @@ static const struct virtio_rules {
 } virtio_devices[] = {
     { CFG_DISK, { disk_prop, ARRAY_SIZE(disk_prop) }, set_disk },
     { CFG_NET, { net_prop, ARRAY_SIZE(net_prop) }, set_net },
+    { CFG_RNG, { rng_prop, ARRAY_SIZE(rng_prop) }, set_rng },
+    { CFG_CONSOLE, { console_prop, ARRAY_SIZE(console_prop) }, set_console },
+    { CFG_VSOCK, { vsock_prop, ARRAY_SIZE(vsock_prop) }, set_vsock },
 };
 
 static bool is_known(const char *const *known, const char *compatible)
@@ -185,6 +215,63 @@ static void set_net(const struct cfg_node *n, const struct device_props *p, cons
     cfg_set_net(n, &p->net, vm, d);
 }
 
+static void set_rng(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                    struct cfg_device *d)
+{
+    (void)n, (void)vm;
+    d->kind = CFG_IS_RNG;
+    d->rng = p->rng;
+}
+
+static bool port_name_is_good(const char *name, u32 len)
+{
+    for (u32 i = 0; i < len; i++) {
+        char c = name[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '.' &&
+            c != '-' && c != '_')
+            return false;
+    }
+    return len != 0 && len <= CFG_PORT_NAME_MAX;
+}
+
+static void set_console(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                        struct cfg_device *d)
+{
+    struct cfg_console *c = &d->console;
+    bool good = true;
+
+    (void)vm;
+    d->kind = CFG_IS_CONSOLE;
+    *c = p->console;
+    if ((c->columns != 0) != (c->rows != 0))
+        cfg_report(n, c->columns != 0 ? "columns" : "rows", "columns, rows: both, or none of them");
+    if (c->ports == NULL)
+        return;
+    for (const char *s = c->ports; *s != '\0'; s++)
+        c->named += *s == ',';
+    c->named++;
+    for (u32 i = 0; i < c->named && i < CFG_PORTS_MAX; i++) {
+        u32 len;
+        const char *name = cfg_port_name(c, i, &len);
+
+        good = good && port_name_is_good(name, len);
+    }
+    if (!good || c->named > CFG_PORTS_MAX)
+        cfg_report_value(
+            n, "ports",
+            "must be up to %u names separated by commas, each 1 to %u letters, digits, '.', '-', '_'",
+            CFG_PORTS_MAX, CFG_PORT_NAME_MAX);
+}
+
+static void set_vsock(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                      struct cfg_device *d)
+{
+    (void)n, (void)vm;
+    d->kind = CFG_IS_VSOCK;
+    d->vsock = p->vsock;
+}
+
 /* A device on PCI: the guest places it. */
 static void refuse_place(const struct cfg_node *n)
 {
@@ -218,7 +305,11 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
                         struct cfg_device *d)
 {
     struct device_props p = {
-        .irq = IRQ_ABSENT, .transport = CFG_PCI, .backend.cpu = CFG_CPU_ANY, .net = CFG_NET_DEFAULTS
+        .irq = IRQ_ABSENT,
+        .transport = CFG_PCI,
+        .backend.cpu = CFG_CPU_ANY,
+        .net = CFG_NET_DEFAULTS,
+        .rng.bytes_per_s = RNG_RATE_DEFAULT,
     };
     const struct virtio_rules *virtio = virtio_of(n);
     struct guest_device here;
@@ -396,4 +487,25 @@ void cfg_read_devices(const struct cfg_node *vm_node, int devices, const char *c
         add_defaults(known, vm);
     }
     check_places(vm_node, vm);
+}
+
+void cfg_check_cids(const struct cfg_machine *m, struct cfg_errors *errors)
+{
+    for (u32 i = 0; i < m->vm_count * CFG_MAX_DEVICES; i++) {
+        const struct cfg_vm *a = &m->vm[i / CFG_MAX_DEVICES];
+        const struct cfg_device *d = &a->device[i % CFG_MAX_DEVICES];
+        struct cfg_node n;
+
+        for (u32 j = 0; j < i && i % CFG_MAX_DEVICES < a->device_count && d->kind == CFG_IS_VSOCK; j++) {
+            const struct cfg_vm *b = &m->vm[j / CFG_MAX_DEVICES];
+            const struct cfg_device *e = &b->device[j % CFG_MAX_DEVICES];
+
+            if (j % CFG_MAX_DEVICES >= b->device_count || e->kind != CFG_IS_VSOCK ||
+                e->vsock.cid != d->vsock.cid)
+                continue;
+            cfg_node_vm(&n, a, errors);
+            cfg_report(&n, "cid", "cid = <%u>: that of %.31s is also that of %.31s in VM %s", d->vsock.cid,
+                       d->node, e->node, b->name);
+        }
+    }
 }

@@ -10,4 +10,7 @@
 void cfg_read_devices(const struct cfg_node *vm_node, int devices, const char *const *known,
                       struct cfg_vm *vm);
 
+/* All VMs together: no two vsock devices have one CID. */
+void cfg_check_cids(const struct cfg_machine *m, struct cfg_errors *errors);
+
 #endif

@@ -14,6 +14,9 @@ const struct guest_device guest_devices[] = {
     { CFG_PCI_HOST, "pcie", GUEST_ON_REQUEST, false, GUEST_PCI_MEM_BASE, GUEST_PCI_SIZE, GUEST_PCI_SPI, 0 },
     { CFG_DISK, "disk", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 }, /* virtio-mmio */
     { CFG_NET, "net", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
+    { CFG_CONSOLE, "console", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
+    { CFG_RNG, "rng", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
+    { CFG_VSOCK, "vsock", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
 };
 
 const u32 guest_device_count = ARRAY_SIZE(guest_devices);

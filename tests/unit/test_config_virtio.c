@@ -4,7 +4,7 @@
 
 #define D "/vms/a/devices/d"
 
-static const char *const models[] = { CFG_PCI_HOST, CFG_DISK, NULL };
+static const char *const models[] = { CFG_PCI_HOST, CFG_DISK, CFG_RNG, CFG_CONSOLE, CFG_VSOCK, NULL };
 static unsigned char blob[BLOB_SIZE];
 static struct cfg_machine machine;
 static struct reports reports;
@@ -116,12 +116,88 @@ static void test_a_back_end_on_a_cpu_that_is_not_there_is_refused(void **state)
     assert_non_null(strstr(reports.all, "device d: cpu = <2>: this host has CPUs 0 to 1"));
 }
 
+static void test_a_source_of_randomness_has_a_rate(void **state)
+{
+    (void)state;
+    start(CFG_RNG);
+    assert_int_equal(device()->rng.bytes_per_s, 65536);
+    blob_cells(blob, D, "bytes-per-second", CELLS(1024));
+    assert_int_equal(device()->rng.bytes_per_s, 1024);
+    blob_cells(blob, D, "bytes-per-second", CELLS(1023));
+    expect("bytes-per-second = <1023>: must be 1024 to 16777216");
+}
+
+static void test_a_console_may_have_ports_with_names(void **state)
+{
+    const struct cfg_device *d;
+    u32 len;
+
+    (void)state;
+    start(CFG_CONSOLE);
+    d = device();
+    assert_int_equal(d->console.named, 0);
+    blob_string(blob, D, "ports", "agent,log.1,x");
+    blob_cells(blob, D, "columns", CELLS(80));
+    blob_cells(blob, D, "rows", CELLS(25));
+    d = device();
+    assert_int_equal(d->console.named, 3);
+    assert_memory_equal(cfg_port_name(&d->console, 1, &len), "log.1", 5);
+    assert_int_equal(len, 5);
+    assert_memory_equal(cfg_port_name(&d->console, 2, &len), "x", 2);
+    assert_int_equal(len, 1);
+}
+
+static void test_ports_that_cannot_be_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "a,,b", ",a", "a,", "a b", "a/b", "a,b,c,d,e,f,g", "a2345678901234567890123456789012"
+    };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+        start(CFG_CONSOLE);
+        blob_string(blob, D, "ports", bad[i]);
+        expect("must be up to 6 names separated by commas");
+    }
+    start(CFG_CONSOLE);
+    blob_cells(blob, D, "rows", CELLS(25));
+    expect("columns, rows: both, or none of them");
+}
+
+static void test_each_vm_has_a_cid_of_its_own(void **state)
+{
+    struct cfg_errors errors;
+
+    (void)state;
+    start(CFG_VSOCK);
+    expect("cid: missing");
+    blob_cells(blob, D, "cid", CELLS(2));
+    expect("cid = <2>: must be 3 to 4294967294");
+    blob_cells(blob, D, "cid", CELLS(7));
+    blob_string(blob, D, "group", "lab");
+    assert_int_equal(device()->vsock.cid, 7);
+    assert_string_equal(device()->vsock.group, "lab");
+    blob_cells(blob, "/vms/b", "vcpus", CELLS(1));
+    blob_string(blob, "/vms/b", "memory", "2M");
+    blob_string(blob, "/vms/b", "kernel", "k");
+    blob_string(blob, "/vms/b/devices/s", "compatible", CFG_VSOCK);
+    blob_cells(blob, "/vms/b/devices/s", "cid", CELLS(7));
+    expect("cid = <7>: that of d is also that of s in VM b");
+    blob_cells(blob, "/vms/b/devices/s", "cid", CELLS(8));
+    errors = collect_errors(&reports);
+    assert_int_equal(config_parse(blob, sizeof(blob), models, &machine, &errors), K_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_disk_has_defaults),
         cmocka_unit_test(test_a_disk_may_say_all_of_it),
         cmocka_unit_test(test_wrong_values_are_refused),
+        cmocka_unit_test(test_a_source_of_randomness_has_a_rate),
+        cmocka_unit_test(test_a_console_may_have_ports_with_names),
+        cmocka_unit_test(test_ports_that_cannot_be_are_refused),
+        cmocka_unit_test(test_each_vm_has_a_cid_of_its_own),
         cmocka_unit_test(test_a_back_end_on_a_cpu_that_is_not_there_is_refused),
     };
 

@@ -25,6 +25,7 @@ struct ring_desc {
 struct ring_driver {
     struct vm vm;
     struct vq vq;
+    u64 base; /* of ram, for the guest */
     bool packed, event_idx;
     u32 size;
     u16 next, last_used; /* split: free running; packed: places */
@@ -46,9 +47,9 @@ static inline struct vq_layout driver_layout(const struct ring_driver *d)
         .size = d->size,
         .features = (d->packed ? 1UL << VIRTIO_F_RING_PACKED : 0) | 1UL << VIRTIO_F_INDIRECT_DESC |
                     (d->event_idx ? 1UL << VIRTIO_F_EVENT_IDX : 0),
-        .desc = GPA(DRIVER_RAM_BASE + DRIVER_DESC),
-        .driver = GPA(DRIVER_RAM_BASE + DRIVER_AREA),
-        .device = GPA(DRIVER_RAM_BASE + DRIVER_DEVICE),
+        .desc = GPA(d->base + DRIVER_DESC),
+        .driver = GPA(d->base + DRIVER_AREA),
+        .device = GPA(d->base + DRIVER_DEVICE),
     };
 }
 
@@ -57,6 +58,7 @@ static inline enum kerr driver_start(struct ring_driver *d, bool packed, u32 siz
     struct vq_layout layout;
 
     memset(d, 0, sizeof(*d));
+    d->base = DRIVER_RAM_BASE;
     d->vm.extent[0] =
         (struct vm_extent){ .gpa = GPA(DRIVER_RAM_BASE), .hpa = ptr_to_hpa(d->ram), .size = sizeof(d->ram) };
     d->vm.extent_count = 1;
@@ -78,7 +80,7 @@ static inline void driver_offer(struct ring_driver *d, u16 id, u32 reads, u32 wr
 
     for (u32 i = 0; i < n; i++) {
         u16 flags = (u16)((i + 1 < n ? 1 : 0) | (i >= reads ? 2 : 0));
-        struct ring_desc e = { .addr = DRIVER_RAM_BASE + DRIVER_BUFFERS + id * 256U + i * len, .len = len };
+        struct ring_desc e = { .addr = d->base + DRIVER_BUFFERS + id * 256U + i * len, .len = len };
 
         if (indirect) {
             if (d->packed) {
@@ -105,7 +107,7 @@ static inline void driver_offer(struct ring_driver *d, u16 id, u32 reads, u32 wr
         }
     }
     if (indirect) {
-        struct ring_desc e = { DRIVER_RAM_BASE + DRIVER_TABLE + id * 256U, n * 16, 0, 0 };
+        struct ring_desc e = { d->base + DRIVER_TABLE + id * 256U, n * 16, 0, 0 };
 
         if (d->packed) {
             e.a = id;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/host/host.h"
 #include "core/heap.h"
 #include "core/vcpu.h"
 #include "irq/inject/vgic.h"
@@ -23,6 +24,7 @@ static struct task worker_task;
 static struct worker *worker;
 static u32 kicks, later_kicks, halts;
 static bool line;
+static u32 window; /* offset of the device that mmio_read() and mmio_write() mean */
 
 void *heap_alloc(size_t size) { return calloc(1, size); }
 
@@ -63,10 +65,11 @@ void page_free(void *page) { free(page); }
 
 struct task *task_current(void) { return &worker_task; }
 
+/* Nobody wakes the worker. */
 bool task_block_until(u64 deadline)
 {
-    (void)deadline;
-    abort();
+    host_clock_set(deadline);
+    return false;
 }
 
 enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
@@ -130,14 +133,14 @@ void vgic_spi_level(struct vm *vm, u32 intid, bool level)
 
 static inline u64 mmio_read(u32 offset, unsigned size)
 {
-    const struct bus_region *r = bus_find(&ring.vm.mmio, MMIO_BASE + offset, size);
+    const struct bus_region *r = bus_find(&ring.vm.mmio, MMIO_BASE + window + offset, size);
 
     return r != NULL ? r->ops->read(r->ctx, &vcpu, offset, size) : 0;
 }
 
 static inline void mmio_write(u32 offset, u32 value)
 {
-    const struct bus_region *r = bus_find(&ring.vm.mmio, MMIO_BASE + offset, 4);
+    const struct bus_region *r = bus_find(&ring.vm.mmio, MMIO_BASE + window + offset, 4);
 
     if (r != NULL)
         r->ops->write(r->ctx, &vcpu, offset, 4, value);
@@ -174,16 +177,25 @@ static inline void machine_make(const struct vdev_model *model, struct cfg_devic
     cfg->size = 0x200;
     cfg->irq = 16;
     cfg->node = "device";
-    kicks = halts = 0;
+    kicks = halts = window = 0;
     line = false;
     if (model->create(&ring.vm, cfg, dev) != K_OK)
         abort();
     model->reset(*dev);
 }
 
-static inline void queue_set_up(u32 queue, u32 size)
+/* Another ring, with memory of its own at base. */
+static inline void machine_add_ring(struct ring_driver *d, u64 base, bool packed, u32 size)
 {
-    struct vq_layout l = driver_layout(&ring);
+    (void)driver_start(d, packed, size, false);
+    d->base = base;
+    ring.vm.extent[ring.vm.extent_count++] =
+        (struct vm_extent){ .gpa = GPA(base), .hpa = ptr_to_hpa(d->ram), .size = sizeof(d->ram) };
+}
+
+static inline void queue_set_up_on(const struct ring_driver *d, u32 queue, u32 size)
+{
+    struct vq_layout l = driver_layout(d);
 
     mmio_write(0x30, queue);
     mmio_write(0x38, size);
@@ -196,16 +208,29 @@ static inline void queue_set_up(u32 queue, u32 size)
     mmio_write(0x44, 1);
 }
 
-/* As section 3.1.1 has it, with one queue. */
-static inline void driver_up(u64 features, u32 queue)
+static inline void queue_set_up(u32 queue, u32 size) { queue_set_up_on(&ring, queue, size); }
+
+/* As section 3.1.1 has it: queues are set up between these two. */
+static inline void driver_begin(u64 features)
 {
     mmio_write(0x70, 0);
     mmio_write(0x70, VIRTIO_ACKNOWLEDGE);
     mmio_write(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
     accept_features(features | (ring.packed ? 1UL << VIRTIO_F_RING_PACKED : 0));
     mmio_write(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
-    queue_set_up(queue, ring.size);
+}
+
+static inline void driver_ready(void)
+{
     mmio_write(0x70, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK);
+}
+
+/* With one queue. */
+static inline void driver_up(u64 features, u32 queue)
+{
+    driver_begin(features);
+    queue_set_up(queue, ring.size);
+    driver_ready();
 }
 
 static inline void notify(u32 queue)

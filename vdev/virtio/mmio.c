@@ -131,8 +131,12 @@ static u64 bus_read(void *ctx, struct vcpu *v, u64 offset, unsigned size)
 
 static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 value)
 {
+    struct virtio_mmio *m = ctx;
+
     if (offset < CONFIG_SPACE)
-        reg_write(&virtio_mmio_regs, ctx, v, offset, size, value);
+        reg_write(&virtio_mmio_regs, m, v, offset, size, value);
+    else
+        virtio_config_write(m->regs.dev, offset - CONFIG_SPACE, size, value);
 }
 
 static const struct bus_ops ops = { bus_read, bus_write };

@@ -196,6 +196,8 @@ static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
     if (offset >=
         AT_NOTIFY) /* the place says which queue: the value is the same, or data we did not ask for */
         virtio_notify(p->regs.dev, (u32)(offset - AT_NOTIFY) / NOTIFY_STRIDE);
+    else if (offset >= AT_DEVICE)
+        virtio_config_write(p->regs.dev, offset - AT_DEVICE, size, value);
     else if (offset < common.size)
         reg_write(&common, p, v, offset, size, value);
 }

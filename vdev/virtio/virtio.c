@@ -260,6 +260,13 @@ u64 virtio_config_read(struct virtio_device *d, u64 offset, unsigned size)
     return value;
 }
 
+void virtio_config_write(struct virtio_device *d, u64 offset, unsigned size, u64 value)
+{
+    if (d->kind->config_write != NULL && offset < d->kind->config_size &&
+        size <= d->kind->config_size - offset)
+        d->kind->config_write(d, offset, size, value);
+}
+
 void virtio_fail(struct virtio_device *d)
 {
     unsigned long flags = spin_lock_irq(&d->lock);

@@ -41,6 +41,8 @@ struct virtio_kind {
     /* The device's configuration space; exit context. Bytes beyond its end read as zero. */
     u32 config_size;
     void (*config_read)(struct virtio_device *d, void *config);
+    /* The driver's write to it; within it. NULL: it writes nothing. */
+    void (*config_write)(struct virtio_device *d, u64 offset, unsigned size, u64 value);
     /* Work for queues that were notified, in the device's worker: bit i of `queues` is queue i. Looks at each with
      * vq_pop() until it is empty; bounded: returns the queues that it wants to be called for again. */
     u64 (*work)(struct virtio_device *d, u64 queues);
@@ -117,6 +119,7 @@ u32 virtio_queue_size(struct virtio_device *d, u32 queue);
 bool virtio_queue_ready(struct virtio_device *d, u32 queue);
 void virtio_notify(struct virtio_device *d, u32 queue);
 u64 virtio_config_read(struct virtio_device *d, u64 offset, unsigned size);
+void virtio_config_write(struct virtio_device *d, u64 offset, unsigned size, u64 value);
 
 /* --- for kinds --- */
 

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Drivers of the small virtio devices that do anything: registers in any order, rings and buffers of their own
+ * making. A device must keep to its memory, and serve or refuse a proper driver after a reset. The first byte says
+ * which device, and which kind of ring. */
+#include "core/log.h"
+#include "drivers/console.h"
+#include "drivers/entropy.h"
+#include "lib/bits.h"
+#include "tests/unit/test_virtio_machine.h"
+#include "vdev/virtio/console.h"
+#include "vdev/virtio/rng.h"
+#include "vdev/virtio/vsock.h"
+
+#define FEATURES (1UL << VIRTIO_F_VERSION_1 | 1UL << VIRTIO_F_INDIRECT_DESC)
+
+static const struct {
+    const struct vdev_model *model;
+    struct cfg_device cfg;
+    u64 features;
+    u32 queues;
+} kinds[] = {
+    { &virtio_rng_model, { .rng.bytes_per_s = 65536 }, 0, 1 },
+    { &virtio_console_model, { .console = { "agent,log", 2, 80, 25 } }, 7, 8 },
+    { &virtio_vsock_model, { .vsock = { 3, "group" } }, 1, 3 },
+};
+
+struct op {
+    u8 what, area;
+    u16 offset;
+    u32 value;
+};
+
+static u32 dry;
+static struct console_port *port[8];
+static u32 ports;
+
+size_t entropy_get(void *p, size_t n)
+{
+    if (++dry % 3 == 0)
+        return 0;
+    memset(p, 1, n);
+    return n;
+}
+
+enum kerr console_port_add(struct console_port *p)
+{
+    port[ports++] = p;
+    return K_OK;
+}
+
+void console_port_remove(struct console_port *p)
+{
+    if (port[--ports] != p)
+        abort();
+}
+
+/* Now and then the console is full. */
+size_t console_write(struct console_port *p, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dry += (u8)text[i] & 1;
+    if (++dry % 4 != 0)
+        return n;
+    p->starved = true;
+    return n / 2;
+}
+
+void console_input_ready(struct console_port *p) { (void)p; }
+
+static void host(u32 value)
+{
+    struct console_port *p = ports != 0 ? port[value % ports] : NULL;
+
+    if (p != NULL && (value & 0x100) != 0)
+        (void)p->input(p, "what is typed on the host", value >> 16 & 15);
+    else if (p != NULL && p->starved)
+        p->room(p);
+}
+
+const char *entropy_source(void) { return "test"; }
+
+void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
+
+/* A vsock packet of this guest's, in case it is that device. */
+static void packet(u32 id, u32 value)
+{
+    u32 h[11] = {
+        3,    0, 2 + (value & 1), 0, 1000, 1, value >> 8 & 255, 1U | (value >> 16 & 7) << 16, value >> 24,
+        4096, 0
+    };
+
+    memcpy(ram_at(&ring, DRIVER_BUFFERS + id * 256U), h, sizeof(h));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const u32 areas[] = { DRIVER_DESC, DRIVER_AREA, DRIVER_TABLE, DRIVER_BUFFERS };
+    struct cfg_device cfg;
+    struct op op;
+    u32 kind;
+    void *dev;
+
+    if (size < 1)
+        return 0;
+    kind = data[0] >> 2 & 7;
+    if (kind >= ARRAY_SIZE(kinds))
+        return 0;
+    cfg = kinds[kind].cfg;
+    host_clock_set(0);
+    machine_make(kinds[kind].model, &cfg, (data[0] & 1) != 0, 8, &dev);
+    driver_up(FEATURES | kinds[kind].features, data[0] >> 5 < kinds[kind].queues ? data[0] >> 5 : 0);
+    for (data++, size--; size >= sizeof(op); data += sizeof(op), size -= sizeof(op)) {
+        memcpy(&op, data, sizeof(op));
+        switch (op.what % 7) {
+        case 0: mmio_write(op.offset % 0x200 & ~3U, op.value); break;
+        case 1: (void)mmio_read(op.offset % 0x200 & ~7U, 1U << op.area % 4); break;
+        case 2: memcpy((char *)ram_at(&ring, areas[op.area % 4]) + op.offset % 512, &op.value, 4); break;
+        case 3:
+            packet(op.area % 3, op.value);
+            driver_offer(&ring, op.area % 3, op.offset & 1, 1 + (op.offset >> 1 & 1), op.value % 300,
+                         op.area >= 128);
+            break;
+        case 4: notify(op.area % 8); break;
+        case 5: host(op.value); break;
+        default: run_worker(); break;
+        }
+    }
+    mmio_write(0x70, 0);
+    if (mmio_read(0x70, 4) != 0)
+        abort();
+    kinds[kind].model->destroy(dev);
+    return 0;
+}

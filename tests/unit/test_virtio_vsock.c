@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two guests with vsock devices: here two devices of one VM, which does not matter to them. */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "lib/bits.h"
+#include "tests/unit/test_virtio_machine.h"
+#include "vdev/virtio/vsock.h"
+
+#include <cmocka.h>
+
+#define FEATURES (1UL << VIRTIO_F_VERSION_1 | 1UL << VIRTIO_F_INDIRECT_DESC)
+#define RX 0U
+#define TX 1U
+#define WINDOW 0x200U
+enum { REQUEST = 1, RESPONSE, RST, SHUTDOWN, RW, CREDIT_UPDATE, CREDIT_REQUEST };
+
+struct header {
+    u64 src_cid, dst_cid;
+    u32 src_port, dst_port, len;
+    u16 type, op;
+    u32 flags, buf_alloc, fwd_cnt;
+} __attribute__((packed));
+
+static struct ring_driver other_ring[3]; /* with `ring`: transmit and receive rings of both */
+static struct ring_driver *tx[2] = { &ring, &other_ring[1] }, *rx[2] = { &other_ring[0], &other_ring[2] };
+static struct worker *workers[2];
+static struct cfg_device cfg[2];
+static void *dev[2];
+
+static void run_both(void)
+{
+    for (u32 i = 0; i < 100 && kicks != 0; i++) {
+        kicks = 0;
+        for (u32 n = 0; n < 2; n++)
+            if (workers[n]->halt == 0)
+                workers[n]->fn(workers[n]->arg);
+    }
+    assert_int_equal(kicks, 0);
+}
+
+static void up(u32 n)
+{
+    window = n * WINDOW;
+    driver_begin(FEATURES);
+    queue_set_up_on(rx[n], RX, 64);
+    queue_set_up_on(tx[n], TX, 64);
+    driver_ready();
+}
+
+static int setup_with(bool packed, const char *second_group)
+{
+    cfg[0] = (struct cfg_device){ .vsock = { 3, "a" } };
+    cfg[1] = (struct cfg_device){ .vsock = { 4, second_group } };
+    machine_make(&virtio_vsock_model, &cfg[0], packed, 64, &dev[0]);
+    workers[0] = worker;
+    cfg[1].base = MMIO_BASE + WINDOW;
+    cfg[1].size = WINDOW;
+    cfg[1].irq = 16;
+    cfg[1].node = "second";
+    assert_int_equal(virtio_vsock_model.create(&ring.vm, &cfg[1], &dev[1]), K_OK);
+    virtio_vsock_model.reset(dev[1]);
+    workers[1] = worker;
+    strcpy(ring.vm.name, "vm");
+    for (u32 i = 0; i < 3; i++)
+        machine_add_ring(&other_ring[i], 0x50000000 + i * 0x1000000UL, packed, 64);
+    up(0);
+    up(1);
+    return 0;
+}
+
+static int split(void **state)
+{
+    (void)state;
+    return setup_with(false, "a");
+}
+
+static int packed(void **state)
+{
+    (void)state;
+    return setup_with(true, "a");
+}
+
+static int strangers(void **state)
+{
+    (void)state;
+    return setup_with(false, "b");
+}
+
+static int hermit(void **state)
+{
+    (void)state;
+    return setup_with(false, NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    virtio_vsock_model.destroy(dev[0]);
+    virtio_vsock_model.destroy(dev[1]);
+    return 0;
+}
+
+static struct header to(u64 from, u64 cid, u32 port, u16 op, u32 len)
+{
+    return (struct header){ from, cid, 1000, port, len, 1, op, 0, 65536, 0 };
+}
+
+/* Guest n sends h, with `bytes` of payload behind it. */
+static void send(u32 n, const struct header *h, u32 bytes)
+{
+    u32 len;
+    u16 id;
+
+    driver_offer(tx[n], 0, 1, 0, (u32)sizeof(*h) + bytes, false);
+    memcpy(ram_at(tx[n], DRIVER_BUFFERS), h, sizeof(*h));
+    for (u32 i = 0; i < bytes; i++)
+        *(u8 *)ram_at(tx[n], (u32)(DRIVER_BUFFERS + sizeof(*h) + i)) = (u8)i;
+    window = n * WINDOW;
+    mmio_write(0x50, TX);
+    run_both();
+    assert_true(driver_take(tx[n], &id, &len));
+}
+
+static void offer_buffers(u32 n, u16 count, u32 bytes)
+{
+    for (u16 i = 0; i < count; i++)
+        driver_offer(rx[n], i, 0, 1, bytes, false);
+    window = n * WINDOW;
+    mmio_write(0x50, RX);
+    run_both();
+}
+
+static bool got(u32 n, struct header *h, const u8 **data)
+{
+    u32 len;
+    u16 id;
+
+    if (!driver_take(rx[n], &id, &len))
+        return false;
+    memcpy(h, ram_at(rx[n], DRIVER_BUFFERS + id * 256U), sizeof(*h));
+    *data = (u8 *)ram_at(rx[n], DRIVER_BUFFERS + id * 256U) + sizeof(*h);
+    assert_int_equal(len, sizeof(*h) + h->len);
+    return true;
+}
+
+static void test_keel_tells_a_guest_about_itself_and_hangs_up(void **state)
+{
+    struct header h = to(3, 2, 1, REQUEST, 0);
+    char text[2048];
+    const u8 *data;
+    u32 n = 0;
+
+    (void)state;
+    assert_int_equal(mmio_read(0x100, 8), 4); /* the window is the second's */
+    offer_buffers(0, 16, 250);
+    send(0, &h, 0);
+    assert_true(got(0, &h, &data));
+    assert_int_equal(h.op, RESPONSE);
+    assert_int_equal(h.src_cid, 2);
+    assert_int_equal(h.dst_port, 1000);
+    while (got(0, &h, &data) && h.op == RW) {
+        memcpy(text + n, data, h.len);
+        n += h.len;
+    }
+    assert_int_equal(h.op, SHUTDOWN);
+    assert_int_equal(h.flags, 3);
+    text[n] = '\0';
+    assert_non_null(strstr(text, "vm vm\ncid 3\n"));
+    assert_non_null(strstr(text, "exits "));
+}
+
+static void test_keel_has_no_other_port(void **state)
+{
+    struct header h = to(3, 2, 7, REQUEST, 0);
+    const u8 *data;
+
+    (void)state;
+    offer_buffers(0, 4, 250);
+    send(0, &h, 0);
+    assert_true(got(0, &h, &data) && h.op == RST && h.src_port == 7 && h.dst_port == 1000);
+}
+
+static void test_a_packet_reaches_the_other_guest_in_pieces_that_fit(void **state)
+{
+    struct header h = to(3, 4, 80, RW, 150);
+    const u8 *data;
+    u32 n = 0;
+
+    (void)state;
+    h.fwd_cnt = 77;
+    offer_buffers(1, 4, 44 + 64);
+    send(0, &h, 150);
+    while (got(1, &h, &data)) {
+        assert_int_equal(h.op, RW);
+        assert_int_equal(h.src_cid, 3);
+        assert_int_equal(h.dst_port, 80);
+        assert_int_equal(h.buf_alloc, 65536);
+        assert_int_equal(h.fwd_cnt, 77);
+        for (u32 i = 0; i < h.len; i++)
+            assert_int_equal(data[i], n++);
+    }
+    assert_int_equal(n, 150);
+    assert_false(got(0, &h, &data));
+}
+
+static void test_packets_wait_for_buffers(void **state)
+{
+    struct header h = to(3, 4, 80, REQUEST, 0);
+    const u8 *data;
+
+    (void)state;
+    send(0, &h, 0);
+    assert_false(got(1, &h, &data));
+    offer_buffers(1, 1, 64);
+    assert_true(got(1, &h, &data) && h.op == REQUEST);
+}
+
+static void is_refused(u64 cid)
+{
+    struct header h = to(3, cid, 80, REQUEST, 0);
+    const u8 *data;
+
+    offer_buffers(0, 1, 64);
+    offer_buffers(1, 1, 64);
+    send(0, &h, 0);
+    assert_true(got(0, &h, &data) && h.op == RST && h.src_cid == cid && h.dst_cid == 3);
+    assert_false(got(1, &h, &data));
+}
+
+static void test_a_guest_that_is_not_there_refuses(void **state)
+{
+    (void)state;
+    is_refused(99);
+}
+
+static void test_a_guest_of_another_group_is_not_there(void **state)
+{
+    (void)state;
+    is_refused(4);
+}
+
+static void test_packets_that_lie_are_dropped(void **state)
+{
+    struct header h = to(4, 4, 80, REQUEST, 0); /* from somebody else */
+    const u8 *data;
+
+    (void)state;
+    offer_buffers(0, 4, 64);
+    offer_buffers(1, 4, 64);
+    send(0, &h, 0);
+    h = to(3, 4, 80, RW, 100); /* more than there is */
+    send(0, &h, 20);
+    h = to(3, 4, 80, RW, 0xffffffff);
+    send(0, &h, 20);
+    assert_false(got(0, &h, &data));
+    assert_false(got(1, &h, &data));
+    assert_int_equal(mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET, 0);
+    h = to(3, 4, 80, RST, 0); /* no answer to that */
+    h.dst_cid = 99;
+    send(0, &h, 0);
+    assert_false(got(0, &h, &data));
+}
+
+static void test_a_guest_that_takes_nothing_loses_the_connection_not_keels_memory(void **state)
+{
+    struct header h = to(3, 4, 80, RW, 16384);
+    const u8 *data;
+    u32 resets = 0, data_packets = 0;
+
+    (void)state;
+    for (u32 i = 0; i < 40; i++)
+        send(0, &h, 16384);
+    offer_buffers(0, 30, 64);
+    while (got(0, &h, &data))
+        resets += h.op == RST;
+    assert_int_equal(resets, 23); /* 16 fit, and one that is under way */
+    for (u32 round = 0; round < 14; round++) {
+        offer_buffers(1, 8, 4096);
+        while (got(1, &h, &data))
+            data_packets += h.op == RW;
+    }
+    assert_int_equal(data_packets, 17 * 5); /* of 4052 bytes and a rest */
+}
+
+static void test_a_reset_drops_what_waits(void **state)
+{
+    struct header h = to(3, 4, 80, REQUEST, 0);
+    const u8 *data;
+
+    (void)state;
+    send(0, &h, 0);
+    window = WINDOW;
+    mmio_write(0x70, 0);
+    memset(rx[1]->ram, 0, sizeof(rx[1]->ram));
+    rx[1]->next = rx[1]->last_used = 0;
+    rx[1]->wrap = rx[1]->used_wrap = true;
+    up(1);
+    offer_buffers(1, 1, 64);
+    assert_false(got(1, &h, &data));
+}
+
+#define BOTH(f)                                                                                              \
+    cmocka_unit_test_setup_teardown(f, split, teardown), cmocka_unit_test_setup_teardown(f, packed, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(test_keel_tells_a_guest_about_itself_and_hangs_up),
+        BOTH(test_keel_has_no_other_port),
+        BOTH(test_a_packet_reaches_the_other_guest_in_pieces_that_fit),
+        BOTH(test_packets_wait_for_buffers),
+        BOTH(test_a_guest_that_is_not_there_refuses),
+        cmocka_unit_test_setup_teardown(test_a_guest_of_another_group_is_not_there, strangers, teardown),
+        cmocka_unit_test_setup_teardown(test_a_guest_of_another_group_is_not_there, hermit, teardown),
+        BOTH(test_packets_that_lie_are_dropped),
+        BOTH(test_a_guest_that_takes_nothing_loses_the_connection_not_keels_memory),
+        BOTH(test_a_reset_drops_what_waits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
