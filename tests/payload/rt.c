@@ -125,6 +125,17 @@ bool rt_arg(const char *key, char *out, size_t size)
     return true;
 }
 
+u64 rt_arg_number(const char *key)
+{
+    char text[24];
+    u64 n = 0;
+
+    if (rt_arg(key, text, sizeof(text)))
+        for (const char *p = text; *p >= '0' && *p <= '9'; p++)
+            n = n * 10 + (u64)(*p - '0');
+    return n;
+}
+
 bool rt_list_has(const char *list, const char *word)
 {
     for (const char *s = list; *s; s++) {

@@ -55,6 +55,7 @@ void rt_printf(const char *fmt, ...);
 void rt_uart_init(void);
 /* Value of `key=` in the boot arguments, copied up to the next space; false if absent. */
 bool rt_arg(const char *key, char *out, size_t size);
+u64 rt_arg_number(const char *key);                   /* decimal; 0 if absent */
 bool rt_list_has(const char *list, const char *word); /* comma-separated */
 
 /* This CPU's MMU and caches on: every address is itself, what is in a GiB with RAM is normal memory, all else
