@@ -73,6 +73,20 @@ const struct command commands[] = {
       1, 2, command_irq_stats },
     { "irq", NULL, "", "interrupt controller and interrupts", "", 0, 0, command_irq },
     { "pci", NULL, "", "what is on the host's PCI", "BARs as index:address+size.", 0, 0, command_pci },
+    { "net", "list", "", "networks and their ports", "", 0, 0, command_net_list },
+    { "net", "stats", "[PORT]", "frames by port, counted",
+      "large: of those, the ones with several segments' data; cut: large ones that were cut for the port; "
+      "waits: "
+      "pauses until a receiver had room. With a port: why frames were refused or dropped.",
+      0, 1, command_net_stats },
+    { "net", "link", "PORT up|down", "plug or unplug a port's cable", "The guest is told.", 2, 2,
+      command_net_link },
+    { "net", "capture", "PORT on [BYTES]|off", "keep a copy of what passes a port",
+      "Up to BYTES of each frame (1514 unless said), 256K in all, for net dump. on: begins anew. off: frees "
+      "it.",
+      2, 3, command_net_capture },
+    { "net", "dump", "PORT", "print what was captured", "As text, of which 'keel pcap' makes a file.", 1, 1,
+      command_net_dump },
     { "log", NULL, "[error|warn|info|debug]", "the log so far, or what of it is shown here",
       "Without an argument: prints the log's ring. With a level: lines up to it appear on the console.", 0, 1,
       command_log },

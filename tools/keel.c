@@ -14,6 +14,7 @@ static const char help_text[] =
     "keel run FILE.dts                 pack it and start it on Keel in QEMU\n"
     "keel run --kernel IMAGE | --firmware IMAGE [VM OPTIONS]\n"
     "                                  the same for one VM without a file\n"
+    "keel pcap [CONSOLE.LOG] > FILE    what 'net dump' printed there, the last one, as a pcap file\n"
     "keel version\n"
     "keel help\n"
     "\n"
@@ -122,8 +123,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    { "check", check_command },     { "pack", pack_command }, { "run", run_command },
-    { "version", version_command }, { "help", help_command }, { "--help", help_command },
+    { "check", check_command }, { "pack", pack_command },       { "run", run_command },
+    { "pcap", pcap_command },   { "version", version_command }, { "help", help_command },
+    { "--help", help_command },
 };
 
 int main(int argc, char **argv)
@@ -136,6 +138,6 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     }
-    complain("%s: no such command; must be check, pack, run, version or help", argv[1]);
+    complain("%s: no such command; must be check, pack, run, pcap, version or help", argv[1]);
     return EXIT_BAD_INPUT;
 }

@@ -63,6 +63,9 @@ MUST_USE bool pack_write(const struct machine *m, int fd, const char *name);
 /* run.c: everything after "run". Returns the exit status. */
 int run_command(int argc, char **argv);
 
+/* pcap.c: everything after "pcap". Returns the exit status. */
+int pcap_command(int argc, char **argv);
+
 /* child.c: runs argv[0] with fd `log` (-1: none) copied to stderr; passes signals on; returns an
  * exit status as a shell would. monitor (-1: none): QEMU's; that the guest reset the machine is a failure then. */
 MUST_USE int child_run(char **argv, int log, int monitor);

@@ -79,6 +79,7 @@ struct net_counters {
     u64 tx_waits;    /* pauses until a receiver had room */
     u64 rx_full;     /* dropped for want of room */
     u64 rx_unwanted; /* by the owner's own filter */
+    u64 rx_long;     /* longer than the port's MTU */
     u64 rx_cut;      /* large frames that were cut for this port */
 };
 
@@ -95,14 +96,17 @@ struct net_port {
     char name[NET_PORT_NAME_SIZE];
     u8 slot;                     /* in its network */
     u32 open, users, link;       /* atomic */
+    u32 stuck;                   /* atomic: was waited for in vain; until it has room */
     u64 waiters;                 /* atomic: slots of ports whose senders wait for our room */
     u64 touched;                 /* sender's: slots of ports that want a flush */
     u64 tokens_at;               /* sender's: ticks; the rate is used up to then */
     struct task *sender;         /* atomic: waits for room */
-    struct net_capture *capture; /* atomic; NULL: off */
+    struct net_capture *capture; /* under capture_lock; NULL: off */
+    struct spinlock capture_lock;
     struct net_counters count;
-    u8 head[NET_HEAD_SIZE]; /* sender's: of the frame that is being sent */
-    struct net_vec vec[NET_VECS_MAX];
+    /* The sender's scratch: the head of its frame, with room for a tag, and that of a segment that is cut from it. */
+    u8 head[NET_TAG_SIZE + NET_HEAD_SIZE], cut_head[NET_TAG_SIZE + NET_HEAD_SIZE];
+    struct net_vec vec[NET_VECS_MAX], cut_vec[NET_VECS_MAX];
 };
 
 /* Makes p a port of the network that cfg names, closed. vm: name of the VM, or NULL; node: of its device. K_FULL,
@@ -129,6 +133,24 @@ MUST_USE u64 net_ready_at(const struct net_port *p);
 
 /* p has room again, after receive() said K_FULL. Any thread. */
 void net_room(struct net_port *p);
+
+/* --- for the shell --- */
+
+/* Calls fn for each port, in order; thread context. fn must be short and not call what is above. */
+void net_for_each(void (*fn)(void *arg, const char *network, struct net_port *p), void *arg);
+/* By name, VM/NODE; K_NOENT. */
+MUST_USE enum kerr net_set_link(const char *port, bool up);
+MUST_USE enum kerr net_capture_start(const char *port, u32 snap_bytes);
+MUST_USE enum kerr net_capture_stop(const char *port);
+
+#define NET_CAPTURE_BYTES SZ_2M / 8
+struct net_capture_info {
+    u32 bytes; /* of a pcap file, so far */
+    u64 frames, lost;
+};
+/* Up to n bytes of a port's pcap file from `at` on. K_NOENT: no port, or nothing captured. */
+MUST_USE enum kerr net_capture_read(const char *port, u32 at, void *buf, u32 *n,
+                                    struct net_capture_info *info);
 
 /* Administrative state of the link, what the guest is to see. Any context. */
 static inline bool net_link_up(const struct net_port *p)

@@ -14,6 +14,7 @@
 #include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
 #include "shell/lineedit.h"
+#include "tests/unit/test_net_ports.h"
 #include "vmm/vmm.h"
 
 static struct cfg_vm cfg[2] = {

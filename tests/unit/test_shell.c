@@ -20,6 +20,7 @@
 #include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
 #include "shell/table.h"
+#include "tests/unit/test_net_ports.h"
 #include "vmm/vmm.h"
 
 /* --- two VMs, of which the first runs --- */
@@ -315,6 +316,42 @@ static void assert_says(const char *line, const char *expected)
 }
 
 /* --- tests --- */
+
+static void test_ports_are_listed_and_counted(void **state)
+{
+    (void)state;
+    the_port.link = 1;
+    assert_says(
+        "net list",
+        "lan      debian/net0  02:00:00:00:00:ab     7  8,9    1500       -  up, no driver  isolated");
+    assert_says("net stats", "debian/net0    11    660");
+    assert_says("net stats debian/net0", "sent, not from the port's address: 5");
+    assert_says("net stats nope", "there is no port 'nope'");
+    assert_says("net link debian/net0 sideways", "'sideways': up or down");
+    assert_says("net link nope down", "there is no port 'nope'");
+    command_run("net link debian/net0 down");
+    assert_says("net list", "down");
+}
+
+static void test_a_capture_is_printed_as_text(void **state)
+{
+    (void)state;
+    assert_says("net dump debian/net0", "is not captured");
+    assert_says("net capture debian/net0 maybe", "'maybe': on or off");
+    assert_says("net capture debian/net0 on 63", "'63': bytes of each frame, 64 to 2048");
+    assert_says("net capture nope on", "there is no port 'nope'");
+    command_run("net capture debian/net0 on 2048");
+    assert_true(port_captured);
+    assert_says(
+        "net dump debian/net0",
+        "-----BEGIN PCAP debian/net0-----\n"
+        "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh\n"
+        "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYQ==\n"
+        "-----END PCAP-----\n"
+        "2 frames had no room\n");
+    command_run("net capture debian/net0 off");
+    assert_false(port_captured);
+}
 
 static void test_empty_lines_say_nothing(void **state)
 {
@@ -612,6 +649,8 @@ static void test_table_prints_more_than_it_can_hold_in_pieces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(test_ports_are_listed_and_counted),
+        T(test_a_capture_is_printed_as_text),
         T(test_empty_lines_say_nothing),
         T(test_wrong_lines_say_what_would_be_right),
         T(test_every_command_has_help_that_shows_its_usage),

@@ -75,6 +75,21 @@ void vq_disable(struct vq *q);
 /* Takes the next chain. K_NOENT: there is none; K_INVAL: the queue is broken. */
 MUST_USE enum kerr vq_pop(struct vq *q, struct vq_chain *out);
 
+/* Where the queue is, and back there: as if nothing had been taken since. */
+struct vq_mark {
+    u16 next_avail;
+    bool avail_wrap;
+};
+static inline struct vq_mark vq_mark(const struct vq *q)
+{
+    return (struct vq_mark){ q->next_avail, q->avail_wrap };
+}
+static inline void vq_back(struct vq *q, struct vq_mark m)
+{
+    q->next_avail = m.next_avail;
+    q->avail_wrap = m.avail_wrap;
+}
+
 /* Gives a chain back, with `written` bytes of its writable part filled. The driver sees it at the latest at
  * vq_publish(), which says whether it wants an interrupt for what was given back since the last time. */
 void vq_push(struct vq *q, const struct vq_chain *c, u32 written);

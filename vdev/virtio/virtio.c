@@ -158,8 +158,11 @@ void virtio_set_status(struct virtio_device *d, u32 status)
         status &= ~(u32)VIRTIO_DRIVER_OK;
     set_status_locked(d, status);
     spin_unlock(&d->lock);
-    if ((status & ~old & VIRTIO_DRIVER_OK) != 0)
-        worker_go(&d->worker);
+    if ((status & ~old & VIRTIO_DRIVER_OK) == 0)
+        return;
+    if (d->kind->start != NULL)
+        d->kind->start(d);
+    worker_go(&d->worker);
 }
 
 /* What the driver may still set up. */
@@ -230,6 +233,8 @@ void virtio_notify(struct virtio_device *d, u32 queue)
     if (queue >= d->queue_count || !is_up(d))
         return;
     (void)__atomic_fetch_add(&d->queue[queue].vq.stats.notifications, 1, __ATOMIC_RELAXED);
+    if (d->kind->notified != NULL && d->kind->notified(d, queue))
+        return;
     if ((__atomic_fetch_or(&d->notified, BIT(queue), __ATOMIC_SEQ_CST) & BIT(queue)) != 0)
         return;
     left = __atomic_load_n(&d->at_once, __ATOMIC_RELAXED);

@@ -46,6 +46,11 @@ struct virtio_kind {
     /* Work for queues that were notified, in the device's worker: bit i of `queues` is queue i. Looks at each with
      * vq_pop() until it is empty; bounded: returns the queues that it wants to be called for again. */
     u64 (*work)(struct virtio_device *d, u64 queues);
+    /* The driver is up; before the first work(). Exit context. NULL: nothing to do. */
+    void (*start)(struct virtio_device *d);
+    /* The driver notified a queue. True: that was all, and the worker need not look. Exit context, also while the
+     * device is being reset. NULL: the worker looks. */
+    bool (*notified)(struct virtio_device *d, u32 queue);
     /* The driver's buffers are not touched any more when this returns; the worker is halted. May sleep. NULL: the
      * worker was all there is. */
     void (*stop)(struct virtio_device *d);

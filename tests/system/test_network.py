@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks between Debian guests, by the stock virtio-net driver."""
+import pathlib
+import struct
+import subprocess
+
+import harness
+import pytest
+
+TOP = pathlib.Path(__file__).parent.parent.parent
+
+
+def configuration(left="", right="", both=""):
+    text = (TOP / "guests" / "network.dts").read_text().replace('"../', f'"{TOP}/')
+    head, first, second = text.split('network = "lan";')
+    return f'{head}network = "lan"; {both} {left}{first}network = "lan"; {both} {right}{second}'
+
+
+def bring_up(machine, options=""):
+    for index in (1, 2):
+        machine.focus(index)
+        if index == 1:
+            machine.boot()
+        else:
+            machine.sh("true", harness.BOOT_S)
+        machine.sh(f"ip addr add 10.0.0.{index}/24 dev eth0; ip link set eth0 up")
+    return machine
+
+
+@pytest.fixture
+def pair(start, write_dts):
+    """Two guests with addresses: pair(left properties, right properties, both's)."""
+
+    def starter(*args, **kwargs):
+        return bring_up(start(write_dts(configuration(*args, **kwargs))))
+
+    return starter
+
+
+def ping(machine, target="10.0.0.1", source=2):
+    """Whether one echo comes back."""
+    machine.focus(source)
+    return "1 packets received" in machine.sh(f"ping -c 1 -W 2 {target}", check=False)
+
+
+def counters(machine, port):
+    names = ["sent", "sent_bytes", "sent_large", "received", "received_bytes", "received_large", "cut", "refused",
+             "dropped", "waits"]
+    rows = [line.split() for line in machine.keel(f"net stats {port}").splitlines()]
+    return dict(zip(names, next(row for row in rows if row[:1] == [port])[1:]))
+
+
+def transfer(machine, source, target, megabytes):
+    """Sends a file by TCP; both ends say the same sum."""
+    machine.focus(target)
+    machine.sh("rm -f /tmp/got; nc -l -p 5000 > /tmp/got &")
+    machine.focus(source)
+    sent = machine.sh(f"dd if=/dev/urandom of=/tmp/file bs=1M count={megabytes} 2>/dev/null; md5sum < /tmp/file")
+    machine.sh(f"nc -w 10 10.0.0.{target} 5000 < /tmp/file")
+    machine.focus(target)
+    assert machine.sh("while pidof nc > /dev/null; do sleep 0.1; done; md5sum < /tmp/got") == sent
+
+
+@pytest.mark.parametrize("transport", ["pci", "mmio"])
+def test_guests_reach_each_other_and_large_frames_stay_whole(pair, transport):
+    machine = pair(both=f'transport = "{transport}";')
+    assert ping(machine)
+    transfer(machine, 1, 2, 8)
+    transfer(machine, 2, 1, 8)
+    for port in ("left/net0", "right/net0"):
+        seen = counters(machine, port)
+        assert int(seen["sent_large"]) > 100 and int(seen["received_large"]) > 100
+        assert int(seen["cut"]) == 0
+        assert int(seen["received"]) < 2 * 8 * 1024 * 1024 / 1448 # far fewer than segments
+
+
+def test_ports_keep_to_their_address_their_vlan_and_their_link(pair, tmp_path):
+    machine = pair(left="trunk = <10>; any-mac;")
+    assert ping(machine)
+    # VLAN: the right guest is in none, so that what has a tag is not for it.
+    machine.focus(1)
+    machine.sh("ip link add link eth0 name eth0.10 type vlan id 10 2>/dev/null || vconfig add eth0 10; "
+               "ip addr add 10.0.10.1/24 dev eth0.10; ip link set eth0.10 up")
+    assert not ping(machine, "10.0.10.2", 1)
+    assert int(counters(machine, "left/net0")["sent"]) > int(counters(machine, "right/net0")["received"])
+    # The right one's address is its own: another is refused, by the device and by the switch.
+    machine.focus(2)
+    assert machine.sh("ip link set eth0 down; ip link set eth0 address 02:11:22:33:44:55; ip link set eth0 up; "
+                      "cat /sys/class/net/eth0/address", check=False).splitlines()[-1] != "02:11:22:33:44:55"
+    assert ping(machine)
+    # The left one may have any.
+    machine.focus(1)
+    machine.sh("ip link set eth0 down; ip link set eth0 address 02:11:22:33:44:55; ip link set eth0 up")
+    machine.focus(2)
+    machine.sh("ip neigh flush dev eth0")
+    assert ping(machine)
+    # The cable.
+    machine.keel("net link right/net0 down")
+    machine.focus(2)
+    machine.sh("while [ $(cat /sys/class/net/eth0/carrier) != 0 ]; do sleep 0.1; done")
+    machine.keel("net link right/net0 up")
+    machine.focus(2)
+    machine.sh("while [ $(cat /sys/class/net/eth0/carrier) != 1 ]; do sleep 0.1; done")
+    assert ping(machine)
+    # What passes is captured, as a file that others read.
+    machine.keel("net capture right/net0 on")
+    assert ping(machine)
+    assert "END PCAP" in machine.keel("net dump right/net0")
+    log = tmp_path / "console"
+    log.write_text("".join(machine.seen))
+    capture = subprocess.run([harness.KEEL, "pcap", log], stdout=subprocess.PIPE, check=True).stdout
+    assert struct.unpack("<IHHIIII", capture[:24]) == (0xa1b23c4d, 2, 4, 0, 0, 1514, 1)
+    frames, at = [], 24
+    while at < len(capture):
+        stored, whole = struct.unpack("<II", capture[at + 8:at + 16])
+        assert stored == whole <= 1514
+        frames.append(capture[at + 16:at + 16 + stored])
+        at += 16 + stored
+    assert at == len(capture)
+    echoes = [f for f in frames if f[12:14] == b"\x08\x00" and f[23] == 1]
+    assert [f[34] for f in echoes] == [8, 0] # asked, answered
+
+
+def test_isolated_guests_do_not_reach_each_other(pair):
+    machine = pair(both="isolated;")
+    assert not ping(machine)
+    assert int(counters(machine, "left/net0")["received"]) == 0
+
+
+def test_a_network_outlives_the_reset_of_a_guest(pair):
+    machine = pair(both="queues = <2>;")
+    machine.focus(1)
+    machine.sh("ping -i 0.01 10.0.0.2 > /dev/null & true")
+    machine.keel("vm reset right")
+    machine.focus(2)
+    machine.boot()
+    machine.sh("ip addr add 10.0.0.2/24 dev eth0; ip link set eth0 up")
+    assert ping(machine)
+    transfer(machine, 1, 2, 2)

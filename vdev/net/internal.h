@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The switch's parts. Internal to vdev/net/. */
+#ifndef VDEV_NET_INTERNAL_H
+#define VDEV_NET_INTERNAL_H
+
+#include "lib/bits.h"
+#include "vdev/net.h"
+
+#define NET_NETWORKS_MAX 32U
+#define NET_SEGMENTS_MAX 256U /* of one large frame */
+
+/* Several senders count at one port. */
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
+static inline void net_count(u64 *counter, u64 n) { (void)__atomic_fetch_add(counter, n, __ATOMIC_RELAXED); }
+
+/* --- table.c: which port an address is behind --- */
+
+#define NET_TABLE_SETS 128U
+#define NET_TABLE_WAYS 4U
+#define NET_TABLE_QUOTA 128U /* of one port: none can take the table from the others */
+#define NET_TABLE_AGE_NS 300000000000UL
+#define NET_SLOT_NONE 0xffU
+
+struct net_entry {
+    u64 key;  /* address and VLAN; 0: free */
+    u64 seen; /* ticks */
+    u8 slot;
+};
+
+struct net_table {
+    u64 seed;
+    u16 used[NET_PORTS_MAX];
+    struct net_entry entry[NET_TABLE_SETS][NET_TABLE_WAYS];
+};
+
+u64 net_mac_key(const u8 mac[NET_MAC_SIZE]); /* below 2^48 */
+/* The port that address key was seen at last, or NET_SLOT_NONE. */
+u8 net_table_find(const struct net_table *t, u64 mac, u32 vlan, u64 now);
+/* False: there is no room for it. */
+bool net_table_learn(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now);
+/* The port is gone, or its link is down. */
+void net_table_forget(struct net_table *t, u8 slot);
+
+/* --- frame.c: what is in a frame --- */
+
+/* A frame under way, in the sender's scratch: without its tag. */
+struct net_transit {
+    struct net_frame f; /* vec[0] is the head */
+    struct net_port *from;
+    u8 *head; /* NET_TAG_SIZE bytes before it are free */
+    u16 tci;  /* of the tag that it came with, VLAN included; else 0 */
+    u32 vlan;
+    bool tagged;        /* has its tag just now: put there by net_tag() */
+    u64 source, target; /* as net_mac_key() */
+    bool group;         /* to many */
+};
+
+/* Takes f into from's scratch, checks it, and takes its tag off. False: malformed. */
+MUST_USE bool net_take(struct net_transit *t, struct net_port *from, const struct net_frame *f);
+/* Gives it a tag, or takes it. */
+void net_tag(struct net_transit *t, bool tagged);
+/* Completes the checksum. */
+void net_sum(struct net_transit *t);
+/* Number of segments of a large frame, and segment i of them; without gso, the checksum complete. */
+u32 net_segments(const struct net_transit *t);
+void net_cut(const struct net_transit *t, u32 i, struct net_frame *out);
+/* One's complement sum of the bytes, to be added to others by net_fold(). */
+u64 net_sum_bytes(const void *p, size_t n, u64 sum);
+u16 net_fold(u64 sum);
+
+/* --- capture.c --- */
+
+void net_capture_frame(struct net_port *p, const struct net_frame *f);
+void net_capture_free(struct net_port *p);
+static inline bool net_capturing(const struct net_port *p)
+{
+    return unlikely(__atomic_load_n(&p->capture, __ATOMIC_RELAXED) != NULL);
+}
+
+/* --- switch.c --- */
+
+struct net_network {
+    char name[CFG_NAME_MAX];
+    struct spinlock lock;
+    struct net_port *port[NET_PORTS_MAX];
+    u64 slots;                    /* that are taken */
+    u8 by_mac[2 * NET_PORTS_MAX]; /* hash of ports that keep to their address: slot + 1 */
+    struct net_table table;
+};
+
+#endif
