@@ -229,10 +229,10 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
     struct machine_props p = { .on_last_stop = CFG_HOST_STAY };
     u32 errors_before = errors->count;
     struct cfg_node root;
-    int vms;
+    int vms, networks;
     int e;
 
-    m->vm_count = 0;
+    m->vm_count = m->network_count = 0;
     m->on_last_stop = CFG_HOST_STAY;
     m->llc_way_size = m->llc_colors = 0;
     cfg_node_root(&root, blob, errors);
@@ -249,7 +249,14 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
         cfg_report_value(&root, "llc-way-size", "must be a power of two");
         m->llc_way_size = 0;
     }
-    vms = schema_only_child(&root, "vms");
+    networks = fdt_subnode_offset(blob, 0, "networks");
+    if (networks >= 0) {
+        struct cfg_node n;
+
+        cfg_node_child(&n, &root, networks);
+        cfg_read_networks(&n, m);
+    }
+    vms = schema_children(&root, "vms", "networks");
     if (vms < 0) {
         cfg_report(&root, NULL, "vms: missing; must hold one node for each VM");
     } else {

@@ -165,12 +165,21 @@ struct cfg_vm {
     struct cfg_device device[CFG_MAX_DEVICES];
 };
 
+/* A network with a way out: a port for an interface of the host. */
+#define CFG_MAX_NETWORKS 8U
+struct cfg_network {
+    struct cfg_net port;
+    const char *uplink; /* its name: "net0" and so on */
+};
+
 struct cfg_machine {
     enum cfg_host_end on_last_stop;
     u64 llc_way_size; /* bytes of one way of the last-level cache; 0: as the host says */
     u64 llc_colors;   /* Keel's own; 0: any */
     u32 vm_count;
     struct cfg_vm vm[CFG_MAX_VMS];
+    u32 network_count;
+    struct cfg_network network[CFG_MAX_NETWORKS];
 };
 
 /* One message a mistake: node path, property, the value found, what would be right. Calls do not stop at

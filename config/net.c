@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/net.h"
 
+#include <libfdt.h>
 #include <string.h>
 
 #include "lib/bits.h"
@@ -104,6 +105,61 @@ void cfg_set_net(const struct cfg_node *n, const struct cfg_net_props *p, const 
         cfg_report_value(n, "transport", "an emulated device is on PCI");
     if (p->queues != 1)
         cfg_report_value(n, "queues", "an emulated device has one queue each way");
+}
+
+struct network_props {
+    const char *uplink;
+    struct cfg_net_props net;
+};
+
+#define AT(field) offsetof(struct network_props, field)
+static const struct prop_rule network_prop[] = {
+    { "uplink", PROP_STRING, true, AT(uplink), 1, 7, NULL },
+    { "vlan", PROP_CELL, false, AT(net.vlan), 1, CFG_VLAN_MAX, NULL },
+    { "trunk", PROP_CELLS, false, AT(net.trunk), 1, CFG_VLAN_MAX, NULL },
+};
+#undef AT
+static const struct node_rules network_rules = { network_prop, ARRAY_SIZE(network_prop) };
+static const struct node_rules no_props = { NULL, 0 };
+
+static void read_network(const struct cfg_node *n, struct cfg_machine *m)
+{
+    struct network_props p = { .net = CFG_NET_DEFAULTS };
+    struct cfg_network *out = &m->network[m->network_count];
+
+    (void)schema_only_child(n, NULL);
+    schema_read(n, &network_rules, &p);
+    *out = (struct cfg_network){ .uplink = p.uplink };
+    out->port = (struct cfg_net){
+        .network = cfg_node_name(n), .mtu = (u16)p.net.mtu, .vlan = (u16)p.net.vlan, .any_mac = true
+    };
+    if (!name_is_good(out->port.network) || strlen(out->port.network) >= CFG_NAME_MAX)
+        cfg_report(n, NULL, "a network's name must be 1 to %u characters, no blank or quote",
+                   CFG_NAME_MAX - 1);
+    set_trunk(n, &p.net.trunk, &out->port);
+    for (u32 i = 0; i < m->network_count && p.uplink != NULL; i++) {
+        if (m->network[i].uplink != NULL && strcmp(m->network[i].uplink, p.uplink) == 0)
+            cfg_report_value(n, "uplink", "is also that of %.31s", m->network[i].port.network);
+    }
+    m->network_count++;
+}
+
+void cfg_read_networks(const struct cfg_node *networks, struct cfg_machine *m)
+{
+    int child;
+
+    schema_read(networks, &no_props, NULL);
+    fdt_for_each_subnode(child, networks->blob, networks->offset)
+    {
+        struct cfg_node n;
+
+        if (m->network_count == CFG_MAX_NETWORKS) {
+            cfg_report(networks, NULL, "too many networks; at most %u", CFG_MAX_NETWORKS);
+            return;
+        }
+        cfg_node_child(&n, networks, child);
+        read_network(&n, m);
+    }
 }
 
 /* Finds a device of an earlier VM, or of the same, that would be mistaken for d. */

@@ -26,6 +26,8 @@ extern const char *const cfg_io_words[];
 /* d's kind becomes CFG_IS_NET. vm has its name. */
 void cfg_set_net(const struct cfg_node *n, const struct cfg_net_props *p, const struct cfg_vm *vm,
                  struct cfg_device *d);
+/* The machine's `networks` node. */
+void cfg_read_networks(const struct cfg_node *networks, struct cfg_machine *m);
 /* All VMs together. */
 void cfg_check_nets(const struct cfg_machine *m, struct cfg_errors *errors);
 

@@ -259,20 +259,31 @@ void schema_read(const struct cfg_node *n, const struct node_rules *rules, void 
 
 int schema_only_child(const struct cfg_node *n, const char *allowed)
 {
+    return schema_children(n, allowed, NULL);
+}
+
+int schema_children(const struct cfg_node *n, const char *allowed, const char *also)
+{
+    bool had_also = false;
     int found = -1;
     int child;
 
     fdt_for_each_subnode(child, n->blob, n->offset)
     {
         struct cfg_node c;
+        bool is_also;
 
         cfg_node_child(&c, n, child);
+        is_also = also != NULL && strcmp(cfg_node_name(&c), also) == 0;
         if (allowed == NULL)
             cfg_report(&c, NULL, "unknown node; no node may be here");
-        else if (strcmp(cfg_node_name(&c), allowed) != 0)
-            cfg_report(&c, NULL, "unknown node; may be %s", allowed);
-        else if (found >= 0)
+        else if (!is_also && strcmp(cfg_node_name(&c), allowed) != 0)
+            cfg_report(&c, NULL, "unknown node; may be %s%s%s", allowed, also != NULL ? " or " : "",
+                       also != NULL ? also : "");
+        else if (is_also ? had_also : found >= 0)
             cfg_report(&c, NULL, "given twice");
+        else if (is_also)
+            had_also = true;
         else
             found = child;
     }

@@ -70,7 +70,9 @@ void cfg_report_value(const struct cfg_node *n, const char *property, const char
  * keep them where a property is absent or wrong. */
 void schema_read(const struct cfg_node *n, const struct node_rules *rules, void *out);
 
-/* Reports every child of n but the one named `allowed` (NULL: none may be). Returns its offset or -1. */
+/* Reports every child of n but the one named `allowed` (NULL: none may be). Returns its offset or -1.
+ * schema_children(): one more may be there. */
+int schema_children(const struct cfg_node *n, const char *allowed, const char *also);
 int schema_only_child(const struct cfg_node *n, const char *allowed);
 
 /* Writes bytes as "512M", "64K" or "100", the largest unit that divides them. */

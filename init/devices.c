@@ -4,14 +4,16 @@
 #include "arch/arm64/msi.h"
 #include "core/log.h"
 #include "drivers/driver.h"
+#include "drivers/net.h"
 #include "drivers/pci.h"
 #include "drivers/pvpanic.h"
 #include "drivers/virtio.h"
 #include "irq/host.h"
+#include "vdev/net.h"
 
 const struct pcie_driver *const pcie_drivers[] = { &pvpanic_driver, &hvirtio_pci_driver, NULL };
 
-const struct hvirtio_driver *const hvirtio_drivers[] = { NULL };
+const struct hvirtio_driver *const hvirtio_drivers[] = { &hvirtio_net_driver, NULL };
 
 enum kerr driver_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void (*fn)(void *arg), void *arg)
 {
@@ -46,4 +48,15 @@ void devices_init(struct board *b)
     msi_init(&b->msi);
     pci_init(b);
     virtio_init_mmio(b);
+}
+
+void devices_connect(const struct cfg_machine *m)
+{
+    for (u32 i = 0; i < m->network_count; i++) {
+        const struct cfg_network *n = &m->network[i];
+        enum kerr e = net_uplink(n);
+
+        if (e != K_OK)
+            log_error("network %s: no uplink: %s", n->port.network, kerr_str(e));
+    }
 }

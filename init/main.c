@@ -332,6 +332,7 @@ static void services(void)
     for (u32 i = 0; i < machine->vm_count; i++)
         if (machine->vm[i].autostart && console_uart.drv != NULL)
             console_expect_guest(true);
+    devices_connect(machine);
     if (e == K_OK)
         e = vmm_init(machine, vdev_models);
     if (e == K_OK)

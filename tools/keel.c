@@ -24,6 +24,8 @@ static const char help_text[] =
     "  --mem SIZE       default 512M\n"
     "  --name NAME      default guest\n"
     "Host options of run, with and without a file:\n"
+    "  --net user       an interface for the host, net0, on QEMU's user network; without a\n"
+    "                   file, the VM has a network device there\n"
     "  --machine M      virt (default) or raspi4b, which has 4 CPUs and a GICv2\n"
     "  --dtb FILE       device tree of such a board, default guest/ beside keel\n"
     "  --cpus N         1 to 8, default as many as the VMs need, at least 2\n"

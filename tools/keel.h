@@ -45,6 +45,7 @@ struct machine {
 /* One VM by command-line options instead of a file. NULL: not given. */
 struct vm_options {
     const char *name, *kernel, *firmware, *initrd, *append, *memory, *vcpus;
+    bool net; /* a network device, on the host's first interface */
 };
 
 /* Read, check, load images, lay out. Release never: the program ends soon. */

@@ -137,6 +137,38 @@ static void option_string(struct gfdt *f, const char *property, const char *valu
         gfdt_string(f, property, value);
 }
 
+static void add_device(struct gfdt *f, const char *node, const char *compatible)
+{
+    gfdt_node(f, node);
+    gfdt_string(f, "compatible", compatible);
+}
+
+/* The devices that a VM has by itself, and a network device. */
+static void add_net(struct gfdt *f, bool firmware)
+{
+    gfdt_node(f, "devices");
+    for (u32 i = 0; i < guest_device_count; i++) {
+        if (guest_devices[i].when == GUEST_ON_REQUEST ||
+            (guest_devices[i].when == GUEST_WITH_FIRMWARE && !firmware))
+            continue;
+        add_device(f, guest_devices[i].node, guest_devices[i].compatible);
+        gfdt_end_node(f);
+    }
+    add_device(f, "net0", CFG_NET);
+    gfdt_string(f, "network", "user");
+    gfdt_end_node(f);
+    gfdt_end_node(f);
+}
+
+static void add_uplink(struct gfdt *f)
+{
+    gfdt_node(f, "networks");
+    gfdt_node(f, "user");
+    gfdt_string(f, "uplink", "net0");
+    gfdt_end_node(f);
+    gfdt_end_node(f);
+}
+
 bool machine_open_options(struct machine *m, const struct vm_options *o)
 {
     struct gfdt f;
@@ -166,8 +198,12 @@ bool machine_open_options(struct machine *m, const struct vm_options *o)
     option_string(&f, "initrd", o->initrd);
     option_string(&f, "bootargs", o->append);
     gfdt_empty(&f, "autostart");
+    if (o->net)
+        add_net(&f, o->firmware != NULL);
     gfdt_end_node(&f);
     gfdt_end_node(&f);
+    if (o->net)
+        add_uplink(&f);
     if (gfdt_finish(&f, &m->blob_size) != K_OK) {
         complain("the options are too long");
         return false;

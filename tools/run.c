@@ -54,6 +54,7 @@ enum option_id {
     OPT_VCPUS,
     OPT_MEM,
     OPT_NAME,
+    OPT_NET,
     OPT_MACHINE,
     OPT_DTB,
     OPT_CPUS,
@@ -74,6 +75,7 @@ static const struct option options[] = {
     { "vcpus", required_argument, NULL, OPT_VCPUS },
     { "mem", required_argument, NULL, OPT_MEM },
     { "name", required_argument, NULL, OPT_NAME },
+    { "net", required_argument, NULL, OPT_NET },
     { "machine", required_argument, NULL, OPT_MACHINE },
     { "dtb", required_argument, NULL, OPT_DTB },
     { "cpus", required_argument, NULL, OPT_CPUS },
@@ -118,6 +120,11 @@ static bool take_option(struct run *r, int id, const char *value)
     case OPT_VCPUS: r->vm.vcpus = value; return true;
     case OPT_MEM: r->vm.memory = value; return true;
     case OPT_NAME: r->vm.name = value; return true;
+    case OPT_NET:
+        r->vm.net = strcmp(value, "user") == 0;
+        if (!r->vm.net)
+            complain("--net %s: must be user", value);
+        return r->vm.net;
     case OPT_MACHINE: return take_machine(r, value);
     case OPT_DTB: r->dtb = value; return true;
     case OPT_CPU: r->cpu = value; return true;
@@ -183,6 +190,10 @@ static bool parse_options(int argc, char **argv, struct run *r)
         complain(
             "run: %s has %lu CPUs, %lu MiB of RAM and a GICv%lu; --cpu, --cpus, --ram and --gic are for virt",
             r->board->name, r->board->cpus, r->board->ram / MIB, r->board->gic);
+        return false;
+    }
+    if (r->board != NULL && vm->net) {
+        complain("run: --net is for virt; %s has no network that Keel drives", r->board->name);
         return false;
     }
     if (r->board == NULL && r->dtb != NULL) {
@@ -334,6 +345,10 @@ static void host_args(const struct run *r, const char *image, int bundle, struct
         add(a, "-cpu", xformat("%s", r->cpu));
     add(a, "-smp", xformat("%lu", r->cpus));
     add(a, "-m", xformat("%luM", (r->board != NULL ? r->board->qemu_ram : r->ram) / MIB));
+    if (r->vm.net) {
+        add(a, "-netdev", xformat("user,id=net0"));
+        add(a, "-device", xformat("virtio-net-pci,netdev=net0,romfile="));
+    }
     add(a, "-kernel", xformat("%s", image));
     add(a, "-initrd", xformat("/proc/self/fd/%d", bundle));
 }

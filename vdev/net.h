@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "core/lock.h"
+#include "drivers/net.h"
 #include "lib/err.h"
 #include "lib/types.h"
 
@@ -21,12 +22,6 @@
 
 struct net_port;
 struct net_network;
-
-/* A piece of a frame. Guests' memory: may change under the reader's eyes. */
-struct net_vec {
-    const void *at;
-    u32 len;
-};
 
 /* What a large frame is to be cut into: segments of gso_size bytes of payload each. */
 enum net_gso { NET_GSO_NONE, NET_GSO_TCP4, NET_GSO_TCP6, NET_GSO_UDP };
@@ -133,6 +128,9 @@ MUST_USE u64 net_ready_at(const struct net_port *p);
 
 /* p has room again, after receive() said K_FULL. Any thread. */
 void net_room(struct net_port *p);
+
+/* Boot. Makes an interface of the host a port of the network. K_NOENT: the host has none of that name. */
+MUST_USE enum kerr net_uplink(const struct cfg_network *cfg);
 
 /* --- for the shell --- */
 

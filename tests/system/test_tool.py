@@ -119,7 +119,7 @@ def test_mistake_is_named_with_file_node_and_reason(place, vm, message):
     (machine(root='compatible = "keel,vm";'), '/: compatible = "keel,vm": must be "keel,machine"'),
     (machine(root='compatible = "keel,machine"; on-last-stop = "x";'),
      '/: on-last-stop = "x": must be "stay" or "poweroff"'),
-    (machine(more="chosen {};"), "/chosen: unknown node; may be vms"),
+    (machine(more="chosen {};"), "/chosen: unknown node; may be vms or networks"),
     ('/dts-v1/; / { compatible = "keel,machine"; };', "/: vms: missing; must hold one node for each VM"),
     ('/dts-v1/; / { compatible = "keel,machine"; vms { }; };', "/vms: no VM here; must hold one node for each"),
 ])

@@ -556,7 +556,7 @@ static void test_unknown_nodes_are_named(void **state)
     (void)state;
     blob_machine(blob);
     blob_node(blob, "/chosen");
-    expect("/chosen: unknown node; may be vms");
+    expect("/chosen: unknown node; may be vms or networks");
     blob_machine(blob);
     blob_node(blob, "/vms/a/device");
     expect("/vms/a/device: unknown node; may be devices");

@@ -190,6 +190,30 @@ static void test_a_network_must_be_named(void **state)
     expect("must have no blank, slash or quote");
 }
 
+static void test_a_network_may_have_an_uplink(void **state)
+{
+    const struct cfg_network *n = &machine.network[0];
+
+    (void)state;
+    one_net();
+    blob_string(blob, "/networks/lan", "uplink", "net0");
+    blob_cells(blob, "/networks/lan", "trunk", CELLS(5));
+    parse_good();
+    assert_int_equal(machine.network_count, 1);
+    assert_string_equal(n->uplink, "net0");
+    assert_string_equal(n->port.network, "lan");
+    assert_int_equal(n->port.trunk[0], 5);
+    assert_true(n->port.any_mac);
+    blob_string(blob, "/networks/other", "uplink", "net0");
+    expect("is also that of");
+    blob_string(blob, "/networks/other", "uplink", "net1");
+    blob_set(blob, "/networks/third", "uplink", "", 0);
+    expect("must be one string of 1 to 7");
+    one_net();
+    blob_node(blob, "/networks/lan");
+    expect("uplink: missing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_an_emulated_device_is_another_model),
         cmocka_unit_test(test_an_emulated_device_needs_a_model),
         cmocka_unit_test(test_a_network_must_be_named),
+        cmocka_unit_test(test_a_network_may_have_an_uplink),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
