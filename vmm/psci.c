@@ -20,7 +20,7 @@
 #define AFFINITY_FIELDS 0xff00ffffffUL /* Aff3, Aff2..Aff0, as in MPIDR_EL1 */
 #define AFFINITY_LEVEL_MAX 3U
 
-enum { AFFINITY_ON = 0, AFFINITY_OFF = 1, AFFINITY_ON_PENDING = 2 }; /* 5.7 */
+enum { AFFINITY_ON = 0, AFFINITY_OFF = 1 }; /* 5.7 */
 
 struct psci_function {
     bool has_64; /* exists by the SMC64 convention too */
@@ -63,7 +63,9 @@ static s64 cpu_off(struct vcpu *v, const u64 *arg)
 }
 
 /* The lock makes claiming the target and writing its entry point one step. Without it the target,
- * on its way out of CPU_OFF, could see ON_PENDING and start at a former entry point. */
+ * on its way out of CPU_OFF, could see itself called and start at a former entry point.
+ * A vCPU that was called is on for its guest, though it may still wait for a CPU, as any that runs may:
+ * KVM and Xen never say ON_PENDING, and guests take it for a failure. */
 static s64 cpu_on(struct vcpu *v, const u64 *arg)
 {
     struct vm *vm = v->vm;
@@ -77,14 +79,12 @@ static s64 cpu_on(struct vcpu *v, const u64 *arg)
     target = vm->vcpu[arg[0]];
 
     spin_lock(&vm->lock);
-    switch (__atomic_load_n(&target->power, __ATOMIC_ACQUIRE)) {
-    case VCPU_OFF:
+    if (__atomic_load_n(&target->power, __ATOMIC_ACQUIRE) == VCPU_OFF) {
         target->start_entry = GPA(arg[1]);
         target->start_arg = arg[2];
         __atomic_store_n(&target->power, VCPU_ON_PENDING, __ATOMIC_RELEASE);
-        break;
-    case VCPU_ON_PENDING: result = PSCI_ON_PENDING; break;
-    default: result = PSCI_ALREADY_ON; break;
+    } else {
+        result = PSCI_ALREADY_ON;
     }
     spin_unlock(&vm->lock);
 
@@ -98,7 +98,7 @@ static s64 affinity_info(struct vcpu *v, const u64 *arg)
 {
     const struct vm *vm = v->vm;
     u32 level = (u32)arg[1];
-    bool found = false, pending = false;
+    bool found = false;
     u64 mask;
 
     if (level > AFFINITY_LEVEL_MAX || (arg[0] & ~AFFINITY_FIELDS))
@@ -109,15 +109,10 @@ static s64 affinity_info(struct vcpu *v, const u64 *arg)
         if ((i & mask) != (arg[0] & mask))
             continue;
         found = true;
-        switch (__atomic_load_n(&vm->vcpu[i]->power, __ATOMIC_ACQUIRE)) {
-        case VCPU_ON: return AFFINITY_ON;
-        case VCPU_ON_PENDING: pending = true; break;
-        default: break;
-        }
+        if (__atomic_load_n(&vm->vcpu[i]->power, __ATOMIC_ACQUIRE) != VCPU_OFF)
+            return AFFINITY_ON;
     }
-    if (!found)
-        return PSCI_INVALID_PARAMETERS;
-    return pending ? AFFINITY_ON_PENDING : AFFINITY_OFF;
+    return found ? AFFINITY_OFF : PSCI_INVALID_PARAMETERS;
 }
 
 static s64 migrate_info_type(struct vcpu *v, const u64 *arg)

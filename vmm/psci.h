@@ -13,7 +13,6 @@ enum psci_result {
     PSCI_INVALID_PARAMETERS = -2,
     PSCI_DENIED = -3,
     PSCI_ALREADY_ON = -4,
-    PSCI_ON_PENDING = -5,
     PSCI_INTERNAL_FAILURE = -6,
     PSCI_INVALID_ADDRESS = -9,
 };

@@ -166,11 +166,11 @@ static void test_cpu_on_by_32_bit_takes_32_bit_arguments(void **state)
     assert_int_equal(fake_vcpus[1].start_arg, 0x56789abcUL);
 }
 
-static void test_cpu_on_twice_is_pending_then_already_on(void **state)
+static void test_vcpu_that_waits_for_a_cpu_is_already_on(void **state)
 {
     (void)state;
     assert_int_equal(call(WIDE | ON, 1, ENTRY, 7), PSCI_SUCCESS);
-    assert_int_equal(call(WIDE | ON, 1, ENTRY + 4, 8), PSCI_ON_PENDING);
+    assert_int_equal(call(WIDE | ON, 1, ENTRY + 4, 8), PSCI_ALREADY_ON);
     assert_int_equal(fake_vcpus[1].start_entry.v, ENTRY);
     assert_int_equal(fake_vcpus[1].start_arg, 7);
     fake_vcpus[1].power = VCPU_ON;
@@ -219,7 +219,7 @@ static void test_affinity_info_at_level_0(void **state)
     (void)state;
     fake_vcpus[1].power = VCPU_ON_PENDING;
     assert_int_equal(call(WIDE | AFFINITY, 0, 0, 0), 0);
-    assert_int_equal(call(AFFINITY, 1, 0, 0), 2);
+    assert_int_equal(call(AFFINITY, 1, 0, 0), 0);
     assert_int_equal(call(AFFINITY, 2, 0, 0), 1);
     assert_int_equal(call(AFFINITY, FAKE_VCPUS, 0, 0), PSCI_INVALID_PARAMETERS);
     assert_int_equal(call(AFFINITY, 0x80000000U, 0, 0), PSCI_INVALID_PARAMETERS);
@@ -234,7 +234,7 @@ static void test_affinity_info_of_a_group(void **state)
         fake_vcpus[3].power = VCPU_ON_PENDING;
         assert_int_equal(call(WIDE | AFFINITY, 0x77, level, 0), 0);
         fake_vcpus[0].power = VCPU_OFF;
-        assert_int_equal(call(WIDE | AFFINITY, 0, level, 0), 2);
+        assert_int_equal(call(WIDE | AFFINITY, 0, level, 0), 0);
         fake_vcpus[3].power = VCPU_OFF;
         assert_int_equal(call(WIDE | AFFINITY, 0, level, 0), 1);
         assert_int_equal(call(WIDE | AFFINITY, 1UL << 32, level, 0), PSCI_INVALID_PARAMETERS);
@@ -272,7 +272,7 @@ int main(void)
         cmocka_unit_test_setup(test_arch_workarounds_are_as_the_architecture_says, setup),
         cmocka_unit_test_setup(test_cpu_on_starts_a_vcpu_that_is_off, setup),
         cmocka_unit_test_setup(test_cpu_on_by_32_bit_takes_32_bit_arguments, setup),
-        cmocka_unit_test_setup(test_cpu_on_twice_is_pending_then_already_on, setup),
+        cmocka_unit_test_setup(test_vcpu_that_waits_for_a_cpu_is_already_on, setup),
         cmocka_unit_test_setup(test_cpu_on_refuses_bad_targets_and_entries, setup),
         cmocka_unit_test_setup(test_cpu_off_turns_the_caller_off, setup),
         cmocka_unit_test_setup(test_cpu_suspend_waits_for_an_interrupt, setup),
