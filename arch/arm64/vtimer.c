@@ -92,12 +92,17 @@ u64 arch_vcpu_timer_deadline(const struct vcpu *v)
 #define CNTP_CTL SYSREG(3, 3, 14, 2, 1)
 #define CNTP_CVAL SYSREG(3, 3, 14, 2, 2)
 
+/* A guest that sees the condition met finds the interrupt pending: the software timer may come later. */
 u64 ptimer_read(struct vcpu *v, u32 reg)
 {
     const struct arch_vcpu *a = &v->arch;
 
     switch (reg) {
-    case CNTP_CTL: return a->ptimer_ctl | (ptimer_due(v) ? CNT_CTL_ISTATUS : 0);
+    case CNTP_CTL:
+        if (!ptimer_due(v))
+            return a->ptimer_ctl;
+        ptimer_update(v);
+        return a->ptimer_ctl | CNT_CTL_ISTATUS;
     case CNTP_CVAL: return a->ptimer_cval;
     default: return (u32)(a->ptimer_cval - arch_ticks());
     }

@@ -274,6 +274,22 @@ static struct result timer_ppi(u32 intid)
 static struct result virtual_timer(void) { return timer_ppi(PPI_VTIMER); }
 static struct result physical_timer(void) { return timer_ppi(PPI_PTIMER); }
 
+/* A guest that saw the condition met need not wait for the interrupt. */
+static struct result timer_met_is_pending(void)
+{
+    for (u32 i = 0; i < 2000; i++) {
+        wr_sys(cntp_cval_el0, rd_sys(cntpct_el0) + 50 + i);
+        wr_sys(cntp_ctl_el0, 1);
+        isb();
+        while (!(rd_sys(cntp_ctl_el0) & 4))
+            ;
+        EXPECT(get(GIC_ISPENDR, PPI_PTIMER), 1);
+        wr_sys(cntp_ctl_el0, 0);
+        isb();
+    }
+    return OK;
+}
+
 /* Retracted before it was acknowledged. */
 static struct result timer_retracted(void)
 {
@@ -510,6 +526,7 @@ static const struct check {
     { "remote_active", remote_active, 2 },
     { "virtual_timer", virtual_timer, 1 },
     { "physical_timer", physical_timer, 1 },
+    { "timer_met_is_pending", timer_met_is_pending, 1 },
     { "timer_retracted", timer_retracted, 1 },
     { "spi_pend", spi_pend, 1 },
     { "spi_unpend", spi_unpend, 1 },
