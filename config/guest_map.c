@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define VIRTIO_PLACE GUEST_VIRTIO_BASE, GUEST_VIRTIO_PLACE, GUEST_VIRTIO_SPI, GUEST_VIRTIO_PLACES
+
 const struct guest_device guest_devices[] = {
     { "arm,pl011", "serial", GUEST_ALWAYS, true, 0x09000000, 0x1000, 1, 0 },
     { "arm,pl031", "rtc", GUEST_ALWAYS, true, 0x09010000, 0x1000, 2, 0 },
@@ -12,11 +14,11 @@ const struct guest_device guest_devices[] = {
     { "cfi-flash", "flash", GUEST_WITH_FIRMWARE, false, GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE,
       CFG_IRQ_DEFAULT, 0 },
     { CFG_PCI_HOST, "pcie", GUEST_ON_REQUEST, false, GUEST_PCI_MEM_BASE, GUEST_PCI_SIZE, GUEST_PCI_SPI, 0 },
-    { CFG_DISK, "disk", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 }, /* virtio-mmio */
-    { CFG_NET, "net", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
-    { CFG_CONSOLE, "console", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
-    { CFG_RNG, "rng", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
-    { CFG_VSOCK, "vsock", GUEST_ON_REQUEST, true, 0x0a000000, 0x200, 16, 32 },
+    { CFG_DISK, "disk", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
+    { CFG_NET, "net", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
+    { CFG_CONSOLE, "console", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
+    { CFG_RNG, "rng", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
+    { CFG_VSOCK, "vsock", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
 };
 
 const u32 guest_device_count = ARRAY_SIZE(guest_devices);

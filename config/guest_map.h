@@ -27,6 +27,11 @@
 #define GUEST_PCI_SIZE (GUEST_PCI_ECAM_BASE + GUEST_PCI_ECAM_SIZE - GUEST_PCI_MEM_BASE)
 #define GUEST_PCI_SPI 3U /* INTA# to INTD# */
 #define GUEST_PCI_SPIS 4U
+/* Virtio-mmio: places side by side, and SPIs. */
+#define GUEST_VIRTIO_BASE 0x0a000000UL
+#define GUEST_VIRTIO_PLACE 0x200UL
+#define GUEST_VIRTIO_PLACES 32U
+#define GUEST_VIRTIO_SPI 16U
 #define GUEST_RAM_MAX (255UL * SZ_1G)
 #define GUEST_SPACE_SIZE (1UL << 40) /* devices may lie above RAM up to here */
 

@@ -10,15 +10,17 @@
 #include "vdev/uart/pl011.h"
 #include "vdev/virtio/blk.h"
 #include "vdev/virtio/console.h"
+#include "vdev/virtio/empty.h"
 #include "vdev/virtio/net.h"
 #include "vdev/virtio/rng.h"
 #include "vdev/virtio/vsock.h"
 #include "vdev/watchdog/sp805.h"
 
 const struct vdev_model *const vdev_models[] = {
-    &gic_model,        &gic_v2_model,         &pl011_model,        &pl031_model,      &pl061_model,
-    &sp805_model,      &ns16550_model,        &cfi_flash_model,    &pci_host_model,   &virtio_blk_model,
-    &virtio_rng_model, &virtio_console_model, &virtio_vsock_model, &virtio_net_model, NULL,
+    &gic_model,          &gic_v2_model,     &pl011_model,        &pl031_model,
+    &pl061_model,        &sp805_model,      &ns16550_model,      &cfi_flash_model,
+    &pci_host_model,     &virtio_blk_model, &virtio_rng_model,   &virtio_console_model,
+    &virtio_vsock_model, &virtio_net_model, &virtio_empty_model, NULL,
 };
 
 const char *const known_devices[] = { "arm,pl011", "arm,pl031",  "arm,pl061", "arm,sp805", "ns16550a",

@@ -6,6 +6,7 @@
 
 #include "arch/cpu.h"
 #include "arch/gich.h"
+#include "config/guest_map.h"
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/percpu.h"
@@ -196,6 +197,14 @@ static enum kerr make_devices(struct vboard *b)
         .irq = CFG_IRQ_DEFAULT,
         .fdt_node = -1,
     };
+    static const struct cfg_device no_virtio = {
+        .node = "virtio_mmio",
+        .compatible = "virtio,mmio",
+        .base = GUEST_VIRTIO_BASE,
+        .size = GUEST_VIRTIO_PLACES * GUEST_VIRTIO_PLACE,
+        .irq = CFG_IRQ_DEFAULT,
+        .fdt_node = -1,
+    };
     enum kerr err;
 
     if (arch_gic_is_v2())
@@ -204,6 +213,8 @@ static enum kerr make_devices(struct vboard *b)
 
     for (u32 i = 0; err == K_OK && i < b->cfg->device_count; i++)
         err = make_device(b, &b->cfg->device[i]);
+    if (err == K_OK)
+        err = make_device(b, &no_virtio);
     if (err)
         undo_devices(b);
     return err;

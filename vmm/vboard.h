@@ -22,7 +22,8 @@ struct vboard {
     void *pvtime;   /* the page of pvtime.c, or NULL */
     u32 steps_made; /* of construction: what there is to undo */
     u32 device_count;
-    struct vboard_device device[CFG_MAX_DEVICES + 1]; /* in order of creation; the first is the GIC */
+    struct vboard_device
+        device[CFG_MAX_DEVICES + 2]; /* in order of creation: the GIC, those of cfg, none at free places */
 };
 
 /* All or nothing; says in the log what failed. Images and device tree are loaded, vCPUs are in reset:

@@ -75,7 +75,7 @@ static void test_board_has_what_the_configuration_says(void **state)
     assert_int_equal(b->vm.id, 5);
     assert_int_equal(b->vm.vcpu_count, 3);
     assert_int_equal(m.nr_spis, cfg.vm[0].nr_spis);
-    assert_int_equal(b->device_count, 3);
+    assert_int_equal(b->device_count, 4);
     assert_string_equal(b->device[0].model->compatible, "arm,gic-v3");
     assert_int_equal(b->vm.extent_count, 1);
     assert_int_equal(b->vm.extent[0].gpa.v, GUEST_RAM_BASE);

@@ -376,8 +376,11 @@ static const struct vdev_model uart_model = { "arm,pl011",    device_create, dev
                                               device_destroy, uart_fdt,      NULL };
 static const struct vdev_model rtc_model = { "arm,pl031", device_create, NULL, device_destroy, NULL, NULL };
 static const struct vdev_model flash_model = { "cfi-flash", device_create, NULL, device_destroy, NULL, NULL };
-static const struct vdev_model *const fake_models[] = { &rtc_model, &uart_model, &gic_model, &flash_model,
-                                                        NULL };
+static const struct vdev_model empty_model = {
+    "virtio,mmio", device_create, NULL, device_destroy, NULL, NULL
+};
+static const struct vdev_model *const fake_models[] = { &rtc_model,   &uart_model,  &gic_model,
+                                                        &flash_model, &empty_model, NULL };
 
 static inline bool nothing_left(void)
 {

@@ -8,8 +8,6 @@
 #include "vdev/virtio/transport.h"
 
 #define CONFIG_SPACE 0x100U
-#define MAGIC 0x74726976U  /* "virt" */
-#define VENDOR 0x4c45454bU /* "KEEL" */
 
 struct virtio_mmio {
     struct virtio_regs regs;
@@ -91,10 +89,10 @@ static void write_status(void *ctx, struct vcpu *v, u32 index, u64 value, u64 ma
 
 /* clang-format off */
 static const struct reg regs[] = {
-    CONST("MagicValue", 0x000, MAGIC),
-    CONST("Version", 0x004, 2),
+    CONST("MagicValue", 0x000, VIRTIO_MMIO_MAGIC),
+    CONST("Version", 0x004, VIRTIO_MMIO_VERSION),
     HOOKS("DeviceID", 0x008, 1, read_device_id, NULL),
-    CONST("VendorID", 0x00c, VENDOR),
+    CONST("VendorID", 0x00c, VIRTIO_MMIO_VENDOR),
     HOOKS("DeviceFeatures", 0x010, 1, virtio_read_features, NULL),
     SELECTOR("DeviceFeaturesSel", 0x014, regs.device_half),
     HOOKS("DriverFeatures", 0x020, 1, NULL, virtio_write_features),

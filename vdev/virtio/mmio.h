@@ -9,6 +9,10 @@
 
 struct gfdt;
 
+#define VIRTIO_MMIO_MAGIC 0x74726976U /* "virt" */
+#define VIRTIO_MMIO_VERSION 2U
+#define VIRTIO_MMIO_VENDOR 0x4c45454bU /* "KEEL" */
+
 /* The registers below the configuration space; ctx is struct virtio_mmio, which is mmio.c's. For tests. */
 extern const struct reg_block virtio_mmio_regs;
 
