@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SPIs for any vCPU ("1 of N": GICD_IROUTER.Interrupt_Routing_Mode is one, IHI 0069 3.3.2). Such an interrupt
+/* SPIs for any vCPU ("1 of N": GICD_IROUTER.Interrupt_Routing_Mode is one, IHI 0069 3.3.2), and on a GICv2 for any of
+ * several ("1-N": GICD_ITARGETSR, IHI 0048 1.4.3). Such an interrupt
  * is posted to one vCPU that takes part; the claim of its holder, as for all SPIs, makes it the only one.
  *
  * Who takes part is told by state that changes before others are asked to look: whoever posts looks at it after the
@@ -28,9 +29,17 @@ static bool is_1ofn(const struct vgic *g, u32 intid)
     return (vgic_load64(&g->irouter[intid]) & VGIC_ROUTE_1OFN) != 0;
 }
 
+/* On a GICv3 no targets are named: any. */
+static bool takes(const struct vgic_cpu *vc, u32 intid, u32 group)
+{
+    u32 targets = __atomic_load_n(&vc->vgic->targets[intid], __ATOMIC_SEQ_CST);
+
+    return (targets == 0 || (targets >> vc->id & 1) != 0) && takes_group(vc, group);
+}
+
 bool vgic_1ofn_takes(const struct vgic_cpu *vc, u32 intid)
 {
-    return is_1ofn(vc->vgic, intid) && takes_group(vc, group_of(vc->vgic, intid));
+    return is_1ofn(vc->vgic, intid) && takes(vc, intid, group_of(vc->vgic, intid));
 }
 
 /* One that runs has no wake-up before it, one that waits has only that; one that waits for its turn may have to
@@ -45,7 +54,7 @@ static u32 readiness(const struct vgic_cpu *vc)
 }
 
 /* Equals take turns. NULL: nobody takes part. */
-static struct vgic_cpu *choose(struct vgic *g, u32 group)
+static struct vgic_cpu *choose(struct vgic *g, u32 intid, u32 group)
 {
     u32 first = __atomic_fetch_add(&g->next_1ofn, 1, __ATOMIC_RELAXED), best_readiness = 0;
     struct vgic_cpu *best = NULL;
@@ -53,7 +62,7 @@ static struct vgic_cpu *choose(struct vgic *g, u32 group)
     for (u32 i = 0; i < g->vcpu_count; i++) {
         struct vgic_cpu *vc = &g->cpu[(first + i) % g->vcpu_count];
 
-        if (takes_group(vc, group) && readiness(vc) > best_readiness) {
+        if (takes(vc, intid, group) && readiness(vc) > best_readiness) {
             best = vc;
             best_readiness = readiness(vc);
         }
@@ -68,12 +77,12 @@ void vgic_1ofn_post(struct vgic *g, u32 intid)
     if (!is_1ofn(g, intid) || !(__atomic_load_n(&g->ctlr, __ATOMIC_SEQ_CST) >> group & 1))
         return;
     for (u32 attempt = 0; attempt < VM_MAX_VCPUS; attempt++) {
-        struct vgic_cpu *vc = choose(g, group);
+        struct vgic_cpu *vc = choose(g, intid, group);
 
         if (!vc)
             return; /* whoever begins to take part looks */
         vgic_post(vc, intid);
-        if (takes_group(vc, group))
+        if (takes(vc, intid, group))
             return; /* else it left, perhaps before it saw this */
     }
 }

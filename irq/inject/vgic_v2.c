@@ -27,6 +27,7 @@ void vgic_v2_reset(struct vgic *g)
     }
     for (u32 i = 0; i < g->vcpu_count; i++) {
         memset(g->cpu[i].sgi_from, 0, sizeof(g->cpu[i].sgi_from));
+        g->cpu[i].asleep = 0;                                  /* that is a GICv3's */
         g->cpu[i].private.enabled = GENMASK(VGIC_SGIS - 1, 0); /* as on most implementations: for good */
     }
 }
@@ -40,6 +41,14 @@ u8 vgic_targets_read(const struct vcpu *v, u32 intid)
     return intid < g->intid_end ? __atomic_load_n(&g->targets[intid], __ATOMIC_RELAXED) : 0;
 }
 
+static u64 route_of(u8 targets)
+{
+    if (targets == 0)
+        return ROUTE_NOBODY;
+    return is_pow2(targets) ? ctz64(targets) : VGIC_ROUTE_1OFN;
+}
+
+/* Where several vCPUs write at once, who routes last has seen the last targets. */
 void vgic_targets_write(struct vcpu *v, u32 intid, u8 targets)
 {
     struct vgic *g = v->vgic->vgic;
@@ -47,8 +56,16 @@ void vgic_targets_write(struct vcpu *v, u32 intid, u8 targets)
     if (intid < VGIC_PRIVATE || intid >= g->intid_end)
         return;
     targets &= (u8)everyone(g);
-    __atomic_store_n(&g->targets[intid], targets, __ATOMIC_RELAXED);
-    vgic_route_write(v, intid, targets != 0 ? ctz64(targets) : ROUTE_NOBODY, ~0UL);
+    __atomic_store_n(&g->targets[intid], targets, __ATOMIC_SEQ_CST);
+    for (u32 attempt = 0; attempt < VM_MAX_VCPUS; attempt++) {
+        u8 now;
+
+        vgic_route_write(v, intid, route_of(targets), ~0UL);
+        now = __atomic_load_n(&g->targets[intid], __ATOMIC_SEQ_CST);
+        if (likely(now == targets))
+            return;
+        targets = now;
+    }
 }
 
 /* --- SGIs --- */

@@ -19,6 +19,15 @@ def test_debian_reaches_a_shell_on_a_gicv2(linux, vcpus):
     assert keel.wait_end() == 0
 
 
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_virtual_gicv2_behaves_as_the_specification_says(start, vcpus):
+    keel = start(*VIRT, "--quiet", "--vcpus", vcpus, "--cpus", 2, "--kernel", PAYLOAD / "gicv2.bin")
+    assert keel.wait_end(240) == 0
+    said = keel.console()
+    assert "FAIL" not in said
+    assert " ok 0 failed" in said
+
+
 def test_debian_reaches_a_shell_on_a_raspberry_pi(linux):
     keel = linux(*PI, "--vcpus", 4)
     assert keel.sh("nproc") == "4"

@@ -200,17 +200,86 @@ static void test_sgi_survives_being_switched_off_by_its_group(void **state)
     assert_int_equal(take(0), FROM(2, 2));
 }
 
-static void test_spi_goes_to_one_of_its_targets(void **state)
+/* The one vCPU that takes it, or 3. */
+static u32 taken_by(u32 intid)
 {
-    u32 taken = 0;
+    u32 by = 3;
+
+    for (u32 id = 0; id < 3; id++) {
+        if (take(id) != intid)
+            continue;
+        assert_int_equal(by, 3);
+        by = id;
+    }
+    if (by < 3)
+        end(by, intid);
+    return by;
+}
+
+static void open_interface(u32 id, bool open)
+{
+    on_cpu_of(id);
+    host_gich()->vmcr = open ? VMCR_ALL : VMCR_ALL & ~(VMCR_VENG0 | VMCR_VENG1);
+    settle();
+}
+
+static void test_spi_goes_to_any_one_of_its_targets(void **state)
+{
+    u32 seen = 0;
 
     (void)state;
     write_reg(0, ITARGETSR + 40, 1, 0xfe);
     assert_int_equal(read_reg(0, ITARGETSR + 40, 1), 0x06); /* of those that there are */
+    for (u32 n = 0; n < 8; n++) {
+        vgic_spi_pulse(&m.vm, 40);
+        seen |= 1U << taken_by(40);
+    }
+    assert_int_equal(seen & ~6U, 0);
+    vcpu(2)->power = VCPU_OFF;
     vgic_spi_pulse(&m.vm, 40);
-    for (u32 id = 0; id < 3; id++)
-        taken += take(id) == 40;
-    assert_int_equal(taken, 1);
+    assert_int_equal(taken_by(40), 1);
+    vcpu(2)->power = VCPU_ON;
+}
+
+static void test_spi_goes_to_a_target_whose_interface_is_open(void **state)
+{
+    (void)state;
+    write_reg(0, ITARGETSR + 40, 1, 6);
+    settle();
+    open_interface(1, false);
+    for (u32 n = 0; n < 4; n++) {
+        vgic_spi_pulse(&m.vm, 40);
+        assert_int_equal(taken_by(40), 2);
+    }
+    vgic_spi_pulse(&m.vm, 40);
+    settle();
+    open_interface(2, false); /* it has it, and closes */
+    open_interface(1, true);
+    assert_int_equal(taken_by(40), 1);
+    open_interface(1, false);
+    vgic_spi_pulse(&m.vm, 40);
+    assert_int_equal(taken_by(40), 3);
+    open_interface(2, true);
+    assert_int_equal(taken_by(40), 2);
+}
+
+static void test_pending_spi_follows_its_targets(void **state)
+{
+    (void)state;
+    open_interface(2, false);
+    write_reg(0, ITARGETSR + 40, 1, 6);
+    vgic_spi_pulse(&m.vm, 40);
+    settle(); /* in a list register of 1 */
+    write_reg(0, ITARGETSR + 40, 1, 5);
+    assert_int_equal(taken_by(40), 0);
+    open_interface(0, false);
+    vgic_spi_pulse(&m.vm, 40);
+    settle();
+    write_reg(0, ITARGETSR + 40, 1, 7);
+    assert_int_equal(taken_by(40), 1);
+    write_reg(0, ITARGETSR + 40, 1, 2);
+    vgic_spi_pulse(&m.vm, 40);
+    assert_int_equal(taken_by(40), 1);
 }
 
 static void test_spi_without_a_target_waits_for_one(void **state)
@@ -321,7 +390,9 @@ int main(void)
         TEST(test_senders_are_shown_set_and_cleared),
         TEST(test_sgis_ignore_registers_that_do_not_tell_senders),
         TEST(test_sgi_survives_being_switched_off_by_its_group),
-        TEST(test_spi_goes_to_one_of_its_targets),
+        TEST(test_spi_goes_to_any_one_of_its_targets),
+        TEST(test_spi_goes_to_a_target_whose_interface_is_open),
+        TEST(test_pending_spi_follows_its_targets),
         TEST(test_spi_without_a_target_waits_for_one),
         TEST(test_pending_spi_follows_its_target),
         TEST(test_private_interrupts_target_the_reader),
