@@ -82,9 +82,9 @@ def run(argv, stdin=b""):
     return text
 
 
-def keel(cpu, cpus, vcpus, kernel, append=None, initrd=None):
+def keel(cpu, cpus, vcpus, kernel, append=None, initrd=None, gic=3):
     argv = [KEEL, "run", "--quiet", "--icount", "--cpu", cpu, "--cpus", str(cpus), "--vcpus", str(vcpus),
-            "--kernel", kernel]
+            "--gic", str(gic), "--kernel", kernel]
     if append:
         argv += ["--append", append]
     if initrd:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An SGI to all other vCPUs, and many interrupts pending at once."""
+"""An SGI to one of several vCPUs and to all others, and many interrupts pending at once."""
 import os
 import tempfile
 
@@ -8,7 +8,7 @@ from table import cell, print_table
 
 PAYLOAD_BIN = os.path.join(PAYLOAD, "bench-irq.bin")
 VCPUS = [2, 4, 8]
-PENDING = [32, 128, 512]
+PENDING = [32, 128, 512, 988]
 KINDS = {"pending": "equal priorities", "pending_prio": "20 priorities", "pending_any": "1-of-N"}
 MACHINE = """/dts-v1/;
 / {{
@@ -38,7 +38,7 @@ def measure():
             with open(path, "w", encoding="utf-8") as f:
                 f.write(MACHINE.format(kernel=PAYLOAD_BIN))
             rows.update(parse_rows(run([KEEL, "run", "--quiet", "--icount", "--cpu", cpu, "--cpus", "1", path])))
-        wanted = [f"ipi_all_{n}" for n in VCPUS] + [f"{k}_{n}" for k in KINDS for n in PENDING]
+        wanted = [f"{kind}_{n}" for kind in ("ipi_one", "ipi_all") for n in VCPUS] + [f"{k}_{n}" for k in KINDS for n in PENDING]
         missing = [name for name in wanted if name not in rows]
         if missing:
             raise BenchError(f"{cpu}: no figures for {', '.join(missing)}")
@@ -47,7 +47,8 @@ def measure():
 
 
 def report(figures, _):
-    rows = [[f"SGI to all {n - 1} others, each", *(cell(figures[c][f"ipi_all_{n}"]) for c in CPUS)] for n in VCPUS]
+    rows = [[f"SGI to one, of {n} vCPUs", *(cell(figures[c][f"ipi_one_{n}"]) for c in CPUS)] for n in VCPUS]
+    rows += [[f"SGI to all {n - 1} others, each", *(cell(figures[c][f"ipi_all_{n}"]) for c in CPUS)] for n in VCPUS]
     rows += [[f"of {n} pending, {title}", *(cell(figures[c][f"{kind}_{n}"]) for c in CPUS)]
              for kind, title in KINDS.items() for n in PENDING]
     print_table(["instructions for each interrupt", *CPUS], rows)
