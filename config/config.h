@@ -67,6 +67,9 @@ struct cfg_backend {
 /* A disk's own properties. */
 struct cfg_disk {
     struct cfg_image image; /* NULL name: none, the disk starts as zeros */
+    const char *device;     /* a disk of the host, by name or serial; NULL: none, it is in memory */
+    const char *partition;  /* of it, by name or number; NULL: all of it */
+    bool overlay;           /* what is written to it stays in memory */
     u64 size;               /* bytes; 0: the image's */
     u32 queues;             /* 0: as many as the VM has vCPUs */
     bool read_only;

@@ -21,7 +21,8 @@ struct device_props {
     u32 irq;
     const char *image;
     u64 size;
-    bool read_only;
+    const char *device, *partition;
+    bool read_only, overlay;
     u32 queues;
     u32 transport;
     struct cfg_net_props net;
@@ -54,6 +55,9 @@ static const struct prop_rule disk_prop[] = {
     OF_VIRTIO,
     { "image", PROP_STRING, false, AT(image), 1, 4095, NULL },
     { "size", PROP_BYTES, false, AT(size), SZ_4K, CFG_DISK_MAX, NULL },
+    { "device", PROP_STRING, false, AT(device), 1, 63, NULL },
+    { "partition", PROP_STRING, false, AT(partition), 1, 36, NULL },
+    { "overlay", PROP_FLAG, false, AT(overlay), 0, 0, NULL },
     { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
     { "queues", PROP_CELL, false, AT(queues), 1, CFG_QUEUES_MAX, NULL },
 };
@@ -199,12 +203,21 @@ static void set_disk(const struct cfg_node *n, const struct device_props *p, con
 
     (void)vm;
     d->kind = CFG_IS_DISK;
-    if (p->image == NULL && p->size == 0)
-        cfg_report(n, "image", "image: missing; a disk has an image, or a size, or both");
-    if (p->image == NULL && p->read_only)
+    if (p->device != NULL && (p->image != NULL || p->size != 0))
+        cfg_report_value(n, "device", "a disk of the host has neither image nor size");
+    if (p->device == NULL && (p->partition != NULL || p->overlay))
+        cfg_report(n, "device", "device: missing; partition and overlay are of a disk of the host");
+    if (p->read_only && p->overlay)
+        cfg_report(n, "overlay", "overlay: what is read-only has no use for it");
+    if (p->image == NULL && p->size == 0 && p->device == NULL)
+        cfg_report(n, "image", "image: missing; a disk has an image, or a size, or both, or a device");
+    if (p->image == NULL && p->device == NULL && p->read_only)
         cfg_report(n, "read-only", "read-only: a disk without an image must be written to be of use");
     disk->image.name = p->image;
     disk->size = p->size;
+    disk->device = p->device;
+    disk->partition = p->partition;
+    disk->overlay = p->overlay;
     disk->read_only = p->read_only;
     disk->queues = p->queues;
 }

@@ -23,13 +23,14 @@
 #endif
 
 enum lock_rank {
-    LOCK_RANK_VMM = 1,  /* list of VMs, life cycle */
-    LOCK_RANK_VDEV,     /* one device model */
-    LOCK_RANK_PCI,      /* a VM's INTx lines */
-    LOCK_RANK_VGIC_CPU, /* one vCPU's interrupt state; two at once never */
-    LOCK_RANK_SCHED,    /* what CPUs have promised */
-    LOCK_RANK_VM,       /* one VM's memory map: models look into it, which may give memory */
-    LOCK_RANK_MMU,      /* Keel's own tables, VMIDs */
+    LOCK_RANK_VMM = 1,     /* list of VMs, life cycle */
+    LOCK_RANK_VDEV,        /* one device model */
+    LOCK_RANK_PCI,         /* a VM's INTx lines */
+    LOCK_RANK_VGIC_CPU,    /* one vCPU's interrupt state; two at once never */
+    LOCK_RANK_SCHED,       /* what CPUs have promised */
+    LOCK_RANK_VM,          /* one VM's memory map: models look into it, which may give memory */
+    LOCK_RANK_HOST_DEVICE, /* one queue of a device of the host */
+    LOCK_RANK_MMU,         /* Keel's own tables, VMIDs */
     LOCK_RANK_HEAP,
     LOCK_RANK_FRAMES,
     LOCK_RANK_CONSOLE,

@@ -8,7 +8,7 @@
 
 #define BLOCK_SECTOR 512U /* the unit of addresses here, whatever the device's own is */
 
-/* WRITE_ZEROES may give the space back; after DISCARD contents are undefined (here: zero). */
+/* WRITE_ZEROES may give the space back; after DISCARD contents are undefined. */
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES };
 
 struct block_vec {
@@ -18,18 +18,23 @@ struct block_vec {
 
 struct block_request {
     enum block_op op;
-    u64 sector;
+    u64 sector;                  /* submit() may change it */
     u64 sectors;                 /* none for BLOCK_FLUSH */
     const struct block_vec *vec; /* of reads and writes; stays until done */
     u32 vecs;
     /* Any thread or interrupt; possibly before submit() returns. */
     void (*done)(struct block_request *r, enum kerr result);
+
+    /* The device's, while it has it. */
+    struct block_request *next;
+    enum kerr result;
 };
 
 struct block_device;
 
 struct block_ops {
-    /* Thread context. The range lies within the device, which is not read-only where r changes it. */
+    /* Thread context. The range lies within the device, which is not read-only where r changes it; it keeps the device's
+     * limits below. */
     void (*submit)(struct block_device *d, struct block_request *r);
     void (*destroy)(struct block_device *d); /* nothing is under way */
 };
@@ -37,8 +42,14 @@ struct block_ops {
 struct block_device {
     const struct block_ops *ops;
     u64 sectors;
+    u32 unit;       /* bytes: requests begin at a multiple of it, and so do they end */
     u32 block_size; /* bytes that the device writes at once best */
     bool read_only;
+    bool has_discard, has_write_zeroes;
+    /* Of one request. */
+    u32 max_vecs;
+    u32 max_sectors;         /* of reads and writes */
+    u32 max_discard_sectors; /* of the two others */
 };
 
 #endif

@@ -190,7 +190,16 @@ enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_
     d->image = image;
     d->image_size = image_size;
     d->dev = (struct block_device){
-        .ops = &ops, .sectors = size / BLOCK_SECTOR, .block_size = PAGE_SIZE, .read_only = read_only
+        .ops = &ops,
+        .sectors = size / BLOCK_SECTOR,
+        .unit = BLOCK_SECTOR,
+        .block_size = PAGE_SIZE,
+        .read_only = read_only,
+        .has_discard = true,
+        .has_write_zeroes = true,
+        .max_vecs = ~0U,
+        .max_sectors = ~0U,
+        .max_discard_sectors = ~0U,
     };
     *out = &d->dev;
     return K_OK;

@@ -5,15 +5,17 @@
 #include "core/log.h"
 #include "drivers/driver.h"
 #include "drivers/net.h"
+#include "drivers/nvme.h"
 #include "drivers/pci.h"
 #include "drivers/pvpanic.h"
-#include "drivers/virtio.h"
+#include "drivers/virtio/drivers.h"
 #include "irq/host.h"
 #include "vdev/net.h"
 
-const struct pcie_driver *const pcie_drivers[] = { &pvpanic_driver, &hvirtio_pci_driver, NULL };
+const struct pcie_driver *const pcie_drivers[] = { &pvpanic_driver, &hvirtio_pci_driver, &nvme_driver, NULL };
 
-const struct hvirtio_driver *const hvirtio_drivers[] = { &hvirtio_net_driver, NULL };
+const struct hvirtio_driver *const hvirtio_drivers[] = { &hvirtio_blk_driver, &hvirtio_rng_driver,
+                                                         &hvirtio_net_driver, NULL };
 
 enum kerr driver_irq_attach(u32 intid, bool edge, u32 cpu, const char *name, void (*fn)(void *arg), void *arg)
 {

@@ -17,6 +17,7 @@
 #include "core/vmid.h"
 #include "drivers/bcm2835_pm.h"
 #include "drivers/console.h"
+#include "drivers/disk/queue.h"
 #include "drivers/pvpanic.h"
 #include "drivers/rtc.h"
 #include "drivers/uart.h"
@@ -333,6 +334,8 @@ static void services(void)
         if (machine->vm[i].autostart && console_uart.drv != NULL)
             console_expect_guest(true);
     devices_connect(machine);
+    if (e == K_OK)
+        e = disk_watch_init();
     if (e == K_OK)
         e = vmm_init(machine, vdev_models);
     if (e == K_OK)

@@ -72,6 +72,8 @@ const struct command commands[] = {
       "two. on, off: measure or not. reset: forget what was measured.",
       1, 2, command_irq_stats },
     { "irq", NULL, "", "interrupt controller and interrupts", "", 0, 0, command_irq },
+    { "disk", "list", "", "the host's disks, their partitions and who has them",
+      "A VM names one by its name or its serial number.", 0, 0, command_disk_list },
     { "pci", NULL, "", "what is on the host's PCI", "BARs as index:address+size.", 0, 0, command_pci },
     { "net", "list", "", "networks and their ports", "", 0, 0, command_net_list },
     { "net", "stats", "[PORT]", "frames by port, counted",

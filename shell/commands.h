@@ -59,6 +59,7 @@ void command_cost(u32 argc, const char *const *argv);
 void command_cpu(u32 argc, const char *const *argv);
 void command_irq_stats(u32 argc, const char *const *argv);
 void command_irq(u32 argc, const char *const *argv);
+void command_disk_list(u32 argc, const char *const *argv);
 void command_pci(u32 argc, const char *const *argv);
 void command_net_list(u32 argc, const char *const *argv);
 void command_net_stats(u32 argc, const char *const *argv);

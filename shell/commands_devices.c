@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands about the host's devices. */
+#include "drivers/disk/queue.h"
 #include "drivers/pci.h"
 #include "lib/fmt.h"
 #include "shell/commands.h"
 #include "shell/table.h"
 
 #define BARS_TEXT 160U
+#define STATE_TEXT 80U
 
 static void bars_text(const struct pcie_device *d, char *buf, size_t size)
 {
@@ -48,4 +50,68 @@ void command_pci(u32 argc, const char *const *argv)
         table_cell(t, "%s", bars);
     }
     table_end(t);
+}
+
+/* Half of a MiB counts as one. */
+static void size_cells(struct table *t, u64 sectors) { table_cell(t, "%lu", (sectors + 1024) / 2048); }
+
+static void part_row(void *arg, const struct disk_partition *p)
+{
+    struct table *t = arg;
+
+    table_cell(t, "  partition %u", p->number);
+    table_cell(t, "%s", p->name);
+    table_cell(t, "%s", "");
+    size_cells(t, p->sectors);
+    table_cell(t, "from sector %lu", p->sector);
+}
+
+static void use_row(void *arg, const struct disk_use *u)
+{
+    struct table *t = arg;
+
+    table_cell(t, "  used by");
+    table_cell(t, "%s", u->user);
+    table_cell(t, "%s", u->writes ? "writes" : "reads");
+    size_cells(t, u->sectors);
+    table_cell(t, "from sector %lu", u->sector);
+}
+
+static void state_text(const struct disk_host *h, char *buf, size_t size)
+{
+    const struct block_device *d = &h->disk.dev;
+
+    (void)fmt_sn(buf, size, "%u queue%s, blocks of %u%s%s%s%s", h->queues, h->queues == 1 ? "" : "s", d->unit,
+                 d->read_only ? ", read-only" : "", d->has_discard ? ", discard" : "",
+                 h->resets != 0 ? ", was reset" : "",
+                 __atomic_load_n(&h->dead, __ATOMIC_RELAXED) != 0 ? ", dead" : "");
+}
+
+void command_disk_list(u32 argc, const char *const *argv)
+{
+    struct table *t = command_table("disk|serial or name|driver|#MiB|details");
+
+    (void)argc, (void)argv;
+    for (const struct disk_host *h = disk_hosts(); h != NULL; h = h->next) {
+        const struct disk *d = &h->disk;
+        char state[STATE_TEXT];
+        enum kerr e;
+
+        state_text(h, state, sizeof(state));
+        table_cell(t, "%s", d->name);
+        table_cell(t, "%s", d->serial[0] != '\0' ? d->serial : "-");
+        table_cell(t, "%s", d->driver);
+        size_cells(t, d->dev.sectors);
+        table_cell(t, "%s", state);
+        e = disk_partitions(d, part_row, t);
+        if (e != K_OK && e != K_NOENT) {
+            table_cell(t, "  partitions: %s", kerr_str(e));
+            for (u32 i = 0; i < 4; i++)
+                table_cell(t, "%s", "");
+        }
+        disk_uses(d, use_row, t);
+    }
+    table_end(t);
+    if (disk_hosts() == NULL)
+        command_say("this host has no disk");
 }

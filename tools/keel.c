@@ -23,6 +23,7 @@ static const char help_text[] =
     "  --vcpus N        1 to 8, default 1\n"
     "  --mem SIZE       default 512M\n"
     "  --name NAME      default guest\n"
+    "  --disk FILE[,ro] a disk of the host, and one of the VM; up to 8\n"
     "Host options of run, with and without a file:\n"
     "  --net user       an interface for the host, net0, on QEMU's user network; without a\n"
     "                   file, the VM has a network device there\n"

@@ -42,9 +42,19 @@ struct machine {
     struct cfg_layout layout[CFG_MAX_VMS];
 };
 
+#define DISKS_MAX 8U
+
+/* A file that QEMU makes a disk of the host of; its serial number is "diskN", counted from 0. */
+struct disk_option {
+    const char *file;
+    bool read_only;
+};
+
 /* One VM by command-line options instead of a file. NULL: not given. */
 struct vm_options {
     const char *name, *kernel, *firmware, *initrd, *append, *memory, *vcpus;
+    struct disk_option disk[DISKS_MAX];
+    unsigned disks;
     bool net; /* a network device, on the host's first interface */
 };
 

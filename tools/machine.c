@@ -137,26 +137,37 @@ static void option_string(struct gfdt *f, const char *property, const char *valu
         gfdt_string(f, property, value);
 }
 
-static void add_device(struct gfdt *f, const char *node, const char *compatible)
+static void begin_device(struct gfdt *f, const char *node, const char *compatible)
 {
     gfdt_node(f, node);
     gfdt_string(f, "compatible", compatible);
 }
 
-/* The devices that a VM has by itself, and a network device. */
-static void add_net(struct gfdt *f, bool firmware)
+/* What a VM has without a `devices` node, the disks, and the network. */
+static void option_devices(struct gfdt *f, const struct vm_options *o)
 {
     gfdt_node(f, "devices");
     for (u32 i = 0; i < guest_device_count; i++) {
         if (guest_devices[i].when == GUEST_ON_REQUEST ||
-            (guest_devices[i].when == GUEST_WITH_FIRMWARE && !firmware))
+            (guest_devices[i].when == GUEST_WITH_FIRMWARE && o->firmware == NULL))
             continue;
-        add_device(f, guest_devices[i].node, guest_devices[i].compatible);
+        begin_device(f, guest_devices[i].node, guest_devices[i].compatible);
         gfdt_end_node(f);
     }
-    add_device(f, "net0", CFG_NET);
-    gfdt_string(f, "network", "user");
-    gfdt_end_node(f);
+    for (unsigned i = 0; i < o->disks; i++) {
+        char *name = xformat("disk%u", i);
+
+        begin_device(f, name, CFG_DISK);
+        gfdt_string(f, "device", name);
+        if (o->disk[i].read_only)
+            gfdt_empty(f, "read-only");
+        gfdt_end_node(f);
+    }
+    if (o->net) {
+        begin_device(f, "net0", CFG_NET);
+        gfdt_string(f, "network", "user");
+        gfdt_end_node(f);
+    }
     gfdt_end_node(f);
 }
 
@@ -198,8 +209,8 @@ bool machine_open_options(struct machine *m, const struct vm_options *o)
     option_string(&f, "initrd", o->initrd);
     option_string(&f, "bootargs", o->append);
     gfdt_empty(&f, "autostart");
-    if (o->net)
-        add_net(&f, o->firmware != NULL);
+    if (o->disks != 0 || o->net)
+        option_devices(&f, o);
     gfdt_end_node(&f);
     gfdt_end_node(&f);
     if (o->net)

@@ -19,7 +19,7 @@
 #define KEEL_SHARE (256 * MIB) /* of the host's memory, besides VMs and the bundle */
 #define RAM_MIN 1024UL         /* MiB */
 #define HOST_CPUS_MAX 8U
-#define QEMU_ARGS_MAX 48U
+#define QEMU_ARGS_MAX 96U
 
 /* A board of QEMU's whose hardware is as it is, described by a device tree from elsewhere. */
 struct board {
@@ -55,6 +55,7 @@ enum option_id {
     OPT_MEM,
     OPT_NAME,
     OPT_NET,
+    OPT_DISK,
     OPT_MACHINE,
     OPT_DTB,
     OPT_CPUS,
@@ -76,6 +77,7 @@ static const struct option options[] = {
     { "mem", required_argument, NULL, OPT_MEM },
     { "name", required_argument, NULL, OPT_NAME },
     { "net", required_argument, NULL, OPT_NET },
+    { "disk", required_argument, NULL, OPT_DISK },
     { "machine", required_argument, NULL, OPT_MACHINE },
     { "dtb", required_argument, NULL, OPT_DTB },
     { "cpus", required_argument, NULL, OPT_CPUS },
@@ -110,6 +112,26 @@ static bool take_machine(struct run *r, const char *name)
     return r->board != NULL;
 }
 
+/* FILE, or FILE,ro. */
+static bool take_disk(struct run *r, const char *value)
+{
+    size_t len = strlen(value);
+    struct disk_option *d = &r->vm.disk[r->vm.disks];
+
+    if (r->vm.disks == DISKS_MAX) {
+        complain("--disk %s: at most %u disks", value, DISKS_MAX);
+        return false;
+    }
+    d->read_only = len > 3 && strcmp(value + len - 3, ",ro") == 0;
+    d->file = d->read_only ? xformat("%.*s", (int)len - 3, value) : value;
+    if (access(d->file, d->read_only ? R_OK : R_OK | W_OK) != 0) {
+        complain("--disk %s: %s", d->file, strerror(errno));
+        return false;
+    }
+    r->vm.disks++;
+    return true;
+}
+
 static bool take_option(struct run *r, int id, const char *value)
 {
     switch (id) {
@@ -125,6 +147,7 @@ static bool take_option(struct run *r, int id, const char *value)
         if (!r->vm.net)
             complain("--net %s: must be user", value);
         return r->vm.net;
+    case OPT_DISK: return take_disk(r, value);
     case OPT_MACHINE: return take_machine(r, value);
     case OPT_DTB: r->dtb = value; return true;
     case OPT_CPU: r->cpu = value; return true;
@@ -178,11 +201,11 @@ static bool parse_options(int argc, char **argv, struct run *r)
     }
     if (optind < argc)
         r->dts = argv[optind];
-    if (r->dts != NULL &&
-        (vm->kernel || vm->firmware || vm->initrd || vm->append || vm->vcpus || vm->memory || vm->name)) {
+    if (r->dts != NULL && (vm->kernel || vm->firmware || vm->initrd || vm->append || vm->vcpus ||
+                           vm->memory || vm->name || vm->disks != 0)) {
         complain(
-            "run: %s describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, --mem and --name "
-            "are for a run without a file",
+            "run: %s describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, --mem, --name and "
+            "--disk are for a run without a file",
             r->dts);
         return false;
     }
@@ -194,6 +217,10 @@ static bool parse_options(int argc, char **argv, struct run *r)
     }
     if (r->board != NULL && vm->net) {
         complain("run: --net is for virt; %s has no network that Keel drives", r->board->name);
+        return false;
+    }
+    if (r->board != NULL && vm->disks != 0) {
+        complain("run: --disk is for virt; %s has no PCI", r->board->name);
         return false;
     }
     if (r->board == NULL && r->dtb != NULL) {
@@ -384,6 +411,31 @@ static void end_args(const struct run *r, int monitor, struct args *a)
     add(a, "-action", xformat("panic=exit-failure,reboot=shutdown"));
 }
 
+/* A comma in a file's name is two in QEMU's arguments. */
+static char *qemu_path(const char *file)
+{
+    char *out = xalloc(2 * strlen(file) + 1), *to = out;
+
+    for (; *file != '\0'; file++) {
+        if (*file == ',')
+            *to++ = ',';
+        *to++ = *file;
+    }
+    return out;
+}
+
+static void disk_args(const struct run *r, struct args *a)
+{
+    for (unsigned i = 0; i < r->vm.disks; i++) {
+        const struct disk_option *d = &r->vm.disk[i];
+
+        add(a, "-drive",
+            xformat("if=none,id=disk%u,format=raw%s,file=%s", i, d->read_only ? ",readonly=on" : "",
+                    qemu_path(d->file)));
+        add(a, "-device", xformat("virtio-blk-pci,drive=disk%u,serial=disk%u,disable-legacy=on", i, i));
+    }
+}
+
 /* The built arguments, then the user's. */
 static char **join(const struct args *a, char **user)
 {
@@ -431,6 +483,7 @@ static int start(struct run *r, const char *image, int bundle)
     host_args(r, image, bundle, &a);
     console_args(r, log_write, &a);
     end_args(r, monitor_qemu, &a);
+    disk_args(r, &a);
     argv = join(&a, r->qemu_args);
     if (r->print) {
         print_command(argv);

@@ -10,6 +10,7 @@
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
 #include "drivers/console.h"
+#include "drivers/disk/queue.h"
 #include "drivers/pci.h"
 #include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
@@ -144,6 +145,21 @@ bool vm_dirty_get(const struct vm *v, enum vm_dirty_how *how, struct vm_dirty_st
 bool console_focus_guest(u32 guest) { return guest == 1; }
 
 void console_flush(void) {}
+
+const struct disk_host *disk_hosts(void) { return NULL; }
+
+enum kerr disk_partitions(const struct disk *d, void (*each)(void *arg, const struct disk_partition *p),
+                          void *arg)
+{
+    (void)d, (void)each, (void)arg;
+    abort();
+}
+
+void disk_uses(const struct disk *d, void (*each)(void *arg, const struct disk_use *u), void *arg)
+{
+    (void)d, (void)each, (void)arg;
+    abort();
+}
 
 struct pcie_device *pcie_first(void) { return NULL; }
 void frames_get_stats(struct frames_stats *s) { memset(s, 0xff, sizeof(*s)); }

@@ -77,6 +77,27 @@ static void test_a_disk_may_say_all_of_it(void **state)
     assert_int_equal(d->disk.queues, 4);
 }
 
+static void test_a_disk_of_the_host_is_named_with_its_partition(void **state)
+{
+    const struct cfg_device *d;
+
+    (void)state;
+    start(CFG_DISK);
+    blob_string(blob, D, "device", "pci-00:02.0");
+    blob_string(blob, D, "partition", "root");
+    d = device();
+    assert_string_equal(d->disk.device, "pci-00:02.0");
+    assert_string_equal(d->disk.partition, "root");
+    assert_false(d->disk.overlay);
+    assert_null(d->disk.image.name);
+    blob_string(blob, D, "size", "1M");
+    expect("device = \"pci-00:02.0\": a disk of the host has neither image nor size");
+    start(CFG_DISK);
+    blob_string(blob, D, "size", "1M");
+    blob_string(blob, D, "partition", "root");
+    expect("device: missing; partition and overlay are of a disk of the host");
+}
+
 static void test_wrong_values_are_refused(void **state)
 {
     static const struct {
@@ -193,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_disk_has_defaults),
         cmocka_unit_test(test_a_disk_may_say_all_of_it),
+        cmocka_unit_test(test_a_disk_of_the_host_is_named_with_its_partition),
         cmocka_unit_test(test_wrong_values_are_refused),
         cmocka_unit_test(test_a_source_of_randomness_has_a_rate),
         cmocka_unit_test(test_a_console_may_have_ports_with_names),

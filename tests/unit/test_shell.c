@@ -16,6 +16,7 @@
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
 #include "drivers/console.h"
+#include "drivers/disk/queue.h"
 #include "drivers/pci.h"
 #include "irq/inject/vgic_timing.h"
 #include "shell/commands.h"
@@ -199,6 +200,32 @@ void ptw_each_table(const struct page_table *pt, void (*fn)(void *arg, hpa_t pag
     (void)pt;
     fn(arg, HPA(0x3000));
     fn(arg, HPA(0x7000));
+}
+
+static struct disk_host nvme = { .disk = { .dev = { .sectors = 8 << 11, .unit = 512 },
+                                           .name = "pci-01:00.0",
+                                           .serial = "S1",
+                                           .driver = "nvme" },
+                                 .queues = 2 };
+
+const struct disk_host *disk_hosts(void) { return &nvme; }
+
+enum kerr disk_partitions(const struct disk *d, void (*each)(void *arg, const struct disk_partition *p),
+                          void *arg)
+{
+    static const struct disk_partition p = { 2, "data", 2048, 4096 };
+
+    assert_ptr_equal(d, &nvme.disk);
+    each(arg, &p);
+    return K_OK;
+}
+
+void disk_uses(const struct disk *d, void (*each)(void *arg, const struct disk_use *u), void *arg)
+{
+    static const struct disk_use u = { "debian/root", 2048, 4096, true };
+
+    assert_ptr_equal(d, &nvme.disk);
+    each(arg, &u);
 }
 
 void heap_get_stats(struct heap_stats *s)
@@ -576,6 +603,9 @@ static void test_lists_are_aligned(void **state)
     assert_says("version", "Keel test");
     assert_says("log", "[1] one\n[2] two\n");
     assert_says("pci", "buses 01-03");
+    assert_says("disk list", "pci-01:00.0    S1");
+    assert_says("disk list", "partition 2  data");
+    assert_says("disk list", "used by      debian/root");
     assert_says(
         "pci",
         "01:00.0  1b36:0010  010802  -         3 INTx      0:0x10000000+0x4000 1:(no room for 0x1000)");

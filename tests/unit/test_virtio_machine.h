@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/cpu.h"
 #include "arch/host/host.h"
 #include "core/heap.h"
 #include "core/vcpu.h"
+#include "drivers/disk.h"
 #include "irq/inject/vgic.h"
 #include "tests/unit/test_virtio_driver.h"
 #include "vdev/vdev.h"
@@ -32,6 +34,13 @@ void heap_free(void *p, size_t size)
 {
     (void)size;
     free(p);
+}
+
+/* The host has no disks. */
+enum kerr disk_open(const struct disk_want *want, struct block_device **out, char *why, size_t why_size)
+{
+    (void)want, (void)out, (void)why, (void)why_size;
+    return K_NOENT;
 }
 
 /* The VM's memory is one run: no map is looked into. */
@@ -119,8 +128,13 @@ static inline void run_worker(void)
         if (i == 10000)
             abort();
         kicks = 0;
-        if (worker->halt == 0)
+        if (worker->halt == 0) {
+            unsigned long flags = arch_irq_save();
+
+            arch_irq_restore(0); /* a thread's are open */
             worker->fn(worker->arg);
+            arch_irq_restore(flags);
+        }
     }
 }
 

@@ -27,7 +27,9 @@ static void submit(struct block_device *d, struct block_request *r)
 static void destroy(struct block_device *d) { (void)d; }
 
 static const struct block_ops ops = { submit, destroy };
-static struct block_device slow = { .ops = &ops, .sectors = 256, .block_size = 512 };
+static struct block_device slow = {
+    .ops = &ops, .sectors = 256, .unit = 512, .block_size = 512, .max_vecs = 64, .max_sectors = 256
+};
 
 enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only,
                          struct block_device **out)

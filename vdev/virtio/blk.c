@@ -6,11 +6,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "arch/cpu.h"
 #include "arch/time.h"
 #include "core/heap.h"
 #include "core/log.h"
 #include "core/timer.h"
-#include "drivers/block.h"
+#include "drivers/disk.h"
 #include "drivers/ramdisk.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
@@ -24,6 +25,8 @@
 #define BLK_BATCH 64U
 #define BLK_STOP_POLL_NS 100000UL
 #define BLK_SERIAL_SIZE 20U
+#define BLK_USER_SIZE 64U
+#define BLK_WHY_SIZE 200U
 #define BLK_DATA_SEGMENTS (VQ_SEGMENTS_MAX - 2)
 #define BLK_DISCARD_SECTORS 0x8000U /* at once, 16 MiB: bounds what one request makes the worker do */
 
@@ -99,6 +102,7 @@ struct blk {
     struct virtio_device dev; /* first: virtio_model_reset() */
     struct block_device *disk;
     char serial[BLK_SERIAL_SIZE];
+    char user[BLK_USER_SIZE];    /* "vm/node" */
     struct blk_request *request; /* BLK_REQUESTS */
     /* The worker's; the completed list is pushed to from anywhere. */
     struct blk_request *free;
@@ -121,17 +125,22 @@ static void host_done(struct block_request *host, enum kerr result)
     r->next = __atomic_load_n(&b->completed, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&b->completed, &r->next, r, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
-    if (task_current() != b->dev.worker.task)
+    /* The worker itself looks when submit() returns; but an interrupt may have stopped it anywhere. */
+    if (task_current() != b->dev.worker.task || arch_irqs_masked())
         virtio_wake(&b->dev, r->queue);
 }
 
-/* Host memory below the data from r->done on, as much as fits; neighbours make one piece. */
+/* Host memory below the data from r->done on, as much as fits and the host's device takes at once; neighbours make one
+ * piece. */
 static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
 {
     const struct vq_chain *c = &r->chain;
     bool in = r->type == BLK_IN;
+    const struct block_device *disk = r->blk->disk;
     u32 first = in ? c->reads : 0, last = in ? c->reads + c->writes : c->reads, n = 0;
-    u64 skip = r->done + (in ? 0 : sizeof(struct blk_header)), left = r->len - r->done;
+    u32 most = (u32)min_u64(BLK_DATA_SEGMENTS, disk->max_vecs);
+    u64 skip = r->done + (in ? 0 : sizeof(struct blk_header));
+    u64 left = min_u64(r->len - r->done, (u64)disk->max_sectors * BLOCK_SECTOR);
 
     r->in_vec = 0;
     for (u32 i = first; i < last && left != 0; i++) {
@@ -153,8 +162,8 @@ static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
                 return K_RANGE;
             if (n != 0 && r->vec[n - 1].addr.v + r->vec[n - 1].len == pa) {
                 r->vec[n - 1].len += (u32)part;
-            } else if (n == BLK_DATA_SEGMENTS) {
-                r->in_vec -= r->in_vec % BLOCK_SECTOR; /* the host's device wants whole sectors */
+            } else if (n == most) {
+                r->in_vec -= r->in_vec % disk->unit; /* the host's device wants whole blocks */
                 return r->in_vec != 0 ? K_OK : K_RANGE;
             } else {
                 r->vec[n++] = (struct block_vec){ HPA(pa), (u32)part };
@@ -169,7 +178,7 @@ static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
     return left == 0 ? K_OK : K_RANGE;
 }
 
-/* What fill_vec() put in may end within a sector: cuts the pieces to in_vec bytes. */
+/* What fill_vec() put in may end within a block: cuts the pieces to in_vec bytes. */
 static void trim_vec(struct blk_request *r)
 {
     u32 left = r->in_vec, n = 0;
@@ -282,7 +291,8 @@ static void drain_completed(struct blk *b)
 
 static bool in_disk(const struct blk *b, u64 sector, u64 sectors)
 {
-    return range_within(sector, sectors, 0, b->disk->sectors);
+    return range_within(sector, sectors, 0, b->disk->sectors) &&
+           is_aligned(sector | sectors, b->disk->unit / BLOCK_SECTOR);
 }
 
 static void start_transfer(struct blk_request *r)
@@ -301,6 +311,11 @@ static void start_transfer(struct blk_request *r)
     go_on(r);
 }
 
+static u32 discard_max(const struct block_device *disk)
+{
+    return (u32)min_u64(BLK_DISCARD_SECTORS, disk->max_discard_sectors);
+}
+
 /* DISCARD, WRITE_ZEROES: one range, as the configuration says (5.2.6.1). */
 static void start_range(struct blk_request *r, const struct vq *q)
 {
@@ -309,7 +324,7 @@ static void start_range(struct blk_request *r, const struct vq *q)
 
     if (r->chain.read_len != sizeof(struct blk_header) + sizeof(range) ||
         vq_copy_out(q, &r->chain, sizeof(struct blk_header), &range, sizeof(range)) != K_OK ||
-        range.sectors > BLK_DISCARD_SECTORS || !in_disk(b, range.sector, range.sectors) ||
+        range.sectors > discard_max(b->disk) || !in_disk(b, range.sector, range.sectors) ||
         b->disk->read_only) {
         finish(r, BLK_IOERR);
         return;
@@ -454,14 +469,14 @@ static void config_read(struct virtio_device *d, void *config)
     struct blk_config c = {
         .capacity = b->disk->sectors,
         .seg_max = BLK_DATA_SEGMENTS,
-        .blk_size = BLOCK_SECTOR,
-        .physical_block_exp = (u8)log2_floor(b->disk->block_size / BLOCK_SECTOR),
-        .min_io_size = (u16)(b->disk->block_size / BLOCK_SECTOR),
+        .blk_size = b->disk->unit,
+        .physical_block_exp = (u8)log2_floor(b->disk->block_size / b->disk->unit),
+        .min_io_size = (u16)(b->disk->block_size / b->disk->unit),
         .num_queues = (u16)d->queue_count,
-        .max_discard_sectors = BLK_DISCARD_SECTORS,
+        .max_discard_sectors = discard_max(b->disk),
         .max_discard_seg = 1,
         .discard_sector_alignment = b->disk->block_size / BLOCK_SECTOR,
-        .max_write_zeroes_sectors = BLK_DISCARD_SECTORS,
+        .max_write_zeroes_sectors = discard_max(b->disk),
         .max_write_zeroes_seg = 1,
         .write_zeroes_may_unmap = 1,
     };
@@ -483,7 +498,10 @@ static u64 features(const struct block_device *disk)
     u64 f = VIRTIO_FEATURES | BIT(BLK_F_SEG_MAX) | BIT(BLK_F_BLK_SIZE) | BIT(BLK_F_FLUSH) |
             BIT(BLK_F_TOPOLOGY) | BIT(BLK_F_MQ);
 
-    return f | (disk->read_only ? BIT(BLK_F_RO) : BIT(BLK_F_DISCARD) | BIT(BLK_F_WRITE_ZEROES));
+    if (disk->read_only)
+        return f | BIT(BLK_F_RO);
+    return f | (disk->has_discard ? BIT(BLK_F_DISCARD) : 0) |
+           (disk->has_write_zeroes ? BIT(BLK_F_WRITE_ZEROES) : 0);
 }
 
 static void blk_free(struct blk *b)
@@ -503,6 +521,24 @@ static void blk_destroy(void *dev)
     blk_free(b);
 }
 
+/* What of the host's disks the VM may have. */
+static enum kerr open_host_disk(struct blk *b, const struct vm *vm, const struct cfg_device *cfg)
+{
+    struct disk_want want = { .device = cfg->disk.device,
+                              .partition = cfg->disk.partition,
+                              .read_only = cfg->disk.read_only,
+                              .overlay = cfg->disk.overlay,
+                              .user = b->user };
+    char why[BLK_WHY_SIZE];
+    enum kerr e;
+
+    (void)fmt_sn(b->user, sizeof(b->user), "%s/%s", vm->name, cfg->node);
+    e = disk_open(&want, &b->disk, why, sizeof(why));
+    if (e != K_OK && why[0] != '\0')
+        log_error("vm %s: disk %s: %s", vm->name, cfg->node, why);
+    return e;
+}
+
 static enum kerr open_disk(const struct cfg_disk *cfg, struct block_device **out)
 {
     u64 size = cfg->size != 0 ? cfg->size : align_up(cfg->image.size, BLOCK_SECTOR);
@@ -518,7 +554,12 @@ static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **
     if (b == NULL)
         return K_NOMEM;
     b->request = heap_alloc(BLK_REQUESTS * sizeof(*b->request));
-    e = b->request != NULL ? open_disk(&cfg->disk, &b->disk) : K_NOMEM;
+    if (b->request == NULL)
+        e = K_NOMEM;
+    else if (cfg->disk.device != NULL)
+        e = open_host_disk(b, vm, cfg);
+    else
+        e = open_disk(&cfg->disk, &b->disk);
     if (e != K_OK)
         goto undo;
     (void)fmt_sn(b->serial, sizeof(b->serial), "%s", cfg->node);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A disk that is only read, and over it, in host memory, what was written: by sectors, in pages. */
+#ifndef DRIVERS_DISK_OVERLAY_H
+#define DRIVERS_DISK_OVERLAY_H
+
+#include "drivers/block.h"
+
+/* base is destroyed with it, not when this fails. Host memory is taken as it is written; where there is none, the write
+ * fails. */
+MUST_USE enum kerr overlay_create(struct block_device *base, struct block_device **out);
+
+#endif

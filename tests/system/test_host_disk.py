@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks of the host, real devices as far as QEMU has them, in the hands of stock Debian guests."""
+import hashlib
+import os
+import struct
+import subprocess
+import zlib
+
+import harness
+import pytest
+
+MIB = 1 << 20
+INITRD_IO = harness.BUILD / "guest" / "initrd-io.gz"
+DEVICES = {
+    "virtio-pci": ["-device", "pcie-root-port,id=rp,chassis=1",
+                   "-device", "virtio-blk-pci,drive=d0,disable-legacy=on,bus=rp,serial=one"],
+    "virtio-intx": ["-device", "virtio-blk-pci,drive=d0,disable-legacy=on,vectors=0,serial=one"],
+    "virtio-mmio": ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-blk-device,drive=d0,serial=one"],
+    "nvme": ["-device", "pcie-root-port,id=rp,chassis=1", "-device", "nvme,drive=d0,serial=one,bus=rp"],
+}
+
+
+def configuration(*vms):
+    """vms: (name, autostart, [(node, properties of a disk)])."""
+    text = ""
+    for name, autostart, disks in vms:
+        nodes = "".join(f'{node} {{ compatible = "keel,disk"; {properties} }};' for node, properties in disks)
+        text += f"""{name} {{ vcpus = <2>; memory = "192M"; kernel = "{harness.VMLINUZ}"; initrd = "{INITRD_IO}";
+            bootargs = "console=ttyAMA0"; {"autostart;" if autostart else ""}
+            devices {{ serial {{ compatible = "arm,pl011"; }}; {nodes} }}; }};"""
+    return f'/dts-v1/; / {{ compatible = "keel,machine"; on-last-stop = "poweroff"; vms {{ {text} }}; }};'
+
+
+@pytest.fixture
+def disk_image(tmp_path):
+    path = tmp_path / "disk.img"
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(path), "48M"], check=True)
+    return path
+
+
+def qemu(image, device, drive=""):
+    return ["--", "-drive", drive or f"if=none,id=d0,format=raw,file={image}", *DEVICES[device]]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_file_system_outlives_a_reset_and_reaches_the_hosts_disk(start, write_dts, disk_image, device, tmp_path):
+    machine = start(write_dts(configuration(("debian", True, [("root", 'device = "one";')]))),
+                    *qemu(disk_image, device))
+    machine.boot()
+    machine.sh("mkdir /m; mount -t ext4 /dev/vda /m")
+    machine.sh("dd if=/dev/urandom of=/m/random bs=1M count=6 2>/dev/null; sync")
+    before = machine.sh("sha256sum < /m/random").split()[0]
+    listing = machine.keel("disk list")
+    assert "one" in listing and "debian/root" in listing
+    machine.focus(1)
+    if device in ("virtio-pci", "nvme"):
+        machine.sh("while :; do dd if=/dev/zero of=/m/more bs=64k count=64 conv=fsync 2>/dev/null; done &")
+        machine.keel("vm reset debian")
+        machine.focus(1)
+        machine.boot()
+        machine.sh("mkdir /m; mount -t ext4 /dev/vda /m; rm /m/more")
+    machine.sh("echo 3 > /proc/sys/vm/drop_caches")
+    assert machine.sh("sha256sum < /m/random").split()[0] == before
+    machine.sh("umount /m")
+    irqs = machine.keel("irq")
+    assert ("PCI INTx" in irqs) == (device == "virtio-intx")
+    machine.focus(1)
+    machine.send("poweroff -f\n")
+    assert machine.wait_end() == 0
+    assert subprocess.run(["e2fsck", "-fn", str(disk_image)], capture_output=True).returncode == 0
+    out = tmp_path / "random"
+    subprocess.run(["debugfs", "-R", f"dump /random {out}", str(disk_image)], check=True, capture_output=True)
+    assert hashlib.sha256(out.read_bytes()).hexdigest() == before
+
+
+def write_gpt(path, sectors, partitions):
+    """partitions: [(name, first, last)]."""
+    entries = bytearray(128 * 128)
+    for i, (name, first, last) in enumerate(partitions):
+        entry = struct.pack("<16s16sQQQ72s", b"\x01" * 16, bytes([i + 1]) * 16, first, last, 0,
+                            name.encode("utf-16-le"))
+        entries[i * 128:(i + 1) * 128] = entry
+
+    def header(own, other, table):
+        fields = [b"EFI PART", 0x10000, 92, 0, 0, own, other, 34, sectors - 34, b"\x07" * 16, table, 128, 128,
+                  zlib.crc32(entries)]
+        packed = struct.pack("<8sIIIIQQQQ16sQIII", *fields)
+        fields[3] = zlib.crc32(packed)
+        return struct.pack("<8sIIIIQQQQ16sQIII", *fields).ljust(512, b"\0")
+
+    with open(path, "r+b") as f:
+        f.seek(512)
+        f.write(header(1, sectors - 1, 2) + entries)
+        f.seek((sectors - 33) * 512)
+        f.write(bytes(entries) + header(sectors - 1, 1, sectors - 33))
+
+
+def test_partitions_overlays_and_shares_keep_to_what_is_theirs(start, write_dts, tmp_path):
+    image = tmp_path / "disk.img"
+    content = os.urandom(4 * MIB)
+    image.write_bytes(content * 4)
+    write_gpt(image, 16 * MIB // 512, [("root", 2048, 10239), ("data", 10240, 20479), ("shared", 20480, 30719)])
+    before = image.read_bytes()
+    first = [("a", 'device = "one"; partition = "root";'), ("b", 'device = "one"; partition = "data"; overlay;'),
+             ("c", 'device = "one"; partition = "3"; read-only;')]
+    second = [("c", 'device = "one"; partition = "shared"; read-only;')]
+    machine = start(write_dts(configuration(("debian", True, first), ("other", False, second),
+                                            ("greedy", False, [("all", 'device = "one";')]),
+                                            ("lost", False, [("none", 'device = "two";')]))), *qemu(image, "virtio-pci"))
+    machine.boot()
+    assert [machine.sh(f"cat /sys/block/vd{d}/size") for d in "abc"] == ["8192", "10240", "10240"]
+    for disk, first_sector in (("a", 2048), ("b", 10240), ("c", 20480)):
+        expected = hashlib.sha256(before[first_sector * 512:(first_sector + 8192) * 512]).hexdigest()
+        assert machine.sh(f"head -c {4 * MIB} /dev/vd{disk} | sha256sum").split()[0] == expected
+    machine.sh("for d in a b; do dd if=/dev/zero of=/dev/vd$d bs=4k seek=10 count=100 conv=fsync 2>/dev/null; done")
+    machine.sh("dd if=/dev/zero of=/dev/vda bs=4k seek=1023 count=1 conv=fsync 2>/dev/null; "
+               "echo 3 > /proc/sys/vm/drop_caches")
+    zeroed = bytearray(before[10240 * 512:20480 * 512])
+    zeroed[10 * 4096:110 * 4096] = bytes(100 * 4096)
+    assert machine.sh("sha256sum < /dev/vdb").split()[0] == hashlib.sha256(zeroed).hexdigest()
+    assert machine.sh("dd if=/dev/zero of=/dev/vdc count=1 2>/dev/null", check=False) == ""
+    listing = machine.keel("disk list")
+    assert "partition 2" in listing and "data" in listing
+    for vm, why in (("greedy", "they may share what both only read"), ("lost", "this host has no disk 'two'")):
+        machine.keel(f"vm start {vm}")
+        assert why in machine.keel("log")
+    machine.keel("vm start other")
+    machine.wait_state("other", "running")
+    machine.keel("vm stop other")
+    machine.focus(1)
+    machine.send("poweroff -f\n")
+    assert machine.wait_end() == 0
+    after = image.read_bytes()
+    expected = bytearray(before)
+    for at, count in ((10, 100), (1023, 1)):
+        expected[2048 * 512 + at * 4096:2048 * 512 + (at + count) * 4096] = bytes(count * 4096)
+    assert after == expected
+
+
+@pytest.mark.parametrize("device", ["virtio-pci", "nvme"])
+def test_errors_of_the_hosts_disk_are_the_guests_and_the_rest_goes_on(start, write_dts, tmp_path, device):
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(16 * MIB))
+    drive = ("if=none,id=d0,driver=raw,file.driver=blkdebug,"
+             f"file.image.driver=file,file.image.filename={image}")
+    for i, (event, sector) in enumerate((("read_aio", 4096), ("write_aio", 8192))):
+        drive += f",file.inject-error.{i}.event={event},file.inject-error.{i}.errno=5,file.inject-error.{i}.sector={sector}"
+    machine = start(write_dts(configuration(("debian", True, [("disk", 'device = "one";')]))),
+                    *qemu(image, device, drive))
+    machine.boot()
+    machine.sh("dd if=/dev/vda of=/dev/null bs=4k count=64 2>/dev/null")
+    assert machine.sh("dd if=/dev/vda of=/dev/null bs=4k skip=512 count=1 2>/dev/null || echo rea''d",
+                      check=False) == "read"
+    assert machine.sh("dd if=/dev/zero of=/dev/vda bs=4k seek=1024 count=1 conv=fsync 2>/dev/null || echo wri''te",
+                      check=False) == "write"
+    machine.sh("dd if=/dev/urandom of=/tmp/r bs=4k count=64 2>/dev/null; dd if=/tmp/r of=/dev/vda bs=4k conv=fsync 2>/dev/null")
+    machine.sh("echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=4k count=64 2>/dev/null | cmp - /tmp/r")
+
+
+def test_a_disk_by_an_option_is_there(start, tmp_path):
+    writable, fixed = tmp_path / "a,b.img", tmp_path / "fixed.img"
+    writable.write_bytes(bytes(MIB))
+    fixed.write_bytes(b"fixed" * 1024 * 13)
+    machine = start("--kernel", harness.VMLINUZ, "--initrd", INITRD_IO, "--append", "console=ttyAMA0",
+                    "--disk", writable, "--disk", f"{fixed},ro")
+    machine.boot()
+    machine.sh("head -c 5 /dev/vdb | dd of=/dev/vda conv=fsync 2>/dev/null")
+    assert machine.sh("cat /sys/block/vdb/ro") == "1"
+    machine.send("poweroff -f\n")
+    assert machine.wait_end() == 0
+    assert writable.read_bytes()[:6] == b"fixed\0"

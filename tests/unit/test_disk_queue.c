@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arch/host/host.h"
+#include "core/log.h"
+#include "core/task.h"
+#include "core/timer.h"
+#include "drivers/disk/queue.h"
+
+#define REQUESTS 10U
+#define TAGS 4U
+
+static struct disk_host host;
+static struct block_request request[REQUESTS];
+static enum kerr result[REQUESTS];
+static u32 answers[REQUESTS];
+static u32 started, kicks, stops, restarts, finish_tag, finish_count;
+static bool device_failed, device_full;
+static enum kerr restart_result, start_result;
+static void (*watcher)(void *arg);
+static u32 wakes;
+static jmp_buf out_of_watcher;
+static struct task watcher_task;
+
+/* --- what is around it --- */
+
+enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
+                        struct task **out)
+{
+    (void)name, (void)cpu, (void)prio, (void)arg;
+    watcher = fn;
+    *out = &watcher_task;
+    return K_OK;
+}
+
+void task_wake(struct task *t)
+{
+    assert_ptr_equal(t, &watcher_task);
+    wakes++;
+}
+
+/* The watcher sleeps: back to the test. */
+void task_block(void) { longjmp(out_of_watcher, 1); }
+
+bool task_block_until(u64 deadline)
+{
+    (void)deadline;
+    longjmp(out_of_watcher, 2);
+}
+
+void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
+
+/* --- a device that finishes what it is told to --- */
+
+static enum kerr start(struct disk_queue *q, u32 tag)
+{
+    (void)q, (void)tag;
+    if (device_full)
+        return K_FULL;
+    if (start_result == K_OK)
+        started++;
+    return start_result;
+}
+
+struct task *task_current(void) { return &watcher_task; }
+
+static void kick(struct disk_queue *q)
+{
+    (void)q;
+    kicks++;
+}
+
+static void reap(struct disk_queue *q)
+{
+    for (; finish_count != 0; finish_count--)
+        (void)disk_complete(q, finish_tag++, K_OK);
+}
+
+static void stop(struct disk_host *h)
+{
+    assert_ptr_equal(h, &host);
+    stops++;
+}
+
+static enum kerr restart(struct disk_host *h)
+{
+    assert_int_equal(h->queue[0].busy, 0);
+    restarts++;
+    device_failed = false;
+    return restart_result;
+}
+
+static bool failed(struct disk_host *h)
+{
+    (void)h;
+    return device_failed;
+}
+
+static const struct disk_ops ops = { start, kick, reap, stop, restart, failed };
+
+static void done(struct block_request *r, enum kerr e)
+{
+    u32 i = (u32)(r - request);
+
+    answers[i]++;
+    result[i] = e;
+}
+
+static void submit(u32 i, enum block_op op)
+{
+    request[i] = (struct block_request){ .op = op, .done = done };
+    host.disk.dev.ops->submit(&host.disk.dev, &request[i]);
+}
+
+static void finish(u32 tag, u32 count)
+{
+    finish_tag = tag;
+    finish_count = count;
+    disk_queue_irq(&host.queue[0]);
+}
+
+/* One round of the watcher; whether it looks at the clock again. */
+static bool watch(void)
+{
+    int how = setjmp(out_of_watcher);
+
+    if (how == 0)
+        watcher(NULL);
+    return how == 2;
+}
+
+static int once(void **state)
+{
+    (void)state;
+    host_set_cpu(0);
+    host.queues = 1;
+    host.ops = &ops;
+    host.coherent = true;
+    disk_host_init(&host, TAGS);
+    assert_int_equal(disk_host_add(&host), K_OK);
+    return disk_watch_init() == K_OK ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    disk_host_init(&host, TAGS);
+    memset(answers, 0, sizeof(answers));
+    started = kicks = stops = restarts = finish_count = wakes = 0;
+    device_failed = device_full = false;
+    restart_result = start_result = K_OK;
+    host.dead = 0;
+    host.no_flush = false;
+    (void)watch(); /* asleep */
+    wakes = 0;
+    return 0;
+}
+
+static u32 answered(void)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < REQUESTS; i++) {
+        assert_true(answers[i] <= 1);
+        n += answers[i];
+    }
+    return n;
+}
+
+static void test_requests_wait_for_tags_and_go_on_in_order(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 6; i++)
+        submit(i, BLOCK_READ);
+    assert_int_equal(started, TAGS);
+    finish(0, 1);
+    assert_int_equal(answers[0], 1);
+    assert_int_equal(started, 5);
+    assert_ptr_equal(host.queue[0].tag[0].request, &request[4]);
+    finish(0, 4);
+    finish(0, 4);
+    assert_int_equal(answered(), 6);
+    assert_int_equal(host.queue[0].busy, 0);
+}
+
+static void test_tags_that_are_not_under_way_are_not_done(void **state)
+{
+    (void)state;
+    submit(0, BLOCK_READ);
+    assert_false(disk_complete(&host.queue[0], 1, K_OK));
+    assert_false(disk_complete(&host.queue[0], 1000, K_OK));
+    assert_int_equal(answered(), 0);
+    finish(0, 1);
+    assert_int_equal(answered(), 1);
+}
+
+static void test_a_request_that_the_driver_refuses_is_answered(void **state)
+{
+    (void)state;
+    start_result = K_RANGE;
+    submit(0, BLOCK_WRITE);
+    assert_int_equal(result[0], K_RANGE);
+    device_full = true;
+    submit(1, BLOCK_WRITE); /* nothing under way that could make room */
+    assert_int_equal(result[1], K_IO);
+    assert_int_equal(kicks, 0);
+}
+
+static void test_a_full_ring_is_tried_again(void **state)
+{
+    (void)state;
+    submit(0, BLOCK_READ);
+    device_full = true;
+    submit(1, BLOCK_READ);
+    assert_int_equal(started, 1);
+    device_full = false;
+    finish(0, 1);
+    assert_int_equal(started, 2);
+}
+
+static void test_a_flush_of_what_keeps_nothing_back_is_done(void **state)
+{
+    (void)state;
+    host.no_flush = true;
+    submit(0, BLOCK_FLUSH);
+    assert_int_equal(answers[0], 1);
+    assert_int_equal(result[0], K_OK);
+    assert_int_equal(started, 0);
+}
+
+static void test_the_watcher_sleeps_while_nothing_is_under_way(void **state)
+{
+    (void)state;
+    submit(0, BLOCK_READ);
+    submit(1, BLOCK_READ);
+    assert_int_equal(wakes, 1);
+    assert_true(watch());
+    finish(0, 2);
+    assert_false(watch());
+    assert_int_equal(stops, 0);
+}
+
+static void test_what_is_late_fails_after_a_reset_and_what_waited_goes_on(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 6; i++)
+        submit(i, BLOCK_READ);
+    host_clock_advance(time_ns_to_ticks(31 * 1000000000UL));
+    (void)watch();
+    assert_int_equal(stops, 1);
+    assert_int_equal(restarts, 1);
+    for (u32 i = 0; i < TAGS; i++)
+        assert_int_equal(result[i], K_TIMEOUT);
+    assert_int_equal(answered(), TAGS);
+    assert_int_equal(started, 6);
+    finish(host.queue[0].tag[2].request == &request[4] ? 2 : 0, 4);
+    finish(0, 4);
+    assert_int_equal(answered(), 6);
+    assert_int_equal(result[5], K_OK);
+}
+
+static void test_a_lost_interrupt_is_no_time_out(void **state)
+{
+    (void)state;
+    submit(0, BLOCK_READ);
+    host_clock_advance(time_ns_to_ticks(31 * 1000000000UL));
+    finish_tag = 0;
+    finish_count = 1; /* it is done, but did not say so */
+    (void)watch();
+    assert_int_equal(stops, 0);
+    assert_int_equal(result[0], K_OK);
+}
+
+static void test_a_failed_device_is_reset_at_once(void **state)
+{
+    (void)state;
+    submit(0, BLOCK_READ);
+    device_failed = true;
+    disk_host_failed();
+    assert_int_not_equal(wakes, 0);
+    (void)watch();
+    assert_int_equal(result[0], K_IO);
+    assert_int_equal(restarts, 1);
+}
+
+static void test_a_device_that_does_not_come_back_answers_with_errors(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 6; i++)
+        submit(i, BLOCK_READ);
+    device_failed = true;
+    restart_result = K_TIMEOUT;
+    (void)watch();
+    assert_int_equal(answered(), 6);
+    submit(6, BLOCK_WRITE);
+    assert_int_equal(result[6], K_IO);
+    assert_int_equal(started, TAGS);
+    assert_false(watch());
+    assert_int_equal(stops, 1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup(name, setup)
+    const struct CMUnitTest tests[] = {
+        T(test_requests_wait_for_tags_and_go_on_in_order),
+        T(test_tags_that_are_not_under_way_are_not_done),
+        T(test_a_request_that_the_driver_refuses_is_answered),
+        T(test_a_full_ring_is_tried_again),
+        T(test_a_flush_of_what_keeps_nothing_back_is_done),
+        T(test_the_watcher_sleeps_while_nothing_is_under_way),
+        T(test_what_is_late_fails_after_a_reset_and_what_waited_goes_on),
+        T(test_a_lost_interrupt_is_no_time_out),
+        T(test_a_failed_device_is_reset_at_once),
+        T(test_a_device_that_does_not_come_back_answers_with_errors),
+    };
+
+    return cmocka_run_group_tests(tests, once, NULL);
+}
