@@ -60,7 +60,10 @@ TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline
 	-fno-stack-protector -fno-omit-frame-pointer -fno-asynchronous-unwind-tables $(TARGET_ONLY)
 TARGET_CFLAGS := $(CFLAGS_COMMON) -O2 $(TARGET_MACHINE) -ffunction-sections -fdata-sections $(TARGET_INC) \
 	$(DEBUG_FLAGS)
-TARGET_COLD := config init shell
+TARGET_COLD := config/% init/% shell/% drivers/pci/% drivers/virtio/pci drivers/virtio/mmio drivers/disk/% drivers/uart% drivers/console% \
+	vmm/build vmm/load vmm/life vmm/guest_tree vmm/ram vmm/tune vmm/vmm vdev/pci/% vdev/rtc/% vdev/flash/% vdev/gpio/% vdev/watchdog/% \
+	vdev/uart/ns16550 vdev/virtio/transport vdev/virtio/pci vdev/virtio/mmio vdev/virtio/net_ctrl vdev/virtio/console vdev/virtio/rng vdev/virtio/vsock% \
+	core/frames% core/heap core/ptw_merge core/ptw_change core/vm_populate core/vm_dirty core/ram_map core/vmid core/sched_change core/log
 TARGET_ASFLAGS := $(CFLAGS_COMMON) $(TARGET_MACHINE) $(TARGET_INC) $(DEBUG_FLAGS) -D__ASSEMBLY__
 # Keel relocates itself, so text must need no relocation.
 TARGET_LDFLAGS := -pie --fix-cortex-a53-843419 --no-dynamic-linker -z text -z norelro -z max-page-size=4096 -z noexecstack --build-id=none \
@@ -166,8 +169,8 @@ compile = @echo '  CC    $<'; mkdir -p $(@D); $(1) -MMD -MP -c $< -o $@
 $(T)/%.c.o: %.c $(T)/flags | $(LIBFDT)
 	$(call compile,$(TARGET_CC) $(TARGET_CFLAGS))
 
-# What runs at boot or at a person's command is built for size.
-$(foreach d,$(TARGET_COLD),$(T)/$(d)/%.c.o): TARGET_CFLAGS += -Oz
+# What no guest waits for is built for size.
+$(filter $(TARGET_COLD:%=$(T)/%.c.o),$(TARGET_OBJ)): TARGET_CFLAGS += -Oz
 
 # The C library's own functions must not be turned into calls of themselves.
 $(T)/lib/libc/%.o: TARGET_CFLAGS += -fno-builtin

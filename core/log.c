@@ -12,7 +12,7 @@
 #include "lib/bits.h"
 #include "lib/fmt.h"
 
-#define EARLY_SIZE 8192U
+#define EARLY_SIZE 4096U
 #define PREFIX_MAX 32U
 #define RECORD_TEXT_MAX (PREFIX_MAX + LOG_LINE_MAX + 1)
 /* So many lines one CPU hands over in a row for the others, with its interrupts masked. */

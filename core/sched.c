@@ -10,6 +10,7 @@
 #include "core/heap.h"
 #include "core/sched_queue.h"
 #include "core/virq.h"
+#include "lib/panic.h"
 
 #define STOLEN_STEP_TICKS 1024U /* tens of microseconds: less waiting is not worth a conversion */
 
@@ -410,11 +411,16 @@ void thread_destroy(struct task *t)
     heap_free(t, sizeof(*t));
 }
 
+static struct task *idle_task[MAX_CPUS];
+
 void sched_cpu_init(void)
 {
-    static struct task idle_task[MAX_CPUS];
     struct percpu *cpu = this_cpu();
-    struct task *idle = &idle_task[cpu->id];
+    struct task *idle = idle_task[cpu->id] != NULL ? idle_task[cpu->id] : heap_alloc(sizeof(*idle));
+
+    if (idle == NULL)
+        panic("CPU %u: no memory for its idle task", cpu->id);
+    idle_task[cpu->id] = idle;
 
     sched_slice_ticks = time_ns_to_ticks(TASK_SLICE_NS);
     sched_shared_slice_ticks = time_ns_to_ticks(TASK_SHARED_SLICE_NS);

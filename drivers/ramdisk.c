@@ -66,6 +66,7 @@ static void read_part(struct ramdisk *d, u64 at, void *buf, u64 n)
         memcpy(buf, (char *)*slot + at % PAGE_SIZE, n);
 }
 
+/* buf NULL: zeros. */
 static enum kerr write_part(struct ramdisk *d, u64 at, const void *buf, u64 n)
 {
     void **slot = slot_of(d, at, true);
@@ -82,17 +83,19 @@ static enum kerr write_part(struct ramdisk *d, u64 at, const void *buf, u64 n)
         *slot = page;
         d->pages++;
     }
-    memcpy((char *)*slot + at % PAGE_SIZE, buf, n);
+    if (buf != NULL)
+        memcpy((char *)*slot + at % PAGE_SIZE, buf, n);
+    else
+        memset((char *)*slot + at % PAGE_SIZE, 0, n);
     return K_OK;
 }
 
 static enum kerr zero_part(struct ramdisk *d, u64 at, u64 n)
 {
-    static const char zeros[PAGE_SIZE];
     void **slot;
 
     if (n != PAGE_SIZE)
-        return write_part(d, at, zeros, n);
+        return write_part(d, at, NULL, n);
     slot = slot_of(d, at, true);
     if (slot == NULL)
         return K_NOMEM;

@@ -5,6 +5,7 @@
 
 #include "arch/cpu.h"
 #include "arch/time.h"
+#include "core/heap.h"
 #include "core/sched.h"
 #include "core/timer.h"
 #include "drivers/console.h"
@@ -20,7 +21,7 @@ struct spinlock vmm_lock = SPINLOCK_INIT(LOCK_RANK_VMM);
 
 static const struct cfg_machine *machine;
 static const struct vdev_model *const *models;
-static struct slot slots[CFG_MAX_VMS];
+static struct slot *slots; /* CFG_MAX_VMS of them */
 static struct task *vmm_task; /* atomic */
 
 static void wake(void)
@@ -102,6 +103,10 @@ enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const
 
     machine = cfg;
     models = all_models;
+    if (slots == NULL)
+        slots = heap_alloc(sizeof(*slots) * CFG_MAX_VMS);
+    if (slots == NULL)
+        return K_NOMEM;
     for (u32 i = 0; i < cfg->vm_count; i++) {
         slots[i] = (struct slot){
             .cfg = &cfg->vm[i],

@@ -28,6 +28,8 @@ static struct task vmm_thread, shell_thread;
 static bool in_thread, woken;
 static u64 next_round;
 
+void *heap_alloc(size_t size) { return calloc(1, size); }
+
 static struct {
     u32 boards, runs, resets, wakes, flushes;
     bool stubborn;           /* vCPUs do not park */
