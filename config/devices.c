@@ -133,8 +133,11 @@ static void report_unknown_model(const struct cfg_node *n, const char *const *kn
     size_t len = 0;
 
     list[0] = '\0';
-    for (u32 i = 0; known[i] != NULL && len < sizeof(list); i++)
+    for (u32 i = 0; known[i] != NULL && len < sizeof(list); i++) {
+        if (strcmp(known[i], CFG_NET_EMULATED) == 0) /* no name for configurations */
+            continue;
         len += (size_t)fmt_sn(list + len, sizeof(list) - len, "%s\"%s\"", i != 0 ? " or " : "", known[i]);
+    }
     cfg_report_value(n, "compatible", "no such device model; must be %s", list);
 }
 
@@ -336,7 +339,7 @@ static void read_device(const struct cfg_node *n, const char *const *known, cons
     schema_read(n, virtio != NULL ? &virtio->rules : &device_rules, &p);
     if (p.compatible == NULL)
         return;
-    if (!is_known(known, p.compatible)) {
+    if (!is_known(known, p.compatible) || strcmp(p.compatible, CFG_NET_EMULATED) == 0) {
         report_unknown_model(n, known);
         return;
     }

@@ -15,6 +15,7 @@ const struct guest_device guest_devices[] = {
       CFG_IRQ_DEFAULT, 0 },
     { CFG_PCI_HOST, "pcie", GUEST_ON_REQUEST, false, GUEST_PCI_MEM_BASE, GUEST_PCI_SIZE, GUEST_PCI_SPI, 0 },
     { CFG_DISK, "disk", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
+    { CFG_NET_EMULATED, "net", GUEST_ON_REQUEST, false, 0, 0, CFG_IRQ_DEFAULT, 0 }, /* on PCI only */
     { CFG_NET, "net", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
     { CFG_CONSOLE, "console", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
     { CFG_RNG, "rng", GUEST_ON_REQUEST, true, VIRTIO_PLACE },

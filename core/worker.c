@@ -12,11 +12,15 @@ static void worker_main(void *arg)
     struct worker *w = arg;
 
     for (;;) {
+        w->again_at = UINT64_MAX;
         if (__atomic_load_n(&w->halt, __ATOMIC_SEQ_CST) != 0)
             __atomic_store_n(&w->halted, 1, __ATOMIC_SEQ_CST);
         else
             w->fn(w->arg);
-        task_block();
+        if (w->again_at == UINT64_MAX)
+            task_block();
+        else
+            (void)task_block_until(w->again_at);
     }
 }
 

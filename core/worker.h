@@ -11,6 +11,7 @@ struct worker {
     void (*fn)(void *arg);
     void *arg;
     u32 halt, halted; /* atomic */
+    u64 again_at;     /* ticks; UINT64_MAX: when kicked */
 };
 
 /* Made halted. fn(arg) runs in thread context, preemptible, and at least once after each kick. Thread context. */
@@ -25,6 +26,9 @@ void worker_kick(struct worker *w);
  * for WORKER_PATIENCE_NS. Interrupts masked. */
 #define WORKER_PATIENCE_NS 200000UL
 void worker_kick_later(struct worker *w);
+
+/* By fn: it runs again at that time (ticks) at the latest. Holds for once. */
+static inline void worker_again_at(struct worker *w, u64 ticks) { w->again_at = ticks; }
 
 /* fn does not run when this returns, nor until worker_go(). Kicks are forgotten. One caller at a time, on its own
  * task; sleeps. */

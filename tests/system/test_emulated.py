@@ -68,3 +68,34 @@ def test_the_watchdog_resets_a_guest_that_stops_petting_it_and_no_other(start, w
     assert "watchdog" in [w for w in keel.keel("vm list").splitlines() if "hung" in w][0]
     keel.focus(1)
     keel.sh("ls /tmp/here")
+
+
+def test_an_emulated_and_a_virtio_port_of_one_network_understand_each_other(start, write_dts):
+    serial = ("serial", 'compatible = "arm,pl011";')
+    left = with_devices(vm("left", initrd=INITRD), serial,
+                        ("net0", 'compatible = "keel,net"; network = "lan"; io = "emulated"; mtu = <9000>;'))
+    right = with_devices(vm("right", initrd=INITRD), serial,
+                         ("net0", 'compatible = "keel,net"; network = "lan"; mtu = <9000>;'))
+    keel = start(write_dts(machine(left, right)))
+    keel.boot()
+    keel.boot()
+    keel.focus(1)
+    load(keel, "e1000e")
+    keel.sh("ip link set eth0 up; ip addr add 10.0.0.1/24 dev eth0")
+    keel.focus(2)
+    keel.sh("ip link set eth0 up; ip addr add 10.0.0.2/24 dev eth0; dd if=/dev/urandom of=/tmp/r bs=1M count=8 2>/dev/null")
+    keel.sh("for i in 1 2 3 4 5 6 7 8 9; do ping -c 1 -W 1 10.0.0.1 >/dev/null && break; done; ping -c 3 10.0.0.1")
+    digest = keel.sh("md5sum < /tmp/r")
+    keel.sh("(nc -l -p 99 < /tmp/r) &")
+    keel.focus(1)
+    keel.sh("nc 10.0.0.2 99 > /tmp/r")
+    assert keel.sh("md5sum < /tmp/r") == digest
+    interrupts = keel.sh("grep eth0-rx /proc/interrupts")
+    assert "ITS-MSI" in interrupts and int(interrupts.split()[1]) > 0
+    keel.sh("(nc -l -p 98 < /tmp/r) &")
+    keel.focus(2)
+    assert keel.sh("nc 10.0.0.1 98 | md5sum") == digest
+    # Large frames, by packet split.
+    keel.sh("ip link set eth0 mtu 9000")
+    keel.focus(1)
+    keel.sh("ip link set eth0 mtu 9000; sleep 3; ping -c 3 -s 8000 10.0.0.2")
