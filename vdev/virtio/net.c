@@ -170,6 +170,8 @@ static bool fill(struct vnet *n, const struct rx_plan *plan, const struct net_fr
 
     if (!virtio_has(&n->dev, NET_F_GUEST_CSUM))
         h.flags = 0;
+    if (!virtio_has(&n->dev, NET_F_GUEST_ECN))
+        h.gso_type &= (u8)~GSO_ECN;
     if (!put(&to, &h, sizeof(h)))
         return false;
     for (u32 i = 0; i < f->vecs; i++)

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "tests/unit/test_virtio_net_machine.h"
+
+#include <cmocka.h>
+
+#define MRG (1UL << 15)
+#define CTRL (1UL << 17 | 1UL << 18 | 1UL << 19 | 1UL << 23)
+#define RX 0U
+#define TX 1U
+#define CTRL_QUEUE 2U
+
+static struct cfg_device cfg;
+static void *dev;
+static u8 frame[0x4000];
+
+static int split(void **state)
+{
+    (void)state;
+    cfg = net_cfg(1);
+    net_make(&cfg, false, &dev);
+    return 0;
+}
+
+static int packed(void **state)
+{
+    (void)state;
+    cfg = net_cfg(1);
+    net_make(&cfg, true, &dev);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    net_unmake(dev);
+    return 0;
+}
+
+static u8 *buffer(u16 id) { return ram_at(&ring, DRIVER_BUFFERS + id * 256U); }
+
+static void offer_rx(u16 count, u32 len)
+{
+    for (u16 i = 0; i < count; i++)
+        driver_offer(&ring, i, 0, 1, len, false);
+}
+
+static void fill_frame(u32 len)
+{
+    for (u32 i = 12; i < len; i++)
+        frame[i] = (u8)(i * 5);
+    frame[12] = 0x88;
+    frame[13] = 0xb5;
+}
+
+static void test_a_frame_comes_in_one_buffer(void **state)
+{
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES, RX);
+    offer_rx(2, 256);
+    fill_frame(100);
+    peer_send(guest_mac, frame, 100);
+    assert_true(driver_take(&ring, &id, &len));
+    assert_int_equal(id, 0);
+    assert_int_equal(len, NET_HDR + 100);
+    assert_int_equal(buffer(0)[10], 1); /* num_buffers */
+    assert_memory_equal(buffer(0) + NET_HDR, frame, 100);
+    assert_true(line);
+    assert_false(driver_take(&ring, &id, &len));
+}
+
+static void test_a_frame_is_spread_over_merged_buffers(void **state)
+{
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES | MRG, RX);
+    offer_rx(4, 256);
+    fill_frame(600);
+    peer_send(guest_mac, frame, 600);
+    assert_int_equal(buffer(0)[10], 3);
+    assert_memory_equal(buffer(0) + NET_HDR, frame, 600); /* the buffers lie side by side */
+    for (u32 i = 0; i < 3; i++) {
+        assert_true(driver_take(&ring, &id, &len));
+        assert_int_equal(id, i);
+        assert_int_equal(len, i == 2 ? 100 : 256);
+    }
+    assert_false(driver_take(&ring, &id, &len));
+}
+
+static void test_buffers_that_do_not_suffice_are_left(void **state)
+{
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES | MRG, RX);
+    offer_rx(2, 256);
+    fill_frame(600);
+    peer_send(guest_mac, frame, 600);
+    assert_false(driver_take(&ring, &id, &len));
+    /* A small one still fits, in the same buffers. */
+    peer_send(guest_mac, frame, 300);
+    assert_true(driver_take(&ring, &id, &len));
+    assert_int_equal(id, 0);
+    assert_memory_equal(buffer(0) + NET_HDR, frame, 300);
+    assert_true(driver_take(&ring, &id, &len));
+    assert_int_equal(id, 1);
+}
+
+static void test_without_merging_one_buffer_must_do(void **state)
+{
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES, RX);
+    offer_rx(4, 256);
+    fill_frame(600);
+    peer_send(guest_mac, frame, 600);
+    assert_false(driver_take(&ring, &id, &len));
+    peer_send(guest_mac, frame, 244);
+    assert_true(driver_take(&ring, &id, &len));
+    assert_int_equal(len, 256);
+}
+
+/* A frame of 60 bytes behind a header with these words. */
+static void send(const u8 hdr[NET_HDR], u32 len)
+{
+    u8 *b = buffer(0);
+
+    memcpy(b, hdr, NET_HDR);
+    fill_frame(len);
+    memcpy(frame, peer_cfg.mac, NET_MAC_SIZE);
+    memcpy(frame + NET_MAC_SIZE, guest_mac, NET_MAC_SIZE);
+    memcpy(b + NET_HDR, frame, len);
+    driver_offer(&ring, 0, 1, 0, NET_HDR + len, false);
+    notify(TX);
+}
+
+static void test_a_frame_goes_out(void **state)
+{
+    static const u8 none[NET_HDR] = { 0 };
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES, TX);
+    send(none, 60);
+    assert_int_equal(peer_frames, 1);
+    assert_int_equal(peer_frame.len, 60);
+    assert_memory_equal(peer_bytes, frame, 60);
+    assert_false(peer_frame.csum);
+    assert_true(driver_take(&ring, &id, &len));
+    assert_int_equal(len, 0);
+}
+
+static void test_an_unfinished_checksum_is_passed_on(void **state)
+{
+    static const u8 csum[NET_HDR] = { 1, 0, 0, 0, 0, 0, 34, 0, 6, 0 };
+    static const u8 beyond[NET_HDR] = { 1, 0, 0, 0, 0, 0, 58, 0, 6, 0 };
+
+    (void)state;
+    driver_up(NET_FEATURES | 1, TX);
+    send(csum, 60);
+    assert_int_equal(peer_frames, 1);
+    assert_true(peer_frame.csum);
+    assert_int_equal(peer_frame.csum_start, 34);
+    assert_int_equal(peer_frame.csum_offset, 6);
+    send(beyond, 60);
+    assert_int_equal(peer_frames, 1); /* lost, and no more than that */
+    send(csum, 60);
+    assert_int_equal(peer_frames, 2);
+}
+
+static void test_a_chain_without_a_header_needs_a_reset(void **state)
+{
+    (void)state;
+    driver_up(NET_FEATURES, TX);
+    driver_offer(&ring, 0, 1, 0, 11, false);
+    notify(TX);
+    assert_int_equal(peer_frames, 0);
+    assert_int_equal(mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET, VIRTIO_NEEDS_RESET);
+}
+
+static void test_buffers_outside_memory_need_a_reset(void **state)
+{
+    (void)state;
+    driver_up(NET_FEATURES, RX);
+    offer_rx(1, 256);
+    ring_desc(&ring, 0)->addr = 0x1000;
+    fill_frame(60);
+    peer_send(guest_mac, frame, 60);
+    assert_int_equal(mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET, VIRTIO_NEEDS_RESET);
+}
+
+/* A command of the control queue; its answer. */
+static u8 control(const u8 *data, u32 len)
+{
+    u32 written = 0;
+    u16 id = 99;
+
+    memcpy(buffer(0), data, len);
+    buffer(0)[len] = 0xff;
+    driver_offer(&ring, 0, 1, 1, len, false);
+    notify(CTRL_QUEUE);
+    assert_true(driver_take(&ring, &id, &written));
+    return buffer(0)[len];
+}
+
+static void test_the_control_queue_answers(void **state)
+{
+    static const u8 promisc_off[] = { 0, 0, 0 }, unknown[] = { 9, 0, 0 }, short_one[] = { 0, 0 };
+    static const u8 own[] = { 1, 1, 2, 0, 0, 0, 0, 1 }, foreign[] = { 1, 1, 2, 0, 0, 0, 0, 2 };
+    static const u8 vlan[] = { 2, 0, 5, 0 }, no_vlan[] = { 2, 0, 0, 0x10 };
+    static const u8 tables[] = { 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0x5e, 0, 0, 7 };
+    static const u8 liar[] = { 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0x5e, 0, 0, 7 };
+
+    (void)state;
+    driver_up(NET_FEATURES | CTRL, CTRL_QUEUE);
+    assert_int_equal(control(promisc_off, sizeof(promisc_off)), 0);
+    assert_int_equal(control(unknown, sizeof(unknown)), 1);
+    assert_int_equal(control(short_one, sizeof(short_one)), 1);
+    assert_int_equal(control(own, sizeof(own)), 0);
+    assert_int_equal(control(foreign, sizeof(foreign)), 1); /* the port keeps to its address */
+    assert_int_equal(control(vlan, sizeof(vlan)), 0);
+    assert_int_equal(control(no_vlan, sizeof(no_vlan)), 1);
+    assert_int_equal(control(tables, sizeof(tables)), 0);
+    assert_int_equal(control(liar, sizeof(liar)), 1);
+}
+
+static void test_the_configuration_shows_address_and_link(void **state)
+{
+    (void)state;
+    assert_int_equal(mmio_read(0x100, 1), 2);
+    assert_int_equal(mmio_read(0x105, 1), 1);
+    assert_int_equal(mmio_read(0x106, 2), 1);
+    assert_int_equal(mmio_read(0x10a, 2), 1500);
+    driver_up(NET_FEATURES | 1UL << 16, RX);
+    line = false;
+    assert_int_equal(net_set_link("/device", false), K_OK);
+    assert_true(line);
+    assert_int_equal(mmio_read(0x106, 2), 0);
+}
+
+static void test_a_reset_closes_the_port(void **state)
+{
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES, RX);
+    offer_rx(1, 256);
+    mmio_write(0x70, 0);
+    fill_frame(60);
+    peer_send(guest_mac, frame, 60);
+    assert_false(driver_take(&ring, &id, &len));
+}
+
+int main(void)
+{
+#define BOTH(f)                                                                                              \
+    cmocka_unit_test_setup_teardown(f, split, teardown), cmocka_unit_test_setup_teardown(f, packed, teardown)
+    const struct CMUnitTest tests[] = {
+        BOTH(test_a_frame_comes_in_one_buffer),
+        BOTH(test_a_frame_is_spread_over_merged_buffers),
+        BOTH(test_buffers_that_do_not_suffice_are_left),
+        BOTH(test_without_merging_one_buffer_must_do),
+        BOTH(test_a_frame_goes_out),
+        BOTH(test_an_unfinished_checksum_is_passed_on),
+        BOTH(test_a_chain_without_a_header_needs_a_reset),
+        BOTH(test_buffers_outside_memory_need_a_reset),
+        BOTH(test_the_control_queue_answers),
+        BOTH(test_the_configuration_shows_address_and_link),
+        BOTH(test_a_reset_closes_the_port),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
