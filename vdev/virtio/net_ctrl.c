@@ -186,7 +186,7 @@ bool vnet_control(struct vnet *n, u32 queue)
         if (e != K_OK || c->write_len == 0)
             return false;
         ack = command(n, q, c) ? 0 : 1;
-        if (vq_copy_in(q, c, c->write_len - 1, &ack, 1) != K_OK)
+        if (vq_copy_in(q, c, 0, &ack, 1) != K_OK)
             return false;
         vq_push(q, c, 1);
     }
