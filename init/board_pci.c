@@ -42,7 +42,8 @@ static void parse_windows(const fdt32_t *p, int len, u32 parent_cells, struct pc
 
 static void parse_routes(const void *dtb, int node, struct pcie_host *h)
 {
-    int len, mask_len;
+    int len, mask_len, gic = -1;
+    u32 known = 0; /* gic's phandle: a search goes through the whole tree, and all entries name the same */
     const fdt32_t *p = fdt_getprop(dtb, node, "interrupt-map", &len);
     const fdt32_t *mask = fdt_getprop(dtb, node, "interrupt-map-mask", &mask_len);
 
@@ -51,9 +52,13 @@ static void parse_routes(const void *dtb, int node, struct pcie_host *h)
     h->route_mask = fdt32_to_cpu(mask[0]);
     h->pin_mask = fdt32_to_cpu(mask[3]);
     while (len >= (int)((CHILD_CELLS + 2) * 4) && h->route_count < PCIE_ROUTES) {
-        int gic = fdt_node_offset_by_phandle(dtb, fdt32_to_cpu(p[CHILD_CELLS + 1]));
-        u32 unit = gic >= 0 ? prop_u32(dtb, gic, "#address-cells", 0) : 0;
-        u32 each = CHILD_CELLS + 2 + unit + GIC_CELLS;
+        u32 phandle = fdt32_to_cpu(p[CHILD_CELLS + 1]), unit, each;
+
+        if (phandle != known)
+            gic = fdt_node_offset_by_phandle(dtb, phandle);
+        known = phandle;
+        unit = gic >= 0 ? prop_u32(dtb, gic, "#address-cells", 0) : 0;
+        each = CHILD_CELLS + 2 + unit + GIC_CELLS;
 
         if (gic < 0 || unit > 2 || len < (int)(each * 4) ||
             prop_u32(dtb, gic, "#interrupt-cells", 0) != GIC_CELLS)

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     gpt_make((data[0] & 1) != 0 ? 4096 : 512);
     for (size_t i = 2; i + 3 <= size; i += 3) /* within header and entries */
-        gpt_disk[gpt_unit + (data[i] | (data[i + 1] & 3) << 8)] = data[i + 2];
+        gpt_disk[gpt_unit + (data[i] | (data[i + 1] & 3U) << 8)] = data[i + 2];
     if ((data[0] & 2) != 0)
         memset(gpt_disk + (u64)(GPT_BLOCKS - 1) * gpt_unit, data[1], gpt_unit);
     if ((data[0] & 4) != 0)
