@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 1: wr(places[r.where % ARRAY_SIZE(places)], r.value); break;
         case 2: wr(r.offset << 2 & 0x1fffc, r.value); break;
         case 3:
-            (void)rd(r.op & 0x80 ? r.offset << 2 & 0x1fffcU : places[r.where % ARRAY_SIZE(places)]);
+            (void)rd(r.op & 0x80 ? (u32)r.offset << 2 & 0x1fffcU : places[r.where % ARRAY_SIZE(places)]);
             break;
         case 4: arrives(14 + r.value % 9000, r.value >> 8); break;
         case 5: host_clock_advance(r.value & 0xffff); break;

@@ -32,8 +32,9 @@ def test_more_vms_than_vmids_each_find_their_own_memory(start, write_dts, cpu):
     assert rollovers >= 10
 
 
-OWN = ["8000000 8010000", "8080000 80c0000", "9000000 9001000", "9010000 9011000", "90a0000 90a1000",
-       "40000000 44000000"] # distributor; ITS and redistributor; UART; clock; stolen time; RAM
+OWN = ["8000000 8010000", "8080000 80c0000", "9000000 9001000", "9010000 9011000", "9030000 9031000",
+       "90a0000 90a1000", "a000000 a004000", "40000000 44000000"]
+# distributor; ITS and redistributor; UART; clock; power key; stolen time; places for virtio-mmio; RAM
 
 
 @pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a72", "neoverse-n1", "max"])

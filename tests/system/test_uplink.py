@@ -71,7 +71,7 @@ def test_a_guest_gets_an_address_and_files_and_outlives_a_pulled_cable(start, se
                f"nc -w 10 10.0.2.2 {server.server_port} | grep -q 200")
     assert hashlib.md5(server.got).hexdigest() == up
     cut = machine.keel("net stats").splitlines()
-    assert any(line.split()[0] == "net0" and int(line.split()[7]) > 10 for line in cut[1:])
+    assert any(line.split()[0] == "net0" and int(line.split()[7]) > 0 for line in cut[1:])
     machine.focus(1)
     machine.sh(f"wget -q -O - {url} | md5sum > /tmp/sum &")
     set_link(monitor, False)
