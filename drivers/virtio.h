@@ -147,7 +147,7 @@ void hvq_kick(struct hvq *q);
 void *hvq_get(struct hvq *q, u32 *len);
 /* No interrupts, as far as the device listens; and again. True: something came meanwhile. */
 void hvq_silence(struct hvq *q);
-MUST_USE bool hvq_listen(struct hvq *q);
+bool hvq_listen(struct hvq *q);
 /* What the device still has, one by one; it is stopped. */
 void *hvq_take_back(struct hvq *q);
 

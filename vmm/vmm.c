@@ -21,7 +21,7 @@ struct spinlock vmm_lock = SPINLOCK_INIT(LOCK_RANK_VMM);
 
 static const struct cfg_machine *machine;
 static const struct vdev_model *const *models;
-static struct slot *slots; /* CFG_MAX_VMS of them */
+static struct slot *slots;    /* CFG_MAX_VMS of them */
 static struct task *vmm_task; /* atomic */
 
 static void wake(void)
