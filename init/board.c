@@ -348,16 +348,20 @@ static void parse_node(struct board *b, const struct at *at)
 static void parse_tree(struct board *b)
 {
     struct at at = { .dtb = b->dtb };
-    int depth = 0;
+    int parent[DEPTH_MAX] = { 0 }, depth = 0;
 
+    at.bus[0] = as_bus(b->dtb, 0);
     for (int node = 0; node >= 0 && depth >= 0; node = fdt_next_node(b->dtb, node, &depth)) {
         if (depth >= DEPTH_MAX)
             continue;
         at.node = node;
         at.depth = depth;
-        if (depth > 0)
-            parse_node(b, &at);
-        at.bus[depth] = as_bus(b->dtb, node);
+        parent[depth] = node;
+        if (depth == 0)
+            continue;
+        if (at.bus[depth - 1].node != parent[depth - 1]) /* its first child: most nodes have none */
+            at.bus[depth - 1] = as_bus(b->dtb, parent[depth - 1]);
+        parse_node(b, &at);
     }
 }
 
