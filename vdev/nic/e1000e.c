@@ -57,19 +57,20 @@ static void work(void *arg)
 {
     struct e1000e *d = arg;
     u64 wait = 0, later;
-    bool more = false;
+    bool more = false, due;
     unsigned long flags;
 
     __atomic_store_n(&d->kicked, 0, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&d->tx_on, __ATOMIC_ACQUIRE))
         more = e1000e_transmit(d, &wait);
     flags = spin_lock_irq(&d->lock);
+    due = d->later <= arch_ticks();
+    if (due)
+        d->later = NEVER; /* what is left then kicks anew */
     later = d->later;
     spin_unlock_irq(&d->lock, flags);
-    if (later <= arch_ticks()) {
+    if (due)
         e1000e_update_interrupts(d);
-        later = NEVER; /* what is left kicks anew */
-    }
     if (more)
         worker_kick(&d->worker);
     if (wait != 0)
@@ -273,10 +274,7 @@ static void icr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     struct e1000e *d = ctx;
 
     (void)v, (void)index, (void)mask;
-    spin_lock(&d->lock);
-    d->icr &= ~(u32)value;
-    spin_unlock(&d->lock);
-    e1000e_update_interrupts(d);
+    e1000e_change_interrupts(d, &d->icr, 0, (u32)value);
 }
 
 static void ics_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
@@ -290,10 +288,7 @@ static void ims_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     struct e1000e *d = ctx;
 
     (void)v, (void)index, (void)mask;
-    spin_lock(&d->lock);
-    e1000e_store(&d->ims, d->ims | (u32)(value & ~ICR_ASSERTED));
-    spin_unlock(&d->lock);
-    e1000e_update_interrupts(d);
+    e1000e_change_interrupts(d, &d->ims, (u32)(value & ~ICR_ASSERTED), 0);
 }
 
 static void imc_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
@@ -301,10 +296,7 @@ static void imc_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     struct e1000e *d = ctx;
 
     (void)v, (void)index, (void)mask;
-    spin_lock(&d->lock);
-    e1000e_store(&d->ims, d->ims & ~(u32)value);
-    spin_unlock(&d->lock);
-    e1000e_update_interrupts(d);
+    e1000e_change_interrupts(d, &d->ims, 0, (u32)value);
 }
 
 static void mdic_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)

@@ -140,6 +140,8 @@ struct e1000e {
 
 /* e1000e_irq.c. Any context. */
 void e1000e_raise(struct e1000e *d, u32 causes);
+/* Sets and clears bits of the causes or the mask, and raises what that lets through. */
+void e1000e_change_interrupts(struct e1000e *d, u32 *reg, u32 set, u32 clear);
 /* Raises what the mask, the causes or time let through now. */
 void e1000e_update_interrupts(struct e1000e *d);
 u32 e1000e_read_icr(struct e1000e *d);

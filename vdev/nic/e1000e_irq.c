@@ -52,6 +52,7 @@ static u32 messages_locked(struct e1000e *d, u64 now)
         if (d->ctrl_ext & CTRL_EXT_EIAME)
             e1000e_store(&d->ims, d->ims & ~(d->iam & cause));
     }
+    d->sent &= d->icr & d->ims; /* what was taken back with its message is told of anew when it comes again */
     return fire;
 }
 
@@ -91,16 +92,18 @@ static void send(struct e1000e *d, u32 fire)
     }
 }
 
-void e1000e_raise(struct e1000e *d, u32 causes)
+void e1000e_change_interrupts(struct e1000e *d, u32 *reg, u32 set, u32 clear)
 {
     unsigned long flags = spin_lock_irq(&d->lock);
     u32 fire;
 
-    d->icr |= causes;
+    e1000e_store(reg, (*reg & ~clear) | set);
     fire = deliver_locked(d);
     spin_unlock_irq(&d->lock, flags);
     send(d, fire);
 }
+
+void e1000e_raise(struct e1000e *d, u32 causes) { e1000e_change_interrupts(d, &d->icr, causes, 0); }
 
 void e1000e_update_interrupts(struct e1000e *d) { e1000e_raise(d, 0); }
 
