@@ -35,7 +35,8 @@ struct percpu {
     u64 irqs, kicks, switches;
 };
 
-extern struct percpu percpu[MAX_CPUS];
+extern struct percpu
+    percpu[MAX_CPUS]; /* arch gives it its place, zeroed; after boot only cpu_count of them are there */
 extern u32 cpu_count; /* that exist and were started; read-only after boot */
 
 #endif

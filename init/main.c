@@ -253,6 +253,7 @@ static void start_cpus(void)
     if (online < n)
         panic("CPU %u (affinity %#lx) did not come up", online, percpu[online].arch.mpidr);
     cpu_count = n;
+    cpu_keep(n);
 }
 
 static void config_error(void *arg, const char *node, const char *property, const char *text)

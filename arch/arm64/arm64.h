@@ -30,7 +30,7 @@ void mmu_switch(const struct secondary *s);
 extern char secondary_entry[], secondary_spin_entry[];
 extern struct secondary secondaries[]; /* cpu.c; also for those that come without an argument */
 extern char _start_image[], _text_end[], _rodata_end[], _ro_after_init_end[], _end[];
-extern char _early_tables[], _early_end[];
+extern char _percpu_end[], _early_tables[], _early_end[];
 extern char _boot_stack_guard[], _boot_stack_bottom[], _boot_stack_top[];
 
 /* vectors.S: called from there */
@@ -94,6 +94,7 @@ extern void (*arch_board_off)(bool failed), (*arch_board_reset)(void);
 
 /* cpu.c */
 struct secondary *smp_block(u32 cpu);
+void cpu_keep(u32 n);      /* boot: there are n CPUs; gives back the blocks of the others */
 void cpu_early_init(void); /* first of all, boot CPU: every CPU's number, this one's panic stack */
 void cpu_init_el2(void);   /* each CPU: EL2 control registers, mitigation, interrupt interface, timer */
 void secondary_main(void);

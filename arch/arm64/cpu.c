@@ -68,6 +68,13 @@ void cpu_early_init(void)
     percpu[0].arch.mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
 }
 
+void cpu_keep(u32 n)
+{
+    u64 from = align_up((uintptr_t)&percpu[n], PAGE_SIZE);
+
+    frames_add(HPA(from), (uintptr_t)_percpu_end - from);
+}
+
 /* Trap controls newer than those that Keel sets for each guest: unknown at reset where there is EL3. */
 static void no_traps_of_firmware(void)
 {

@@ -10,6 +10,7 @@ static_assert(offsetof(struct vcpu, work) == VCPU_WORK, "VCPU_WORK");
 static_assert(offsetof(struct vcpu, exits) == VCPU_EXITS, "VCPU_EXITS");
 static_assert(EXIT_HYPERCALL_FAST == 0, "the vectors count it at VCPU_EXITS");
 static_assert(offsetof(struct percpu, arch.panic_stack) == PERCPU_PANIC_STACK, "PERCPU_PANIC_STACK");
+static_assert(sizeof(struct percpu) * MAX_CPUS <= 8 * PAGE_SIZE, "the linker script's percpu");
 static_assert(offsetof(struct secondary, ttbr) == SECONDARY_TTBR, "SECONDARY_TTBR");
 static_assert(offsetof(struct secondary, tcr) == SECONDARY_TCR, "SECONDARY_TCR");
 static_assert(offsetof(struct secondary, mair) == SECONDARY_MAIR, "SECONDARY_MAIR");

@@ -32,10 +32,11 @@ static bool readable(u64 fp) /* on some stack of Keel's: the MMU says */
  * the next function. */
 static void say_place(u64 pc, u64 into)
 {
+    char name[SYMTAB_NAME_MAX] = "?";
     u64 off = 0;
-    const char *name = symtab_find(pc - into - (uintptr_t)_start_image, &off);
 
-    log_error("  %016lx %s+%#lx", pc, name != NULL ? name : "?", off + into);
+    (void)symtab_find(pc - into - (uintptr_t)_start_image, name, &off);
+    log_error("  %016lx %s+%#lx", pc, name, off + into);
 }
 
 static void backtrace(u64 fp)

@@ -6,6 +6,8 @@
 #include "arch/host/host.h"
 #include "core/percpu.h"
 
+struct percpu percpu[MAX_CPUS];
+
 static _Thread_local u32 cpu_index;
 static _Thread_local bool irqs_masked = true;
 
