@@ -51,8 +51,13 @@ MUST_USE enum kerr sched_promise(u32 cpu, const struct task_params *p);
 void sched_unpromise(u32 cpu, const struct task_params *p);
 
 /* For Keel's own threads on CPU 0 that no guest may keep out: where t was ready for a period and did not run, it has
- * `budget_ns` at the highest priority. Whoever leaves the CPU now and then is never disturbed by it. From CPU 0, t not
- * running. */
-void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns);
+ * `budget_ns` at the highest priority. Whoever leaves the CPU now and then is never disturbed by it. Before t first
+ * runs; boot, or the thread that makes VMs. K_FULL, which is logged: the others have what CPU 0 can guarantee. */
+#define SCHED_GUARANTEE_PERIOD_NS 20000000UL
+MUST_USE enum kerr sched_guarantee(struct task *t, u64 budget_ns);
+
+/* thread_create() on CPU 0, with such a guarantee; for good. */
+MUST_USE enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
+                                            struct task **out);
 
 #endif

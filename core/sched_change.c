@@ -3,7 +3,9 @@
  * own CPU, whose queues nobody else touches: it is told through the same list as wake-ups. */
 #include "arch/cpu.h"
 #include "arch/vcpu.h"
+#include "core/heap.h"
 #include "core/lock.h"
+#include "core/log.h"
 #include "core/sched.h"
 #include "core/sched_queue.h"
 #include "lib/panic.h"
@@ -131,25 +133,47 @@ bool sched_make_change(struct percpu *cpu, struct task *t)
     return moves;
 }
 
-void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
+enum kerr sched_guarantee(struct task *t, u64 budget_ns)
 {
     static u32 given_ppm;
     struct task_params p = { .prio = TASK_PRIO_MAX, .weight = TASK_WEIGHT_DEFAULT };
-    unsigned long flags = arch_irq_save();
-    struct percpu *cpu = this_cpu();
-    u32 low_level = t->level;
-    bool ready = t->state == TASK_READY;
+    u32 low_level = t->level, ppm = (u32)(budget_ns * 1000000UL / SCHED_GUARANTEE_PERIOD_NS);
 
+    ASSERT(t->cpu == 0);
+    if (ppm > SCHED_PROMISE_OWN_PPM - given_ppm) {
+        log_error("thread %s: wants %u millionths of CPU 0; of the %u for Keel's threads others have %u",
+                  t->name, ppm, SCHED_PROMISE_OWN_PPM, given_ppm);
+        return K_FULL;
+    }
+    given_ppm += ppm;
     p.budget = time_ns_to_ticks(budget_ns);
-    p.period = time_ns_to_ticks(period_ns);
-    given_ppm += sched_params_ppm(&p);
-    ASSERT(t->cpu == 0 && cpu->id == 0 && given_ppm <= SCHED_PROMISE_OWN_PPM);
-    if (ready)
-        queue_remove(cpu, t);
+    p.period = time_ns_to_ticks(SCHED_GUARANTEE_PERIOD_NS);
     task_set_params(t, &p);
     t->low_level = t->level = low_level;
-    sched_set_state(t, TASK_BLOCKED);
-    if (ready)
-        sched_enqueue(cpu, t, arch_ticks());
-    arch_irq_restore(flags);
+    return K_OK;
+}
+
+enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
+                                   struct task **out)
+{
+    struct task *t = heap_alloc(sizeof(*t));
+    enum kerr err;
+
+    if (t == NULL)
+        return K_NOMEM;
+    err = task_init(t, name, 0, prio, fn, NULL);
+    if (err != K_OK)
+        goto free;
+    err = sched_guarantee(t, budget_ns);
+    if (err != K_OK)
+        goto destroy;
+    *out = t;
+    task_wake(t);
+    return K_OK;
+
+destroy:
+    task_destroy(t);
+free:
+    heap_free(t, sizeof(*t));
+    return err;
 }

@@ -19,7 +19,6 @@
 #define CONSOLE_PRIO                                                                                         \
     16U /* above most guests; and above all for a while: the escape key must work when one spins */
 #define CONSOLE_GUARANTEE_NS 400000UL
-#define CONSOLE_PERIOD_NS 20000000UL
 #define DIRECT_BUDGET 64U
 #define THREAD_BUDGET 256U
 #define ROOM_CALLS 8U
@@ -573,10 +572,9 @@ enum kerr console_init(const struct uart *uart, bool raw)
     console_out_init(&out, uart, raw);
     console_out_add(&out, &own_port);
     console_out_add(&out, &log_port);
-    err = thread_create("console", 0, CONSOLE_PRIO, console_thread, NULL, &thread);
+    err = thread_create_guaranteed("console", CONSOLE_PRIO, console_thread, CONSOLE_GUARANTEE_NS, &thread);
     if (err != K_OK)
         return err;
-    sched_guarantee(thread, CONSOLE_GUARANTEE_NS, CONSOLE_PERIOD_NS);
     log_set_sink(raw ? NULL : log_sink);
     log_set_flush(console_flush);
     unsigned long flags = claim();

@@ -10,7 +10,6 @@
 
 #define SHELL_PRIO 15U /* above most guests, below the console; and above all for a while */
 #define SHELL_GUARANTEE_NS 400000UL
-#define SHELL_PERIOD_NS 20000000UL
 #define INPUT_RING 128U
 
 static struct task *thread;      /* NULL while it does not exist: it looks at everything when it starts */
@@ -116,10 +115,8 @@ enum kerr shell_init(const struct shell_facts *facts)
     err = console_port_add(&port);
     if (err != K_OK)
         return err;
-    err = thread_create("shell", 0, SHELL_PRIO, shell_thread, NULL, &thread);
-    if (err == K_OK)
-        sched_guarantee(thread, SHELL_GUARANTEE_NS, SHELL_PERIOD_NS);
-    else
+    err = thread_create_guaranteed("shell", SHELL_PRIO, shell_thread, SHELL_GUARANTEE_NS, &thread);
+    if (err != K_OK)
         console_port_remove(&port);
     return err;
 }

@@ -14,7 +14,6 @@
 
 #define VMM_PRIO 14U /* above most guests; and above all for a while: one that spins can be stopped */
 #define VMM_GUARANTEE_NS 800000UL
-#define VMM_PERIOD_NS 20000000UL
 #define REQUEST_LIMIT_NS (10 * 1000000000UL)
 
 struct spinlock vmm_lock = SPINLOCK_INIT(LOCK_RANK_VMM);
@@ -99,7 +98,6 @@ static void vmm_main(void *arg)
 enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const *all_models)
 {
     struct task *t;
-    enum kerr err;
 
     machine = cfg;
     models = all_models;
@@ -113,10 +111,7 @@ enum kerr vmm_init(const struct cfg_machine *cfg, const struct vdev_model *const
             .op = cfg->vm[i].autostart ? OP_START : OP_NONE,
         };
     }
-    err = thread_create("vmm", 0, VMM_PRIO, vmm_main, NULL, &t);
-    if (err == K_OK)
-        sched_guarantee(t, VMM_GUARANTEE_NS, VMM_PERIOD_NS);
-    return err;
+    return thread_create_guaranteed("vmm", VMM_PRIO, vmm_main, VMM_GUARANTEE_NS, &t);
 }
 
 /* True when s->op is done or given up; *result is for the caller then. */

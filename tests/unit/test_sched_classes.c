@@ -323,12 +323,7 @@ static void test_task_that_sleeps_with_its_budget_spent_leaves_no_timer(void **s
     assert_trace("..");
 }
 
-/* Each test has the share for itself. */
-static void guarantee(struct task *t)
-{
-    host_set_cpu(0);
-    sched_guarantee(t, 400000, 20000000);
-}
+static void guarantee(struct task *t) { assert_int_equal(sched_guarantee(t, 400000), K_OK); }
 
 static void test_guaranteed_thread_gets_through_a_burner_above_it(void **state)
 {
@@ -384,6 +379,24 @@ static void test_guaranteed_thread_goes_on_at_its_own_priority(void **state)
     run_until(0, arch_ticks() + 200 * MS);
     assert_int_equal(ran(0), 200 * MS);
     assert_int_equal(ran(1), 0);
+}
+
+/* The last of the tests with guarantees: they are for good. */
+static void test_guarantee_that_cannot_be_kept_is_refused(void **state)
+{
+    struct task *a = make(0, 0, 15), *b, *c;
+    u32 objects = test.heap_objects;
+
+    (void)state;
+    assert_int_equal(sched_guarantee(a, 2000001), K_FULL); /* a tenth of the CPU is all there is */
+    assert_int_equal(a->params.budget, 0);
+    assert_int_equal(a->level, 16);
+    while (sched_guarantee(a, 200000) == K_OK)
+        ;
+    assert_int_equal(thread_create_guaranteed("late", 12, worker, 200000, &b), K_FULL);
+    assert_int_equal(test.heap_objects, objects);
+    test.heap_limit = objects;
+    assert_int_equal(thread_create_guaranteed("late", 12, worker, 100000, &c), K_NOMEM);
 }
 
 /* --- changes --- */
@@ -597,6 +610,7 @@ int main(void)
         WITH(test_guaranteed_thread_gets_through_a_burner_above_it),
         WITH(test_guaranteed_thread_disturbs_nobody_who_leaves_it_room),
         WITH(test_guaranteed_thread_goes_on_at_its_own_priority),
+        WITH(test_guarantee_that_cannot_be_kept_is_refused),
         WITH(test_running_task_moves),
         WITH(test_task_that_cannot_get_its_cpu_moves),
         WITH(test_turns_are_taken_again_after_the_only_equal_moved_away),

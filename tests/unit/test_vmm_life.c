@@ -128,17 +128,13 @@ void console_expect_guest(bool expected) { assert_false(expected); }
 
 /* --- the two threads --- */
 
-enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *), void *arg, struct task **out)
+enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
+                                   struct task **out)
 {
-    (void)name, (void)cpu, (void)prio, (void)arg;
+    (void)name, (void)prio, (void)budget_ns;
     thread_fn = fn;
     *out = &vmm_thread;
     return K_OK;
-}
-
-void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
-{
-    (void)t, (void)budget_ns, (void)period_ns;
 }
 
 struct task *task_current(void) { return in_thread ? &vmm_thread : &shell_thread; }

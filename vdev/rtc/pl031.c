@@ -15,7 +15,6 @@
 
 #define ALARM_PRIO 12U
 #define ALARM_GUARANTEE_NS 200000UL
-#define ALARM_PERIOD_NS 20000000UL
 #define INT_ALARM 1U
 
 struct pl031 {
@@ -237,10 +236,9 @@ static enum kerr pl031_create(struct vm *vm, const struct cfg_device *cfg, void 
         return K_INVAL;
     /* With the first clock, for good. Devices are made by one thread, so this does not race. */
     if (!alarm_thread) {
-        err = thread_create("rtc", 0, ALARM_PRIO, alarm_loop, NULL, &alarm_thread);
+        err = thread_create_guaranteed("rtc", ALARM_PRIO, alarm_loop, ALARM_GUARANTEE_NS, &alarm_thread);
         if (err != K_OK)
             return err;
-        sched_guarantee(alarm_thread, ALARM_GUARANTEE_NS, ALARM_PERIOD_NS);
     }
     d = heap_alloc(sizeof(*d));
     if (!d)

@@ -18,7 +18,6 @@
 #define WATCH_PRIO 12U
 /* Guests of higher priority keep the thread out for a period at most. */
 #define WATCH_GUARANTEE_NS 200000UL
-#define WATCH_PERIOD_NS 20000000UL
 /* Two looks are so far apart at least, however short a time a guest asks for. */
 #define LOOK_INTERVAL_NS 1000000UL
 #define NEVER UINT64_MAX
@@ -307,10 +306,9 @@ static enum kerr sp805_create(struct vm *vm, const struct cfg_device *cfg, void 
 
     /* With the first one, for good. Devices are made by one thread, so this does not race. */
     if (!thread) {
-        err = thread_create("watchdog", 0, WATCH_PRIO, watch_loop, NULL, &thread);
+        err = thread_create_guaranteed("watchdog", WATCH_PRIO, watch_loop, WATCH_GUARANTEE_NS, &thread);
         if (err != K_OK)
             return err;
-        sched_guarantee(thread, WATCH_GUARANTEE_NS, WATCH_PERIOD_NS);
     }
     d = heap_alloc(sizeof(*d));
     if (!d)
