@@ -40,9 +40,14 @@ static u64 exits_sum(const struct vcpu *v)
 
 static unsigned long long ticks_to_us(u64 ticks) { return time_ticks_to_ns(ticks) / NS_PER_US; }
 
-static void class_cells(struct table *t, const struct task *task, u32 vcpus)
+static void class_cells(struct table *t, const struct task *task, const struct cfg_vm *cfg)
 {
     const struct task_params *p = &task->params;
+    char delay[24] = "", turns[40];
+
+    if (cfg->preempt_delay_us != 0)
+        (void)fmt_sn(delay, sizeof(delay), ", delay %u us", cfg->preempt_delay_us);
+    (void)fmt_sn(turns, sizeof(turns), "%s%s", delay, cfg->gang ? ", gang" : "");
 
     if (p->budget != 0) {
         table_cell(t, "budget");
@@ -50,11 +55,12 @@ static void class_cells(struct table *t, const struct task *task, u32 vcpus)
         table_cell(t, "%u", p->prio != TASK_PRIO_SHARED ? p->prio : TASK_PRIO_BUDGET);
     } else if (p->prio != TASK_PRIO_SHARED) {
         table_cell(t, "real-time");
-        table_cell(t, "-");
+        table_cell(t, "%s", turns[0] != '\0' ? turns + 2 : "-");
         table_cell(t, "%u", p->prio);
     } else {
         table_cell(t, "shared");
-        table_cell(t, "weight %u", (p->weight * vcpus + TASK_WEIGHT_UNIT / 2) / TASK_WEIGHT_UNIT);
+        table_cell(t, "weight %u%s", (p->weight * cfg->vcpu_count + TASK_WEIGHT_UNIT / 2) / TASK_WEIGHT_UNIT,
+                   turns);
         table_cell(t, "-");
     }
 }
@@ -77,7 +83,7 @@ void command_vcpu_list(u32 argc, const char *const *argv)
             table_cell(t, "%u", n);
             table_cell(t, "%u", v->task.cpu);
             table_cell(t, "%s", vcpu_state(v));
-            class_cells(t, &v->task, info.vm->vcpu_count);
+            class_cells(t, &v->task, info.cfg);
             table_cell(t, "%llu", ticks_to_us(task_run_ticks(&v->task, now)) / 1000);
             table_cell(t, "%llu", ticks_to_us(task_wait_ticks(&v->task, now)) / 1000);
             table_cell(t, "%llu", (unsigned long long)v->task.throttles);

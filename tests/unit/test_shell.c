@@ -614,6 +614,21 @@ static void test_lists_are_aligned(void **state)
     assert_int_equal(level, LOG_WARN);
 }
 
+static void test_vcpus_are_listed_with_what_is_done_about_their_turns(void **state)
+{
+    (void)state;
+    cfg[0].gang = true;
+    assert_says("vcpu list", "debian     0    0  waiting  shared  weight 0, gang     -");
+    cfg[0].preempt_delay_us = 100;
+    assert_says("vcpu list", "debian     0    0  waiting  shared  weight 0, delay 100 us, gang     -");
+    vm.vcpu[0]->task.params.prio = 9;
+    assert_says("vcpu list", "debian     0    0  waiting  real-time  delay 100 us, gang               9");
+    cfg[0].gang = false;
+    cfg[0].preempt_delay_us = 0;
+    assert_says("vcpu list", "debian     0    0  waiting  real-time  -            9");
+    vm.vcpu[0]->task.params.prio = TASK_PRIO_SHARED;
+}
+
 static void test_colors_are_told_where_somebody_has_some(void **state)
 {
     struct ram_map map = { .size = 3 * PAGE_SIZE };
@@ -693,6 +708,7 @@ int main(void)
         T(test_latencies_are_a_table_of_powers_of_two),
         T(test_io_is_shown_by_device_and_queue),
         T(test_lists_are_aligned),
+        T(test_vcpus_are_listed_with_what_is_done_about_their_turns),
         T(test_colors_are_told_where_somebody_has_some),
         T(test_words_are_completed_by_place),
         T(test_table_prints_more_than_it_can_hold_in_pieces),
