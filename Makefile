@@ -56,7 +56,7 @@ TARGET_ONLY := -nostdlibinc -ffile-compilation-dir=.
 TARGET_RELOCS := --pack-dyn-relocs=relr
 endif
 TARGET_INC := -I. -Iarch/include -Iarch/arm64/include -isystem lib/libc/include -isystem $(LIBFDT_DIR)/include
-TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -mstrict-align -ffixed-x18 -mfix-cortex-a53-835769 -fpie \
+TARGET_MACHINE := -ffreestanding -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -ffixed-x18 -mfix-cortex-a53-835769 -fpie \
 	-fno-stack-protector -fno-omit-frame-pointer -fno-asynchronous-unwind-tables $(TARGET_ONLY)
 TARGET_CFLAGS := $(CFLAGS_COMMON) -O2 $(TARGET_MACHINE) -ffunction-sections -fdata-sections $(TARGET_INC) \
 	$(DEBUG_FLAGS)
@@ -174,6 +174,9 @@ $(filter $(TARGET_COLD:%=$(T)/%.c.o),$(TARGET_OBJ)): TARGET_CFLAGS += -Oz
 
 # The C library's own functions must not be turned into calls of themselves.
 $(T)/lib/libc/%.o: TARGET_CFLAGS += -fno-builtin
+
+# Some of it runs with the MMU off, when all memory is Device memory.
+$(T)/arch/arm64/mmu.c.o: TARGET_CFLAGS += -mstrict-align
 
 $(T)/%.S.o: %.S $(T)/flags
 	$(call compile,$(TARGET_CC) $(TARGET_ASFLAGS))

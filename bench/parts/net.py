@@ -111,7 +111,8 @@ def start(d, vms, initrd, networks, *qemu):
     path = os.path.join(d, f"{len(vms)}.dts")
     with open(path, "w", encoding="ascii") as f:
         f.write(text)
-    return harness.Machine("--icount", "--cpu", CPUS[0], "--cpus", "1", path, "--", "-append", "count-instructions", *qemu)
+    return harness.Machine("--icount", "--cpu", CPUS[0], "--cpus", "1", path, "--", "-append", "count-instructions", "-icount",
+                           "shift=0,sleep=on", *qemu)
 
 
 def outside(d, initrd):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Aligned accesses only, so that these work with the MMU off, where memory is Device memory. The
- * 16-byte steps become ldp and stp. Little endian. */
+/* Nothing is copied with the MMU off, nor out of devices' registers: so accesses need no alignment. The 16-byte steps become
+ * ldp and stp. Little endian. */
 #include <stdint.h>
 #include <string.h>
 
@@ -8,86 +8,104 @@
 
 #define WORD sizeof(word)
 #define PAIR (2 * WORD)
+#define QUAD (4 * WORD)
 #define BLOCK_WORDS 16U
 #define BLOCK (BLOCK_WORDS * WORD)
 
 typedef uint64_t __attribute__((may_alias)) word;
 typedef unsigned char byte;
 
+/* Somewhere. */
+struct any {
+    word w;
+} __attribute__((packed, may_alias));
+struct any_half {
+    uint32_t w;
+} __attribute__((packed, may_alias));
+
 static inline size_t misalignment(const void *p) { return (uintptr_t)p & (WORD - 1); }
 
-/* Whole words from a source that is `shift` bits (not 0) past a word boundary: each output word is
- * made of two neighbours. Reads no word that holds no byte of the source. */
-NO_IDIOM static inline void copy_words_shifted(word *d, const word *s, size_t words, unsigned shift)
-{
-    word low = *s++;
-
-    while (words--) {
-        word high = *s++;
-
-        *d++ = low >> shift | high << (64 - shift);
-        low = high;
-    }
-}
-
 /* All of a block is in registers between: as few instructions as there are without SIMD. */
-NO_IDIOM static inline void copy_block(word *d, const word *s)
+NO_IDIOM static inline void copy_block(byte *d, const byte *s)
 {
     word block[BLOCK_WORDS];
 
     for (unsigned i = 0; i < BLOCK_WORDS; i++)
-        block[i] = s[i];
+        block[i] = ((const struct any *)s)[i].w;
     for (unsigned i = 0; i < BLOCK_WORDS; i++)
-        d[i] = block[i];
+        ((struct any *)d)[i].w = block[i];
+}
+
+NO_IDIOM static inline void copy_pair(byte *d, const byte *s)
+{
+    word a = ((const struct any *)s)[0].w, b = ((const struct any *)s)[1].w;
+
+    ((struct any *)d)[0].w = a;
+    ((struct any *)d)[1].w = b;
 }
 
 /* From low to high addresses, and reads before it writes: the destination may begin PAIR bytes or more below an
- * overlapping source. */
-NO_IDIOM static void copy_up(byte *d, const byte *s, size_t n)
+ * overlapping source (so it must not be inlined into a function whose pointers are restrict). Stores are aligned but for the first and the last. */
+NO_IDIOM __attribute__((noinline)) static void *copy_up(void *dst, const byte *s, size_t n)
 {
+    byte *d = dst;
+
     if (n >= PAIR) {
-        size_t off;
+        size_t off = -(uintptr_t)d & (PAIR - 1);
 
-        for (; misalignment(d); n--)
-            *d++ = *s++;
-        off = misalignment(s);
-        if (off == 0) {
-            for (; n >= BLOCK; n -= BLOCK, d += BLOCK, s += BLOCK)
-                copy_block((word *)d, (const word *)s);
-            for (; n >= PAIR; n -= PAIR, d += PAIR, s += PAIR) {
-                word a = ((const word *)s)[0], b = ((const word *)s)[1];
-
-                ((word *)d)[0] = a;
-                ((word *)d)[1] = b;
-            }
-        } else {
-            size_t words = n / WORD;
-
-            copy_words_shifted((word *)d, (const word *)(s - off), words, (unsigned)off * 8);
-            d += words * WORD;
-            s += words * WORD;
-            n -= words * WORD;
+        if (off != 0) {
+            copy_pair(d, s);
+            d += off;
+            s += off;
+            n -= off;
         }
+        for (; n >= 2 * BLOCK; n -= 2 * BLOCK, d += 2 * BLOCK, s += 2 * BLOCK) {
+            copy_block(d, s);
+            copy_block(d + BLOCK, s + BLOCK);
+        }
+        for (; n >= QUAD; n -= QUAD, d += QUAD, s += QUAD) {
+            copy_pair(d, s);
+            copy_pair(d + PAIR, s + PAIR);
+        }
+        if (n >= PAIR) {
+            copy_pair(d, s);
+            d += PAIR;
+            s += PAIR;
+            n -= PAIR;
+        }
+        if (n != 0)
+            copy_pair(d + n - PAIR, s + n - PAIR);
+        return dst;
+    }
+    if (n >= WORD) {
+        word first = ((const struct any *)s)->w, last = ((const struct any *)(s + n - WORD))->w;
+
+        ((struct any *)d)->w = first;
+        ((struct any *)(d + n - WORD))->w = last;
+        return dst;
+    }
+    if (n >= WORD / 2) {
+        uint32_t first = ((const struct any_half *)s)->w,
+                 last = ((const struct any_half *)(s + n - WORD / 2))->w;
+
+        ((struct any_half *)d)->w = first;
+        ((struct any_half *)(d + n - WORD / 2))->w = last;
+        return dst;
     }
     while (n--)
         *d++ = *s++;
-}
-
-NO_IDIOM void *memcpy(void *restrict dst, const void *restrict src, size_t n)
-{
-    copy_up(dst, src, n);
     return dst;
 }
+
+NO_IDIOM void *memcpy(void *restrict dst, const void *restrict src, size_t n) { return copy_up(dst, src, n); }
 
 NO_IDIOM void *memmove(void *dst, const void *src, size_t n)
 {
     byte *d = dst;
     const byte *s = src;
 
-    if ((uintptr_t)d - (uintptr_t)s >= n && (uintptr_t)s - (uintptr_t)d >= PAIR) {
-        copy_up(d, s, n);
-        return dst;
-    }
+    if ((uintptr_t)d - (uintptr_t)s >= n && (uintptr_t)s - (uintptr_t)d >= PAIR)
+        return copy_up(d, s, n);
     if ((uintptr_t)d < (uintptr_t)s) {
         while (n--)
             *d++ = *s++;

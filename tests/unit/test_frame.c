@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "tests/unit/test_switch_machine.h"
+#include "vdev/net/internal.h"
 
 #include <cmocka.h>
 
@@ -289,6 +290,17 @@ static void test_one_segment_is_not_large(void **state)
     assert_int_equal(station[1].seen[0].f.gso, NET_GSO_NONE);
 }
 
+static void test_bytes_are_summed_right_wherever_they_lie(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < sizeof(frame); i++)
+        frame[i] = (u8)(0xff - i * i % 251);
+    for (u32 at = 0; at < 16; at++)
+        for (u32 n = 1; n < 300; n++)
+            assert_int_equal(__builtin_bswap16(net_fold(net_sum_bytes(frame + at, n, 0))),
+                             plain_sum(frame + at, n, 0));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -301,6 +313,7 @@ int main(void)
         TEST(test_large_frames_are_cut_with_a_tag),
         TEST(test_what_a_sender_says_of_a_frame_is_checked),
         TEST(test_one_segment_is_not_large),
+        TEST(test_bytes_are_summed_right_wherever_they_lie),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

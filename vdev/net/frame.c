@@ -44,19 +44,39 @@ static u64 add_carry(u64 a, u64 b)
     return a + (a < b);
 }
 
+typedef u64 __attribute__((may_alias)) sum_word;
+
+/* Up to 7 bytes, as they lie in an aligned word from byte `shift` on. */
+static u64 few_bytes(const u8 *c, size_t n, u32 shift)
+{
+    u64 word = 0;
+
+    for (size_t i = 0; i < n; i++)
+        word |= (u64)c[i] << 8 * (shift + i);
+    return word;
+}
+
+/* Sums whole aligned words, and turns the result back to where the first byte was: modulo 2^64 - 1, a rotation
+ * divides by a power of two. */
 u64 net_sum_bytes(const void *p, size_t n, u64 sum)
 {
     const u8 *c = p;
-    u64 word = 0;
+    u32 off = (uintptr_t)c % 8;
+    size_t lead = off != 0 ? min_u64(8 - off, n) : 0;
+    u64 part = few_bytes(c, lead, off);
+    const sum_word *w;
 
-    for (; n >= 8; n -= 8, c += 8) {
-        memcpy(&word, c, 8);
-        sum = add_carry(sum, word);
+    c += lead;
+    n -= lead;
+    for (w = (const sum_word *)(const void *)c; n >= 64; n -= 64, w += 8) {
+        u64 low = add_carry(add_carry(w[0], w[1]), add_carry(w[2], w[3]));
+
+        part = add_carry(part, add_carry(low, add_carry(add_carry(w[4], w[5]), add_carry(w[6], w[7]))));
     }
-    word = 0;
-    for (size_t i = 0; i < n; i++)
-        word |= (u64)c[i] << (8 * i);
-    return add_carry(sum, word);
+    for (; n >= 8; n -= 8)
+        part = add_carry(part, *w++);
+    part = add_carry(part, few_bytes((const u8 *)w, n, 0));
+    return add_carry(sum, part >> 8 * off | (off != 0 ? part << (64 - 8 * off) : 0));
 }
 
 u16 net_fold(u64 sum)
