@@ -7,79 +7,6 @@
 #include "lib/checked.h"
 
 #define DTB_MAX SZ_2M
-#define DEPTH_MAX 8
-
-/* A bus: the root, or a node that others lie in. */
-struct bus {
-    int node;
-    u32 address_cells, size_cells; /* of its children's reg */
-};
-
-/* A node, and the way to it: bus[0] is the root, bus[depth - 1] the parent. */
-struct at {
-    const void *dtb;
-    int node, depth;
-    struct bus bus[DEPTH_MAX];
-};
-
-/* Turns an address on the bus into one on the bus above by the bus's `ranges`. An empty one: they are the
- * same. A bus without cannot be reached from above. */
-static bool translate(const struct at *at, int depth, u64 *address, u64 size)
-{
-    const struct bus *bus = &at->bus[depth], *above = &at->bus[depth - 1];
-    u32 each = bus->address_cells + above->address_cells + bus->size_cells;
-    int len;
-    const fdt32_t *p = fdt_getprop(at->dtb, bus->node, "ranges", &len);
-
-    if (p == NULL)
-        return false;
-    if (len == 0)
-        return true;
-    if (above->address_cells > 2 || bus->address_cells > 2 || bus->size_cells > 2)
-        return false; /* PCI's: nothing behind it is Keel's */
-    for (; each != 0 && len >= (int)(each * 4); p += each, len -= (int)(each * 4)) {
-        u64 from = cells(p, bus->address_cells);
-        u64 to = cells(p + bus->address_cells, above->address_cells);
-
-        if (range_within(*address, size, from, cells(p + each - bus->size_cells, bus->size_cells))) {
-            *address += to - from;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Entry i of a node's reg, as the parent counts addresses. */
-static bool reg_on_bus(const struct at *at, u32 i, u64 *base, u64 *size)
-{
-    const struct bus *parent = &at->bus[at->depth - 1];
-    u32 each = parent->address_cells + parent->size_cells;
-    int len;
-    const fdt32_t *p = fdt_getprop(at->dtb, at->node, "reg", &len);
-
-    if (p == NULL || parent->address_cells - 1 > 1 || parent->size_cells > 2 || (u32)len / 4 < (i + 1) * each)
-        return false;
-    *base = cells(p + (size_t)i * each, parent->address_cells);
-    *size = cells(p + (size_t)i * each + parent->address_cells, parent->size_cells);
-    return true;
-}
-
-/* The same as a physical address. Where there is none nothing is written. */
-static bool reg(const struct at *at, u32 i, u64 *base, u64 *size)
-{
-    u64 address, length;
-
-    if (!reg_on_bus(at, i, &address, &length))
-        return false;
-    for (int depth = at->depth - 1; depth > 0; depth--)
-        if (!translate(at, depth, &address, length))
-            return false;
-    *base = address;
-    if (size != NULL)
-        *size = length;
-    return true;
-}
-
 /* NULL where there is none, also where its end is missing. */
 static const char *prop_string(const void *dtb, int node, const char *name)
 {
@@ -98,57 +25,21 @@ static u64 prop_u64(const void *dtb, int node, const char *name)
     return p != NULL && len >= 4 ? cells(p, len == 8 ? 2 : 1) : 0;
 }
 
-/* INTID of interrupt i in a GIC's three cells. */
-static bool gic_interrupt(const void *dtb, int node, u32 i, u32 *intid, bool *edge)
+static bool enabled(const struct at *at)
 {
-    int len;
-    const fdt32_t *p = fdt_getprop(dtb, node, "interrupts", &len);
-
-    if (p == NULL || (u32)len / 12 <= i)
-        return false;
-    p += i * 3UL;
-    *intid = gic_intid(p);
-    if (edge != NULL)
-        *edge = gic_is_edge(p);
-    return true;
-}
-
-static bool enabled(const void *dtb, int node)
-{
-    const char *s = prop_string(dtb, node, "status");
+    const char *s = at_string(at, NODE_STATUS);
 
     return s == NULL || strcmp(s, "okay") == 0 || strcmp(s, "ok") == 0;
 }
 
 static void read_uart(const struct at *at, struct board_uart *u)
 {
-    if (!reg(at, 0, &u->base, NULL))
+    if (!at_reg(at, 0, &u->base, NULL))
         return;
     u->reg_shift = prop_u32(at->dtb, at->node, "reg-shift", 0);
     u->io_width = prop_u32(at->dtb, at->node, "reg-io-width", 1);
-    (void)gic_interrupt(at->dtb, at->node, 0, &u->irq, &u->edge);
-    u->compatible = prop_string(at->dtb, at->node, "compatible");
-}
-
-static struct bus as_bus(const void *dtb, int node)
-{
-    return (struct bus){ node, prop_u32(dtb, node, "#address-cells", 2),
-                         prop_u32(dtb, node, "#size-cells", 1) };
-}
-
-/* The node that `path`, a path or an alias, names; at.node 0: there is none. */
-static struct at find(const void *dtb, const char *path, int len)
-{
-    struct at at = { .dtb = dtb };
-    int node = fdt_path_offset_namelen(dtb, path, len), depth = node > 0 ? fdt_node_depth(dtb, node) : 0;
-
-    if (depth <= 0 || depth > DEPTH_MAX)
-        return at;
-    for (int i = 0; i < depth; i++)
-        at.bus[i] = as_bus(dtb, fdt_supernode_atdepth_offset(dtb, node, i, NULL));
-    at.node = node;
-    at.depth = depth;
-    return at;
+    (void)at_interrupt(at, 0, &u->irq, &u->edge);
+    u->compatible = at_string(at, NODE_COMPATIBLE);
 }
 
 enum kerr board_console(const void *dtb, struct board *b)
@@ -170,10 +61,11 @@ enum kerr board_console(const void *dtb, struct board *b)
         path = chosen_path;
     if (path != NULL) { /* options may follow a colon */
         struct at at;
+        int len;
 
         colon = strchr(path, ':');
-        at = find(dtb, path, colon != NULL ? (int)(colon - path) : (int)strlen(path));
-        if (at.node > 0)
+        len = colon != NULL ? (int)(colon - path) : (int)strlen(path);
+        if (at_find(&at, dtb, fdt_path_offset_namelen(dtb, path, len)))
             read_uart(&at, &b->uart[0]);
     }
     return K_OK;
@@ -195,7 +87,7 @@ static void parse_memory(struct board *b, const struct at *at)
 {
     u64 base, size;
 
-    for (u32 i = 0; reg(at, i, &base, &size); i++) {
+    for (u32 i = 0; at_reg(at, i, &base, &size); i++) {
         u64 start = align_up(base, PAGE_SIZE), end;
 
         if (add_wraps(base, size, &end) || align_down(end, PAGE_SIZE) <= start || start < base)
@@ -210,7 +102,7 @@ static void parse_cpu(struct board *b, const struct at *at)
     u64 mpidr, none;
     const char *method;
 
-    if (b->cpu_count == MAX_CPUS || !reg_on_bus(at, 0, &mpidr, &none))
+    if (b->cpu_count == MAX_CPUS || !at_reg_on_bus(at, 0, &mpidr, &none))
         return;
     method = prop_string(at->dtb, at->node, "enable-method");
     if (method != NULL && strcmp(method, "spin-table") == 0)
@@ -223,75 +115,82 @@ static void parse_gic(struct board *b, const struct at *at)
     struct gic_params *g = &b->gic;
     u32 regions = prop_u32(at->dtb, at->node, "#redistributor-regions", 1);
 
-    if (g->gicd != 0 || !reg(at, 0, &g->gicd, &g->gicd_size))
+    if (g->gicd != 0 || !at_reg(at, 0, &g->gicd, &g->gicd_size))
         return;
     for (u32 i = 0; i < regions && i < ARRAY_SIZE(g->gicr); i++)
-        if (reg(at, 1 + i, &g->gicr[i], &g->gicr_size[i]))
+        if (at_reg(at, 1 + i, &g->gicr[i], &g->gicr_size[i]))
             g->gicr_count++;
     g->version = 3;
+    b->gic_node = at->node;
     g->gicr_stride = prop_u64(at->dtb, at->node, "redistributor-stride");
-    (void)gic_interrupt(at->dtb, at->node, 0, &g->maintenance_irq, NULL);
+    (void)at_interrupt(at, 0, &g->maintenance_irq, NULL);
 }
 
 static void parse_gic_v2(struct board *b, const struct at *at)
 {
     struct gic_params *g = &b->gic;
 
-    if (g->gicd != 0 || !reg(at, 0, &g->gicd, &g->gicd_size))
+    if (g->gicd != 0 || !at_reg(at, 0, &g->gicd, &g->gicd_size))
         return;
-    if (!reg(at, 1, &g->gicc, &g->gicc_size) || !reg(at, 2, &g->gich, &g->gich_size) ||
-        !reg(at, 3, &g->gicv, &g->gicv_size))
+    if (!at_reg(at, 1, &g->gicc, &g->gicc_size) || !at_reg(at, 2, &g->gich, &g->gich_size) ||
+        !at_reg(at, 3, &g->gicv, &g->gicv_size))
         g->gicv = 0;
     g->version = 2;
-    (void)gic_interrupt(at->dtb, at->node, 0, &g->maintenance_irq, NULL);
+    b->gic_node = at->node;
+    (void)at_interrupt(at, 0, &g->maintenance_irq, NULL);
 }
 
 static void parse_timer(struct board *b, const struct at *at)
 {
-    (void)gic_interrupt(at->dtb, at->node, 2, &b->irq_vtimer, NULL);
-    (void)gic_interrupt(at->dtb, at->node, 3, &b->irq_htimer, NULL);
+    (void)at_interrupt(at, 2, &b->irq_vtimer, NULL);
+    (void)at_interrupt(at, 3, &b->irq_htimer, NULL);
 }
 
 static void parse_pmu(struct board *b, const struct at *at)
 {
     u32 intid;
 
-    if (gic_interrupt(at->dtb, at->node, 0, &intid, NULL) && intid < 32)
+    if (at_interrupt(at, 0, &intid, NULL) && intid < 32)
         b->irq_pmu = intid;
 }
 
 static void parse_pci(struct board *b, const struct at *at)
 {
-    if (b->pcie.ecam.v == 0 && reg(at, 0, &b->pcie.ecam.v, &b->pcie.ecam_size))
-        board_parse_pcie(at->dtb, at->node, at->bus[at->depth - 1].address_cells, &b->pcie);
+    if (b->pcie.ecam.v != 0 || !at_reg(at, 0, &b->pcie.ecam.v, &b->pcie.ecam_size))
+        return;
+    b->pcie_node = at->node;
+    board_parse_pcie(at->dtb, at->node, at->bus[at->depth - 1].address_cells, &b->pcie);
 }
 
 static void parse_its(struct board *b, const struct at *at)
 {
     if (b->msi.its == 0)
-        (void)reg(at, 0, &b->msi.its, NULL);
+        (void)at_reg(at, 0, &b->msi.its, NULL);
 }
 
 static void parse_v2m(struct board *b, const struct at *at)
 {
     if (b->msi.v2m == 0)
-        (void)reg(at, 0, &b->msi.v2m, &b->msi.v2m_size);
+        (void)at_reg(at, 0, &b->msi.v2m, &b->msi.v2m_size);
 }
 
 static void parse_virtio(struct board *b, const struct at *at)
 {
     struct board_virtio *v = &b->virtio[b->virtio_count];
 
-    if (b->virtio_count == BOARD_VIRTIO || !reg(at, 0, &v->base, &v->size) ||
-        !gic_interrupt(at->dtb, at->node, 0, &v->irq, &v->edge))
+    if (b->virtio_count == BOARD_VIRTIO || !at_reg(at, 0, &v->base, &v->size) ||
+        !at_interrupt(at, 0, &v->irq, &v->edge))
         return;
-    v->coherent = fdt_getprop(at->dtb, at->node, "dma-coherent", NULL) != NULL;
+    v->coherent = at->prop[NODE_COHERENT].at != NULL;
     b->virtio_count++;
 }
 
-static void parse_rtc(struct board *b, const struct at *at) { (void)reg(at, 0, &b->rtc, NULL); }
+static void parse_rtc(struct board *b, const struct at *at) { (void)at_reg(at, 0, &b->rtc, NULL); }
 
-static void parse_bcm2835_pm(struct board *b, const struct at *at) { (void)reg(at, 0, &b->bcm2835_pm, NULL); }
+static void parse_bcm2835_pm(struct board *b, const struct at *at)
+{
+    (void)at_reg(at, 0, &b->bcm2835_pm, NULL);
+}
 
 static void parse_psci(struct board *b, const struct at *at)
 {
@@ -331,38 +230,27 @@ static const struct {
 
 static void parse_node(struct board *b, const struct at *at)
 {
-    int type_len, compatible_len;
-    const char *type = fdt_getprop(at->dtb, at->node, "device_type", &type_len);
-    const char *compatible = fdt_getprop(at->dtb, at->node, "compatible", &compatible_len);
-
     for (u32 i = 0; i < ARRAY_SIZE(wanted); i++) {
-        const char *list = wanted[i].by_type ? type : compatible;
-        int len = wanted[i].by_type ? type_len : compatible_len;
+        const struct prop *p = &at->prop[wanted[i].by_type ? NODE_TYPE : NODE_COMPATIBLE];
 
-        if (list != NULL && fdt_stringlist_contains(list, len, wanted[i].value) && enabled(at->dtb, at->node))
+        if (p->at != NULL && fdt_stringlist_contains(p->at, p->len, wanted[i].value) && enabled(at))
             wanted[i].parse(b, at);
     }
 }
 
-/* One pass: libfdt finds a node's parent only by another. */
 static void parse_tree(struct board *b)
 {
-    struct at at = { .dtb = b->dtb };
-    int parent[DEPTH_MAX] = { 0 }, depth = 0;
+    int serial1 = fdt_get_alias(b->dtb, "serial1") != NULL ? fdt_path_offset(b->dtb, "serial1") : -1;
+    struct at at = at_root(b->dtb);
 
-    at.bus[0] = as_bus(b->dtb, 0);
-    for (int node = 0; node >= 0 && depth >= 0; node = fdt_next_node(b->dtb, node, &depth)) {
-        if (depth >= DEPTH_MAX)
-            continue;
-        at.node = node;
-        at.depth = depth;
-        parent[depth] = node;
-        if (depth == 0)
-            continue;
-        if (at.bus[depth - 1].node != parent[depth - 1]) /* its first child: most nodes have none */
-            at.bus[depth - 1] = as_bus(b->dtb, parent[depth - 1]);
+    while (at_next(&at)) {
+        at_read(&at);
         parse_node(b, &at);
+        if (at.node == serial1)
+            read_uart(&at, &b->uart[1]);
     }
+    if (b->pcie_node != 0 && b->gic_node != 0)
+        board_parse_routes(b->dtb, b->pcie_node, b->gic_node, &b->pcie);
 }
 
 /* Memory that must not even be mapped ("no-map"): firmware's, where a speculative read may be an error.
@@ -397,9 +285,11 @@ static enum kerr parse_reserved(struct board *b)
     if (parent >= 0)
         fdt_for_each_subnode(node, b->dtb, parent)
         {
-            struct at at = { b->dtb, node, 2, { as_bus(b->dtb, 0), as_bus(b->dtb, parent) } };
+            struct at at;
 
-            for (u32 i = 0; reg_on_bus(&at, i, &base, &size); i++) {
+            if (!at_find(&at, b->dtb, node))
+                continue;
+            for (u32 i = 0; at_reg_on_bus(&at, i, &base, &size); i++) {
                 if (fdt_getprop(b->dtb, node, "no-map", NULL) != NULL)
                     fits &= cut_out(b, base, size);
                 else
@@ -435,7 +325,6 @@ static const char *missing(const struct board *b)
 enum kerr board_parse(struct board *b)
 {
     int node = fdt_path_offset(b->dtb, "/chosen");
-    struct at serial1;
     enum kerr e;
 
     if (node >= 0) {
@@ -448,11 +337,6 @@ enum kerr board_parse(struct board *b)
     e = parse_reserved(b);
     if (e != K_OK)
         return e;
-    if (fdt_get_alias(b->dtb, "serial1") != NULL) {
-        serial1 = find(b->dtb, "serial1", 7);
-        if (serial1.node > 0)
-            read_uart(&serial1, &b->uart[1]);
-    }
     if (missing(b) != NULL) {
         log_error("board: the device tree has no %s", missing(b));
         return K_UNSUPPORTED;

@@ -42,6 +42,7 @@ struct board {
     struct board_uart uart[2]; /* console; second one for the log */
     u64 rtc;                   /* PL031, 0: none */
     u64 bcm2835_pm;            /* Broadcom's power manager, 0: none */
+    int gic_node, pcie_node;   /* in dtb, 0: none */
     struct pcie_host pcie;     /* its ECAM's size is 0: none */
     struct msi_params msi;
     struct board_virtio virtio[BOARD_VIRTIO]; /* virtio-mmio; most have no device */

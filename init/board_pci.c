@@ -40,35 +40,26 @@ static void parse_windows(const fdt32_t *p, int len, u32 parent_cells, struct pc
     }
 }
 
-static void parse_routes(const void *dtb, int node, struct pcie_host *h)
+void board_parse_routes(const void *dtb, int node, int gic, struct pcie_host *h)
 {
-    int len, mask_len, gic = -1;
-    u32 known = 0; /* gic's phandle: a search goes through the whole tree, and all entries name the same */
+    int len, mask_len;
     const fdt32_t *p = fdt_getprop(dtb, node, "interrupt-map", &len);
     const fdt32_t *mask = fdt_getprop(dtb, node, "interrupt-map-mask", &mask_len);
+    u32 phandle = fdt_get_phandle(dtb, gic), unit = prop_u32(dtb, gic, "#address-cells", 0);
+    u32 each = CHILD_CELLS + 2 + unit + GIC_CELLS;
 
-    if (p == NULL || mask == NULL || mask_len < 16)
+    if (p == NULL || mask == NULL || mask_len < 16 || unit > 2 || phandle == 0 ||
+        prop_u32(dtb, gic, "#interrupt-cells", 0) != GIC_CELLS)
         return;
     h->route_mask = fdt32_to_cpu(mask[0]);
     h->pin_mask = fdt32_to_cpu(mask[3]);
-    while (len >= (int)((CHILD_CELLS + 2) * 4) && h->route_count < PCIE_ROUTES) {
-        u32 phandle = fdt32_to_cpu(p[CHILD_CELLS + 1]), unit, each;
-
-        if (phandle != known)
-            gic = fdt_node_offset_by_phandle(dtb, phandle);
-        known = phandle;
-        unit = gic >= 0 ? prop_u32(dtb, gic, "#address-cells", 0) : 0;
-        each = CHILD_CELLS + 2 + unit + GIC_CELLS;
-
-        if (gic < 0 || unit > 2 || len < (int)(each * 4) ||
-            prop_u32(dtb, gic, "#interrupt-cells", 0) != GIC_CELLS)
+    for (; len >= (int)(each * 4) && h->route_count < PCIE_ROUTES; p += each, len -= (int)(each * 4)) {
+        if (fdt32_to_cpu(p[CHILD_CELLS + 1]) != phandle) /* of whose cells nothing is known */
             return;
         h->route[h->route_count++] = (struct pcie_route){ .address = fdt32_to_cpu(p[0]) & h->route_mask,
                                                           .pin = fdt32_to_cpu(p[CHILD_CELLS]) & h->pin_mask,
                                                           .intid = gic_intid(p + each - GIC_CELLS),
                                                           .edge = gic_is_edge(p + each - GIC_CELLS) };
-        p += each;
-        len -= (int)(each * 4);
     }
 }
 
@@ -97,5 +88,4 @@ void board_parse_pcie(const void *dtb, int node, u32 parent_cells, struct pcie_h
         h->msi = true;
         h->msi_count = 0x10000;
     }
-    parse_routes(dtb, node, h);
 }

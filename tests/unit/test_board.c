@@ -14,6 +14,7 @@
 /* init/ is no part of the host's archive: most of it composes for the target alone. */
 #include "init/board.c"
 #include "init/board_pci.c"
+#include "init/board_node.c"
 
 static char said[512]; /* all that was logged */
 
