@@ -90,11 +90,12 @@ static COLD void hint_timed(struct vgic_cpu *vc, struct vgic_lpis *lpis, u32 n)
 void vgic_lpi_raise(struct vcpu *v, u32 lpi)
 {
     struct vgic_cpu *vc = v->vgic;
-    struct vgic_lpis *lpis = vc->lpis; /* as it was when the count was set */
+    struct vgic_lpis *lpis;
     u32 n = lpi - VGIC_LPI_FIRST;
 
     if (unlikely(n >= __atomic_load_n(&vc->lpi_count, __ATOMIC_ACQUIRE)))
         return;
+    lpis = vc->lpis; /* there since before the count, so looked at after it */
     if (__atomic_fetch_or(&lpis->pending[n / 64], BIT(n % 64), __ATOMIC_SEQ_CST) & BIT(n % 64))
         return; /* known, or of no use before something else changes */
     if (vgic_is_timed(vc->vgic))
@@ -278,11 +279,12 @@ static COLD void put_off(struct vgic_cpu *vc, struct vgic_lpis *lpis, u32 groups
 
 void vgic_lpi_flush(struct vgic_cpu *vc, u32 groups)
 {
-    struct vgic_lpis *lpis = vc->lpis;
+    struct vgic_lpis *lpis;
     u32 done = 0;
 
     if (unlikely(__atomic_load_n(&vc->lpi_count, __ATOMIC_ACQUIRE) == 0))
         return;
+    lpis = vc->lpis;
     for (; groups != 0; groups &= groups - 1) {
         u32 group = ctz64(groups);
         u64 words = __atomic_exchange_n(&lpis->hint[group], 0, __ATOMIC_SEQ_CST);

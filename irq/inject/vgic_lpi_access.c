@@ -64,7 +64,7 @@ void vgic_lpi_move(struct vcpu *self, struct vcpu *from, struct vcpu *to, u32 lp
 
 void vgic_lpi_move_all(struct vcpu *self, struct vcpu *from, struct vcpu *to)
 {
-    struct vgic_lpis *a = lpis_of(from->vgic), *b = lpis_of(to->vgic);
+    struct vgic_lpis *a = lpis_of(from->vgic), *b;
 
     if (from == to || !a)
         return;
@@ -77,6 +77,7 @@ void vgic_lpi_move_all(struct vcpu *self, struct vcpu *from, struct vcpu *to)
         moved = __atomic_exchange_n(&a->pending[w], 0, __ATOMIC_SEQ_CST);
         if (!vgic_lpis_enabled(to))
             continue;
+        b = to->vgic->lpis; /* another vCPU may just have enabled them for the first time */
         __atomic_fetch_or(&b->pending[w], moved, __ATOMIC_SEQ_CST);
         lpi_hint(to->vgic, b, w / 64, BIT(w % 64));
     }
@@ -100,11 +101,8 @@ void vgic_lpi_configured(struct vcpu *self, struct vcpu *v, u32 lpi)
         lpi_hint(v->vgic, lpis, n / 4096, BIT(n / 64 % 64));
 }
 
-void vgic_lpi_configured_all(struct vcpu *self, struct vcpu *v)
+static void forget_props(struct vgic *g)
 {
-    struct vgic *g = self->vgic->vgic;
-    struct vgic_lpis *lpis = lpis_of(v->vgic);
-
     __atomic_fetch_add(&g->lpi_prop_gen, 1, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < VGIC_PROP_PAGES; i++) {
         u64 *page = (u64 *)(void *)__atomic_load_n(&g->lpi_prop[i], __ATOMIC_ACQUIRE);
@@ -113,6 +111,13 @@ void vgic_lpi_configured_all(struct vcpu *self, struct vcpu *v)
             __atomic_store_n(&page[k], 0, __ATOMIC_RELAXED);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void vgic_lpi_configured_all(struct vcpu *self, struct vcpu *v)
+{
+    struct vgic_lpis *lpis = lpis_of(v->vgic);
+
+    forget_props(self->vgic->vgic);
     recall(self->vgic, v->vgic, LPI_COUNT);
     if (lpis)
         lpi_hint_all(v->vgic, lpis);
@@ -206,6 +211,7 @@ void vgic_propbaser_write(struct vm *vm, u64 value, u64 mask)
             return;
     mask &= PROPBASER_WRITABLE;
     __atomic_store_n(&g->propbaser, (vgic_load64(&g->propbaser) & ~mask) | (value & mask), __ATOMIC_SEQ_CST);
+    forget_props(g);
 }
 
 /* PTZ counts from the write to the enabling, and reads as zero. */

@@ -40,6 +40,7 @@ bool vits_store(const struct vits *its, gpa_t at, u64 entry)
     if (!p)
         return false;
     __atomic_store_n(p, entry, __ATOMIC_RELAXED);
+    vm_wrote(its->vm, at, sizeof(*p));
     return true;
 }
 

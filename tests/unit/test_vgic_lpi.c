@@ -332,6 +332,21 @@ static void test_flush_of_many_asks_to_go_on_later(void **state)
     assert_true(vcpu(0)->work & WORK_MORE);
 }
 
+static void test_another_configuration_table_is_read_anew(void **state)
+{
+    (void)state;
+    raise_lpi(0, LPI0);
+    assert_int_equal(take(0), LPI0); /* known to be enabled */
+    *config(LPI0) = 2;
+    for (u32 i = 0; i < 2; i++)
+        lpis_on(0, i, false);
+    gicr_write(0, 0, 0x70, 8, (MEM_BASE + CONFIG) | 15);
+    for (u32 i = 0; i < 2; i++)
+        lpis_on(0, i, true);
+    raise_lpi(0, LPI0);
+    assert_int_equal(take(0), SPURIOUS);
+}
+
 static void test_memory_for_lpis_is_had_when_they_are_enabled(void **state)
 {
     (void)state;
@@ -529,6 +544,7 @@ int main(void)
         TEST(test_very_many_come_in_order_of_priority),
         TEST(test_urgent_lpi_overtakes_many),
         TEST(test_flush_of_many_asks_to_go_on_later),
+        TEST(test_another_configuration_table_is_read_anew),
         TEST(test_memory_for_lpis_is_had_when_they_are_enabled),
         cmocka_unit_test(test_lpis_agree_with_the_specification),
         cmocka_unit_test(test_lpis_agree_where_hardware_makes_them_active),

@@ -80,6 +80,14 @@ enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
     return p ? (memcpy(p, buf, size), K_OK) : K_RANGE;
 }
 
+/* What the dirty log hears of, where m.vm.dirty is set. */
+static gpa_t last_noted;
+void vm_dirty_note(struct vm *vm, gpa_t gpa, u64 size)
+{
+    (void)vm, (void)size;
+    last_noted = gpa;
+}
+
 static inline struct vcpu *vcpu(u32 id) { return &m.vcpu[id]; }
 static inline void on_cpu_of(u32 id) { host_gich_select(m.cpu[id]); }
 

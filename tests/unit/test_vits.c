@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "irq/inject/vgic_state.h"
 #include "test_its_machine.h"
 
 #define SPURIOUS HOST_SPURIOUS
@@ -243,6 +244,38 @@ static void test_movall_moves_what_is_pending(void **state)
     movall(1, 1);
 }
 
+/* While the ITS waits for one vCPU's list registers, another vCPU goes on. */
+static void enable_meanwhile(struct vcpu *v, u32 work)
+{
+    if (!(work & WORK_HOLD))
+        return;
+    m.request = NULL;
+    vgic_lpis_enable(vcpu(0), vcpu(1), true);
+    vcpu_request(v, work);
+}
+
+static void test_movall_to_a_vcpu_that_enables_lpis_only_now(void **state)
+{
+    (void)state;
+    its_machine_end();
+    its_machine_make(2, 4);
+    its_set_up();
+    vgic_lpi_reset(m.vm.vgic); /* as before anybody enabled them */
+    gicr_write(0, 0, 0x70, 8, (MEM_BASE + CONFIG) | 15);
+    lpis_on(0, 0, true);
+    *config(LPI) = 3;
+    mapd(DEVICE, ITTS, 8, true);
+    mapti(DEVICE, EVENT, LPI, 0);
+    int_(DEVICE, EVENT);
+    queue(0x0e, 0, 0, 1UL << 16);
+    m.request = enable_meanwhile;
+    commit(1);
+    settle();
+    assert_null(m.request);
+    assert_int_equal(take(1), LPI);
+    assert_nobody_has();
+}
+
 static void test_mapc_moves_a_collection(void **state)
 {
     (void)state;
@@ -322,6 +355,19 @@ static void test_invall_rereads_all(void **state)
     for (u32 i = 0; i < 8; i++)
         assert_int_equal(take(1) % 4096, 9);
     assert_nobody_has();
+}
+
+static void test_what_is_mapped_is_noted_as_written(void **state)
+{
+    struct vm_dirty *log = (void *)&m;
+
+    (void)state;
+    m.vm.dirty = log;
+    mapti(DEVICE, EVENT + 1, LPI + 1, 1);
+    assert_int_equal(last_noted.v, MEM_BASE + ITTS + (EVENT + 1) * 8UL);
+    mapc(1, 0, true);
+    assert_int_equal(last_noted.v, MEM_BASE + COLLECTIONS + 8);
+    m.vm.dirty = NULL;
 }
 
 static void test_unknown_commands_do_nothing(void **state)
@@ -544,6 +590,8 @@ int main(void)
         TEST(test_clear_forgets_what_is_pending),
         TEST(test_movi_takes_what_is_pending_along),
         TEST(test_movall_moves_what_is_pending),
+        TEST(test_movall_to_a_vcpu_that_enables_lpis_only_now),
+        TEST(test_what_is_mapped_is_noted_as_written),
         TEST(test_mapc_moves_a_collection),
         TEST(test_mapd_replaces_and_unmaps),
         TEST(test_inv_rereads_one_configuration),
