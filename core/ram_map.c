@@ -122,28 +122,39 @@ void ram_map_set(struct ram_map *map, u64 offset, u32 order, hpa_t pa)
     }
 }
 
-static void clear_table(u64 *table, struct frames_claim *claim)
+static u64 clear_table(u64 *table, struct frames_claim *claim)
 {
-    for (u64 i = 0; i < CHUNK_PAGES; i++)
-        if (table[i] != 0)
-            frames_free_for(claim, HPA(table[i] & ~RAM_RUN), 0);
+    u64 pages = 0;
+
+    for (u64 i = 0; i < CHUNK_PAGES; i++) {
+        if (table[i] == 0)
+            continue;
+        frames_free_for(claim, HPA(table[i] & ~RAM_RUN), 0);
+        pages++;
+    }
     page_free_for(claim, table);
+    return pages;
 }
 
-void ram_map_clear(struct ram_map *map, struct frames_claim *claim)
+u64 ram_map_clear(struct ram_map *map, struct frames_claim *claim)
 {
+    u64 pages = 0;
+
     for (u64 i = 0; i < chunks(map); i++) {
         u64 word = map->chunk[i];
 
         if (word == 0)
             continue;
         store(&map->chunk[i], 0);
-        if ((word & RAM_RUN) != 0)
+        if ((word & RAM_RUN) != 0) {
             frames_free_for(claim, HPA(word & ~RAM_RUN), RAM_CHUNK_ORDER);
-        else
-            clear_table(table_of(word), claim);
+            pages += CHUNK_PAGES;
+        } else {
+            pages += clear_table(table_of(word), claim);
+        }
     }
     __atomic_store_n(&map->tables, 0, __ATOMIC_RELAXED);
     for (u64 i = 0; i < homes(map); i++)
         map->home[i] = 0;
+    return pages;
 }

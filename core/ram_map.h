@@ -38,7 +38,8 @@ MUST_USE enum kerr ram_map_prepare(struct ram_map *map, u64 offset, struct frame
 /* 2^order pages from pa on, at an offset aligned to that, where nothing was. */
 void ram_map_set(struct ram_map *map, u64 offset, u32 order, hpa_t pa);
 
-/* Gives back all memory, scrubbed, and the tables, to the claim; the map is empty then. Thread context. */
-void ram_map_clear(struct ram_map *map, struct frames_claim *claim);
+/* Gives back all memory, scrubbed, and the tables, to the claim; the map is empty then. Returns how many pages of
+ * memory. Thread context. */
+u64 ram_map_clear(struct ram_map *map, struct frames_claim *claim);
 
 #endif

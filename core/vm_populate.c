@@ -144,6 +144,5 @@ void vm_unpopulate(struct vm *vm, const struct vm_extent *x)
 {
     for (u64 offset = 0; offset < x->size;)
         offset += unmap_step(vm, x, offset);
-    ram_map_clear(x->map, &vm->claim);
-    __atomic_store_n(&vm->ram_pages, 0, __ATOMIC_RELAXED);
+    (void)__atomic_sub_fetch(&vm->ram_pages, ram_map_clear(x->map, &vm->claim), __ATOMIC_RELAXED);
 }
