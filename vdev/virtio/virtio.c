@@ -157,12 +157,13 @@ void virtio_set_status(struct virtio_device *d, u32 status)
     if ((status & VIRTIO_DRIVER_OK) != 0 && (status & VIRTIO_FEATURES_OK) == 0)
         status &= ~(u32)VIRTIO_DRIVER_OK;
     set_status_locked(d, status);
+    if ((status & ~old & VIRTIO_DRIVER_OK) !=
+        0) { /* in one step: a reset by another vCPU finds it all, or nothing */
+        if (d->kind->start != NULL)
+            d->kind->start(d);
+        worker_go(&d->worker);
+    }
     spin_unlock(&d->lock);
-    if ((status & ~old & VIRTIO_DRIVER_OK) == 0)
-        return;
-    if (d->kind->start != NULL)
-        d->kind->start(d);
-    worker_go(&d->worker);
 }
 
 /* What the driver may still set up. */
