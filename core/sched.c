@@ -158,14 +158,14 @@ static void schedule(void)
     top = cpu->ready_mask != 0 ? log2_floor(cpu->ready_mask) : 0;
     if (runnable && stays(cpu, prev, top))
         return;
+    now = arch_ticks();
+    sched_charge(prev, now); /* before the choice: who pays for it may be in a queue */
     if (cpu->ready_mask == 0) {
         next = cpu->idle;
     } else {
         next = first_ready(cpu, top);
         queue_remove(cpu, next);
     }
-    now = arch_ticks();
-    sched_charge(prev, now);
     if (runnable && prev->level != LEVEL_IDLE)
         put_back(cpu, prev, now);
     else if (prev->level == LEVEL_SHARED && next->level != LEVEL_SHARED)

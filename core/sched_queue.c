@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/sched_queue.h"
 
+#include "core/vm.h"
+
+#define DEBT_TURNS 4U /* of its own, that others' work for a time-shared vCPU puts it behind by at most */
+
 /* --- turns --- */
 
 u64 sched_slice_ticks, sched_shared_slice_ticks;
@@ -216,6 +220,64 @@ static bool budget_allows(struct task *t, u64 now)
             budget_spent(t);
     }
     return !t->refill.armed || t->low_level != 0;
+}
+
+/* --- on behalf of others --- */
+
+/* The one that ran last: most likely it asked for the work. */
+static struct task *payer(const struct percpu *cpu, const struct vm *vm)
+{
+    struct task *last = NULL;
+
+    for (u32 i = 0; i < vm->vcpu_count; i++) {
+        struct task *t = &vm->vcpu[i]->task;
+
+        if (t->cpu == cpu->id && (last == NULL || t->run_since > last->run_since))
+            last = t;
+    }
+    return last;
+}
+
+/* As if it had run itself; while it slept, from where the others are. */
+static void pay_by_share(struct percpu *cpu, struct task *t, u64 ran, u64 now)
+{
+    u64 least = sched_virtual_now(cpu, now),
+        most = least + virtual_time(t, DEBT_TURNS * sched_shared_slice_ticks);
+    u64 key = t->key - least > LEAD_MAX ? least : t->key;
+
+    if (!key_before(key, most))
+        return;
+    key += virtual_time(t, ran);
+    if (t->state == TASK_READY)
+        queue_remove(cpu, t);
+    t->key = key_before(key, most) ? key : most;
+    if (t->state == TASK_READY)
+        queue_insert(cpu, t, false);
+}
+
+/* Also while it is throttled; what it owes then is no more than the budget of a period. */
+static void pay_by_budget(struct task *t, u64 ran, u64 now)
+{
+    s64 budget = (s64)t->params.budget;
+
+    if (t->state == TASK_BLOCKED)
+        budget_wake(t, now);
+    t->budget_left -= (s64)ran;
+    if (t->budget_left < -budget)
+        t->budget_left = -budget;
+}
+
+void sched_charge_served(struct task *t, u64 ran, u64 now)
+{
+    struct percpu *cpu = this_cpu();
+    struct vm *vm = t->serves;
+    struct task *by = payer(cpu, vm);
+
+    __atomic_fetch_add(&vm->served_ticks, ran, __ATOMIC_RELAXED);
+    if (by != NULL && by->level == LEVEL_SHARED)
+        pay_by_share(cpu, by, ran, now);
+    else if (by != NULL && by->params.budget != 0)
+        pay_by_budget(by, ran, now);
 }
 
 /* --- queues --- */

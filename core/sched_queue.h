@@ -58,6 +58,8 @@ void sched_later_init(struct percpu *cpu);
 void sched_wake_later(struct percpu *cpu);
 
 void sched_charge_budget(struct task *t, u64 ran);
+/* What t ran for the devices of a VM, one that this CPU has a vCPU of pays for. */
+COLD void sched_charge_served(struct task *t, u64 ran, u64 now);
 
 /* What t ran since it got the CPU, or since this was last called, is its own from here on. */
 static inline void sched_charge(struct task *t, u64 now)
@@ -70,6 +72,8 @@ static inline void sched_charge(struct task *t, u64 now)
         t->key += virtual_time(t, ran);
     else if (unlikely(t->params.budget != 0))
         sched_charge_budget(t, ran);
+    else if (unlikely(__atomic_load_n(&t->serves, __ATOMIC_RELAXED) != NULL))
+        sched_charge_served(t, ran, now);
 }
 
 static inline void queue_remove(struct percpu *cpu, struct task *t)

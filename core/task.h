@@ -72,6 +72,7 @@ struct task {
     struct timer refill; /* armed while its budget is spent */
     u32 low_level;       /* of a thread with a guarantee (sched_guarantee): where it is without; else 0 */
     u64 throttles;
+    struct vm *serves; /* atomic: of a thread that works for a VM's devices; worker_serve() */
     /* Of a vCPU that may spin for another: sched_spin.c. */
     bool gang;       /* of a VM whose vCPUs run together where they can; set before it first runs */
     u64 gang_lent;   /* what its key is less because it was called, to be given back when it runs */

@@ -65,6 +65,7 @@ struct vm {
     u64 ram_pages;              /* host pages that hold its memory; atomic, changes under lock */
     u64 first_touch[VM_PIECES]; /* atomic, changes under lock */
     u64 preempt_delay_ticks; /* for how long a turn's end is put off at most, less than a turn: sched_spin.c */
+    u64 served_ticks;        /* atomic: that threads ran for its devices */
     u64 gang_until;          /* atomic, ticks: until then those that are ready go before their equals */
     u32 state;               /* atomic, enum vm_state */
     u32 end;                 /* atomic, enum vm_end: first one wins */

@@ -20,6 +20,13 @@ MUST_USE enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8
 /* It is halted, and nobody kicks it any more. May sleep. */
 void worker_destroy(struct worker *w);
 
+/* What w runs, vm pays for: where one of its vCPUs is on the same CPU, by that one's weight or budget. Before worker_go();
+ * vm is there until w is destroyed. */
+static inline void worker_serve(struct worker *w, struct vm *vm)
+{
+    __atomic_store_n(&w->task->serves, vm, __ATOMIC_RELAXED);
+}
+
 /* Any context, any CPU. */
 void worker_kick(struct worker *w);
 /* The same, but where w would take the CPU from the task that calls this, it waits until that has nothing more to do, or

@@ -12,6 +12,7 @@
 #include "vmm/vmm.h"
 
 #define MIB_SHIFT 20
+#define NS_PER_MS 1000000UL
 
 static const char *const state_names[] = {
     [VM_STOPPED] = "stopped",
@@ -163,6 +164,9 @@ static void info_turns(const struct vm *vm, const struct cfg_vm *cfg)
                     (unsigned long long)delays);
     if (cfg->gang)
         command_say("  gang: %llu turns by call", (unsigned long long)turns);
+    command_say("  threads of its devices ran %llu ms",
+                (unsigned long long)(time_ticks_to_ns(__atomic_load_n(&vm->served_ticks, __ATOMIC_RELAXED)) /
+                                     NS_PER_MS));
 }
 
 static void info_devices(const struct vm *vm)

@@ -103,6 +103,26 @@ def test_priority_takes_effect_at_run_time(start, write_dts):
     assert 0.9 < first / second < 1.1
 
 
+def served(keel, guest):
+    return int(re.search(r"threads of its devices ran (\d+) ms", keel.keel(f"vm info {guest}"))[1])
+
+
+def test_work_of_devices_comes_off_the_share_of_their_vm(start, write_dts):
+    disk = 'devices { serial { compatible = "arm,pl011"; }; disk { compatible = "keel,disk"; size = "64M"; }; };'
+    reader = vm("reader", cpus=[1], initrd=harness.INITRD.with_name("initrd-io.gz"), bootargs=QUIET)
+    reader = reader[:reader.rindex("}")] + disk + "};"
+    keel = boot(start, write_dts, reader, vm("burner", cpus=[1], bootargs=QUIET))
+    keel.focus(1)
+    keel.sh("while :; do dd if=/dev/vda of=/dev/null bs=1M count=64 iflag=direct 2>/dev/null; done &")
+    burn(keel, 2)
+    before = served(keel, "reader")
+    (reader, burner), _ = window(keel, ("burner", 0), 1000, ("reader", 0), ("burner", 0))
+    devices = served(keel, "reader") - before
+    assert devices > reader / 10
+    assert 0.94 < (reader + devices) / burner < 1.06
+    idle(keel, 1, 2)
+
+
 def test_vcpus_move_under_load(start, write_dts):
     keel = boot(start, write_dts, vm("mover", vcpus=2, cpus=[0, 1], bootargs=QUIET),
                 vm("other", vcpus=2, cpus=[1, 0], bootargs=QUIET), cpus=3)

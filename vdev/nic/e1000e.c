@@ -507,6 +507,7 @@ static enum kerr e1000e_create(struct vm *vm, const struct cfg_device *cfg, void
     e = worker_create(&d->worker, "e1000e", vm->vcpu[0]->task.cpu, WORKER_PRIO, work, d);
     if (e != K_OK)
         goto free;
+    worker_serve(&d->worker, vm);
     e = pci_attach(vm, &d->function);
     if (e != K_OK)
         goto destroy_worker;

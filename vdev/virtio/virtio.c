@@ -82,8 +82,13 @@ static void run(void *arg)
 
 enum kerr virtio_init(struct virtio_device *d, u32 cpu)
 {
+    enum kerr e;
+
     spin_init(&d->lock, LOCK_RANK_VDEV);
-    return worker_create(&d->worker, d->kind->name, cpu, WORKER_PRIO, run, d);
+    e = worker_create(&d->worker, d->kind->name, cpu, WORKER_PRIO, run, d);
+    if (e == K_OK)
+        worker_serve(&d->worker, d->vm);
+    return e;
 }
 
 /* Nothing of the driver's is used any more. Sleeps. */
