@@ -9,8 +9,7 @@
 #define WORD sizeof(word)
 #define PAIR (2 * WORD)
 #define QUAD (4 * WORD)
-#define BLOCK_WORDS 16U
-#define BLOCK (BLOCK_WORDS * WORD)
+#define BLOCK (8 * WORD)
 
 typedef uint64_t __attribute__((may_alias)) word;
 typedef unsigned char byte;
@@ -28,12 +27,19 @@ static inline size_t misalignment(const void *p) { return (uintptr_t)p & (WORD -
 /* All of a block is in registers between: as few instructions as there are without SIMD. */
 NO_IDIOM static inline void copy_block(byte *d, const byte *s)
 {
-    word block[BLOCK_WORDS];
+    const struct any *from = (const struct any *)s;
+    struct any *to = (struct any *)d;
+    word w0 = from[0].w, w1 = from[1].w, w2 = from[2].w, w3 = from[3].w;
+    word w4 = from[4].w, w5 = from[5].w, w6 = from[6].w, w7 = from[7].w;
 
-    for (unsigned i = 0; i < BLOCK_WORDS; i++)
-        block[i] = ((const struct any *)s)[i].w;
-    for (unsigned i = 0; i < BLOCK_WORDS; i++)
-        ((struct any *)d)[i].w = block[i];
+    to[0].w = w0;
+    to[1].w = w1;
+    to[2].w = w2;
+    to[3].w = w3;
+    to[4].w = w4;
+    to[5].w = w5;
+    to[6].w = w6;
+    to[7].w = w7;
 }
 
 NO_IDIOM static inline void copy_pair(byte *d, const byte *s)
@@ -59,10 +65,9 @@ NO_IDIOM __attribute__((noinline)) static void *copy_up(void *dst, const byte *s
             s += off;
             n -= off;
         }
-        for (; n >= 2 * BLOCK; n -= 2 * BLOCK, d += 2 * BLOCK, s += 2 * BLOCK) {
-            copy_block(d, s);
-            copy_block(d + BLOCK, s + BLOCK);
-        }
+        for (; n >= 4 * BLOCK; n -= 4 * BLOCK, d += 4 * BLOCK, s += 4 * BLOCK)
+            for (unsigned i = 0; i < 4; i++)
+                copy_block(d + i * BLOCK, s + i * BLOCK);
         for (; n >= QUAD; n -= QUAD, d += QUAD, s += QUAD) {
             copy_pair(d, s);
             copy_pair(d + PAIR, s + PAIR);

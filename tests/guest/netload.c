@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Network load for measuring: netload send|burst|trip|tcp ADDRESS PORT COUNT. UDP packets of 18 bytes: COUNT sent; COUNT
- * received, in bursts of 32 that each are asked for; COUNT round trips. TCP: COUNT writes of 64 KiB. */
+ * received, in bursts of 32 that each are asked for; COUNT round trips. TCP: COUNT writes of 64 KiB. `peer` is the other
+ * end of all of them, for good. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,29 @@ static void receive(int s, int count)
             fail("recv");
 }
 
+static void peer(const struct sockaddr_in *at)
+{
+    int u = socket(AF_INET, SOCK_DGRAM, 0), t = socket(AF_INET, SOCK_STREAM, 0), c;
+    struct sockaddr_in from;
+    socklen_t size = sizeof(from);
+    char buf[64];
+    ssize_t n;
+
+    if (bind(u, (const struct sockaddr *)at, sizeof(*at)) != 0 ||
+        bind(t, (const struct sockaddr *)at, sizeof(*at)) != 0 || listen(t, 1) != 0)
+        fail("peer");
+    if (fork() == 0)
+        while ((c = accept(t, NULL, NULL)) >= 0) {
+            while (read(c, data, sizeof(data)) > 0)
+                ;
+            close(c);
+        }
+    while ((n = recvfrom(u, buf, sizeof(buf), 0, (struct sockaddr *)&from, &size)) > 0)
+        for (int i = buf[0] == 'b' ? BURST : buf[0] == 't'; i > 0; i--)
+            sendto(u, buf, (size_t)n, 0, (struct sockaddr *)&from, size);
+    fail("peer");
+}
+
 int main(int argc, char **argv)
 {
     struct sockaddr_in to = { .sin_family = AF_INET };
@@ -45,13 +69,15 @@ int main(int argc, char **argv)
     int count, s;
 
     if (argc != 5) {
-        fprintf(stderr, "usage: netload send|burst|trip|tcp ADDRESS PORT COUNT\n");
+        fprintf(stderr, "usage: netload send|burst|trip|tcp|peer ADDRESS PORT COUNT\n");
         return 2;
     }
     count = atoi(argv[4]);
     to.sin_port = htons((unsigned short)atoi(argv[3]));
+    if (inet_aton(argv[2], &to.sin_addr) != 0 && strcmp(argv[1], "peer") == 0)
+        peer(&to);
     s = socket(AF_INET, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
-    if (s < 0 || inet_aton(argv[2], &to.sin_addr) == 0 || connect(s, (struct sockaddr *)&to, sizeof(to)) != 0)
+    if (s < 0 || to.sin_addr.s_addr == 0 || connect(s, (struct sockaddr *)&to, sizeof(to)) != 0)
         fail(argv[2]);
     setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     strcpy(data, argv[1]);
