@@ -351,7 +351,9 @@ void frames_free_for(struct frames_claim *c, hpa_t base, u32 order)
 
 void frames_free(hpa_t base, u32 order) { frames_free_for(NULL, base, order); }
 
-void frames_free_run(hpa_t base, u64 pages) { free_range(NULL, base, pages, true); }
+void frames_free_run_for(struct frames_claim *c, hpa_t base, u64 pages) { free_range(c, base, pages, true); }
+
+void frames_free_run(hpa_t base, u64 pages) { frames_free_run_for(NULL, base, pages); }
 
 enum kerr frames_claim(struct frames_claim *c, u64 pages)
 {

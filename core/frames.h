@@ -48,9 +48,10 @@ MUST_USE enum kerr frames_claim(struct frames_claim *c, u64 pages); /* c is zero
 void frames_unclaim(
     struct frames_claim *c); /* makes c zero, but for its places; what was taken stays taken */
 
-/* As the three above, out of the claim; c may be NULL. */
+/* As those above, out of the claim; c may be NULL. */
 MUST_USE enum kerr frames_alloc_for(struct frames_claim *c, u32 order, hpa_t *out);
 void frames_free_for(struct frames_claim *c, hpa_t base, u32 order);
+void frames_free_run_for(struct frames_claim *c, hpa_t base, u64 pages);
 /* Just the block at `base`, aligned to its size; not for a claim with places. K_BUSY where not all of it is free. */
 MUST_USE enum kerr frames_alloc_at(struct frames_claim *c, hpa_t base, u32 order);
 /* The block at `offset` within a free, aligned one of 2^outer pages, or of the most below it that there is:

@@ -122,6 +122,69 @@ void ram_map_set(struct ram_map *map, u64 offset, u32 order, hpa_t pa)
     }
 }
 
+bool ram_map_is_run(const struct ram_map *map, u64 offset)
+{
+    return (load(&map->chunk[offset / RAM_CHUNK]) & RAM_RUN) != 0;
+}
+
+enum kerr ram_map_split(struct ram_map *map, u64 offset, struct frames_claim *claim)
+{
+    u64 *word = &map->chunk[offset / RAM_CHUNK], *table;
+
+    if ((*word & RAM_RUN) == 0)
+        return K_OK;
+    table = page_alloc_for(claim);
+    if (!table)
+        return K_NOMEM;
+    for (u64 i = 0; i < CHUNK_PAGES; i++)
+        table[i] = *word + i * PAGE_SIZE;
+    store(word, (uintptr_t)table);
+    (void)__atomic_add_fetch(&map->tables, 1, __ATOMIC_RELAXED);
+    return K_OK;
+}
+
+static bool is_empty(const u64 *table)
+{
+    for (u64 i = 0; i < CHUNK_PAGES; i++)
+        if (table[i] != 0)
+            return false;
+    return true;
+}
+
+u64 ram_map_take(struct ram_map *map, u64 offset, u64 size, void (*taken)(void *arg, hpa_t base, u64 pages),
+                 void *arg)
+{
+    u64 *word = &map->chunk[offset / RAM_CHUNK], was = *word, *table, pages = 0, n;
+
+    if (was == 0)
+        return 0;
+    if ((was & RAM_RUN) != 0) {
+        ASSERT(size == RAM_CHUNK);
+        store(word, 0);
+        taken(arg, HPA(was & ~RAM_RUN), CHUNK_PAGES);
+        return CHUNK_PAGES;
+    }
+    table = table_of(was);
+    for (u64 i = page_index(offset), end = i + size / PAGE_SIZE; i < end; i += n) {
+        u64 first = table[i];
+
+        for (n = 1; first != 0 && i + n < end && table[i + n] == first + n * PAGE_SIZE;)
+            n++;
+        if (first == 0)
+            continue;
+        for (u64 k = 0; k < n; k++)
+            store(&table[i + k], 0);
+        taken(arg, HPA(first & ~RAM_RUN), n);
+        pages += n;
+    }
+    if (pages != 0 && is_empty(table)) {
+        store(word, 0);
+        (void)__atomic_sub_fetch(&map->tables, 1, __ATOMIC_RELAXED);
+        taken(arg, ptr_to_hpa(table), 1);
+    }
+    return pages;
+}
+
 static u64 clear_table(u64 *table, struct frames_claim *claim)
 {
     u64 pages = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which host memory holds a range of guest memory that is not one run: given on first touch, or page by
  * page. A word for each 2 MiB says that they are one run, or points to a table of pages. Readers take no
- * lock; who changes it serialises. What was set stays until the map is cleared, which nobody may read
- * meanwhile. */
+ * lock; who changes it serialises. What is taken out, tables too, is kept until no reader can have found it:
+ * core/vm_retire.h. Nobody reads while the map is cleared. */
 #ifndef CORE_RAM_MAP_H
 #define CORE_RAM_MAP_H
 
@@ -37,6 +37,15 @@ u32 ram_map_room(const struct ram_map *map, u64 offset, u32 middle);
 MUST_USE enum kerr ram_map_prepare(struct ram_map *map, u64 offset, struct frames_claim *claim);
 /* 2^order pages from pa on, at an offset aligned to that, where nothing was. */
 void ram_map_set(struct ram_map *map, u64 offset, u32 order, hpa_t pa);
+
+/* Whether the chunk of offset is one run of memory. */
+bool ram_map_is_run(const struct ram_map *map, u64 offset);
+/* Makes sure that ram_map_take() of part of that chunk works. */
+MUST_USE enum kerr ram_map_split(struct ram_map *map, u64 offset, struct frames_claim *claim);
+/* Takes what there is of [offset, offset + size) out, which lies in one chunk: `taken` gets it run by run, and the chunk's table where
+ * nothing is left in that. Returns the pages, the table not counted. */
+u64 ram_map_take(struct ram_map *map, u64 offset, u64 size, void (*taken)(void *arg, hpa_t base, u64 pages),
+                 void *arg);
 
 /* Gives back all memory, scrubbed, and the tables, to the claim; the map is empty then. Returns how many pages of
  * memory. Thread context. */

@@ -5,6 +5,7 @@
 
 #include "lib/bits.h"
 #include "lib/checked.h"
+#include "lib/debug.h"
 
 /* The extent that holds gpa, or NULL. */
 static const struct vm_extent *find_extent(const struct vm *vm, u64 gpa)
@@ -46,6 +47,8 @@ void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
     u64 offset, done, run;
     hpa_t start, next;
 
+    if (DEBUG_BUILD)
+        vm_check_visit(vm);
     if (!x || (write && x->read_only))
         return NULL;
     offset = gpa.v - x->gpa.v;
@@ -85,7 +88,7 @@ static enum kerr check_backed(struct vm *vm, u64 gpa, u64 size, bool write)
     return K_OK;
 }
 
-enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
+static enum kerr read_visiting(struct vm *vm, gpa_t gpa, void *buf, u64 size)
 {
     const void *p = vm_mem(vm, gpa, size, false); /* nearly always */
     enum kerr err;
@@ -107,7 +110,16 @@ enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
     return K_OK;
 }
 
-enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
+enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size)
+{
+    u32 visit = vm_enter(vm);
+    enum kerr err = read_visiting(vm, gpa, buf, size);
+
+    vm_leave(vm, visit);
+    return err;
+}
+
+static enum kerr write_visiting(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
 {
     void *p = vm_mem(vm, gpa, size, true);
     enum kerr err;
@@ -131,14 +143,24 @@ enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
     return K_OK;
 }
 
+enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
+{
+    u32 visit = vm_enter(vm);
+    enum kerr err = write_visiting(vm, gpa, buf, size);
+
+    vm_leave(vm, visit);
+    return err;
+}
+
 bool vm_fault(struct vm *vm, gpa_t gpa, bool write)
 {
     const struct vm_extent *x = find_extent(vm, gpa.v);
-    hpa_t hpa;
-    u64 run;
+    enum kerr err;
 
     if (!x || (write && x->read_only))
         return false;
-    (void)locate(vm, x, gpa.v - x->gpa.v, 1, &hpa, &run);
+    /* Looks under the lock: no visit. On failure the VM ends. */
+    err = x->map ? vm_populate(vm, x, gpa.v - x->gpa.v) : K_OK;
+    (void)err;
     return true;
 }

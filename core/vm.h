@@ -20,6 +20,8 @@ struct vcpu;
 struct vgic;
 struct pci_host;
 struct vm_dirty;
+struct vm_retire;
+struct balloon;
 struct io_device;
 
 /* Guest-physical memory: sorted by gpa. One run of host memory, or what `map` says. */
@@ -59,6 +61,8 @@ struct vm {
     struct page_table stage2; /* changes under lock */
     u32 map_log;              /* MAP_LOG and the like for what is mapped now; under lock */
     struct vm_dirty *dirty;   /* atomic; NULL until writes are noted for the first time: vm_dirty.c */
+    struct vm_retire *retire; /* NULL: no memory is taken from it while it runs. vm_retire.h */
+    struct balloon *balloon;  /* NULL: none. vdev/balloon.h */
     struct vm_extent extent[VM_MAX_EXTENTS];
     u32 extent_count;
     struct frames_claim claim;  /* host memory that is this VM's own, before it takes it */
@@ -86,14 +90,38 @@ void vm_watchdog(struct vm *vm);
 
 /* Guest memory as Keel sees it: a pointer to [gpa, gpa+size) where it lies together in host memory (and is
  * writable, if asked), else NULL. size: at most VM_MEM_MAX. What was never touched is given now, and
- * where memory is out, that ends the VM and the answer is NULL. Any context that may take vm->lock. The
- * pointer holds until the VM is reset or destroyed; who writes by it says so afterwards: vm_wrote(). What is there may change under the reader's eyes at
+ * where memory is out, that ends the VM and the answer is NULL. Any context that may take vm->lock, as a visitor: the
+ * pointer holds until vm_leave(), or where it is pinned until it is not. Who writes by it says so afterwards: vm_wrote(). What is there may change under the reader's eyes at
  * any time: copy once, check, use. */
 #define VM_MEM_MAX SZ_2M
 MUST_USE void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write);
 
 /* The same for the first part of [gpa, gpa+size) that lies together, VM_MEM_MAX at most; *part: its size. */
 MUST_USE void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part);
+
+/* From before a look-up to the last use of what it found: memory that the guest gives back meanwhile stays till then.
+ * Visits of one VM may overlap, and end in another context than they began; they must end by themselves, whatever
+ * the guest does. Any context. */
+u32 vm_retire_enter(struct vm_retire *r);
+void vm_retire_leave(struct vm_retire *r, u32 visit);
+#define VM_NO_VISIT 2U /* no memory is taken from this VM */
+MUST_USE static inline u32 vm_enter(const struct vm *vm)
+{
+    struct vm_retire *r = vm->retire;
+
+    return unlikely(r != NULL) ? vm_retire_enter(r) : VM_NO_VISIT;
+}
+static inline void vm_leave(const struct vm *vm, u32 visit)
+{
+    if (unlikely(visit != VM_NO_VISIT))
+        vm_retire_leave(vm->retire, visit);
+}
+/* Debug builds: there is a visitor. */
+void vm_check_visit(const struct vm *vm);
+
+/* What is found in [gpa, gpa+size) from now on stays until it is unpinned; coarse, and for few. Takes vm->lock. */
+void vm_pin(struct vm *vm, gpa_t gpa, u64 size);
+void vm_unpin(struct vm *vm, gpa_t gpa, u64 size);
 
 /* Copies, however the memory lies; K_RANGE where any byte is no memory (nothing was copied then). */
 MUST_USE enum kerr vm_read(struct vm *vm, gpa_t gpa, void *buf, u64 size);

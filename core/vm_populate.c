@@ -2,6 +2,7 @@
 /* Memory on first touch. Interrupts are masked meanwhile, so the work is bounded: free memory is clean
  * already, one piece is found and mapped, of 2 MiB where that is to be had. */
 #include "core/vm.h"
+#include "core/vm_retire.h"
 #include "lib/bits.h"
 #include "lib/fmt.h"
 #include "lib/panic.h"
@@ -144,5 +145,6 @@ void vm_unpopulate(struct vm *vm, const struct vm_extent *x)
 {
     for (u64 offset = 0; offset < x->size;)
         offset += unmap_step(vm, x, offset);
+    vm_retire_drop(vm);
     (void)__atomic_sub_fetch(&vm->ram_pages, ram_map_clear(x->map, &vm->claim), __ATOMIC_RELAXED);
 }

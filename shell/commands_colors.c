@@ -89,10 +89,13 @@ void command_colors_of_vm(struct vm *vm, u64 colors)
     struct count memory = { { 0 } }, tables = { { 0 } };
     struct table *t;
     unsigned long flags;
+    u32 visit;
 
     if (colors == 0)
         return;
+    visit = vm_enter(vm);
     count_memory(vm, &memory);
+    vm_leave(vm, visit);
     flags = spin_lock_irq(&vm->lock);
     ptw_each_table(&vm->stage2, count_page, &tables);
     spin_unlock_irq(&vm->lock, flags);

@@ -50,16 +50,20 @@ enum kerr vboard_place(struct vm *vm, gpa_t gpa, const void *data, u64 size, boo
     if (add_wraps(gpa.v, size, &end) || !is_memory(vm, gpa.v, end))
         return K_RANGE;
     for (u64 done = 0; done < size; done += part) {
+        u32 visit = vm_enter(vm);
         char *dst = vm_mem_part(vm, GPA(gpa.v + done), size - done, false, &part);
 
-        if (!dst)
+        if (!dst) {
+            vm_leave(vm, visit);
             return K_NOMEM;
+        }
         copy(dst, (const char *)data + done, part);
         if (code)
             arch_code_sync(dst, part);
         else
             arch_dcache_clean(dst, part);
         vm_wrote(vm, GPA(gpa.v + done), part);
+        vm_leave(vm, visit);
     }
     return K_OK;
 }

@@ -37,7 +37,11 @@ static s64 version(struct vcpu *v, const u64 *arg)
 
 static bool entry_is_valid(struct vm *vm, u64 entry)
 {
-    return (entry & 3) == 0 && vm_mem(vm, GPA(entry), 4, false) != NULL;
+    u32 visit = vm_enter(vm);
+    bool valid = (entry & 3) == 0 && vm_mem(vm, GPA(entry), 4, false) != NULL;
+
+    vm_leave(vm, visit);
+    return valid;
 }
 
 /* A power-down request may be answered by a standby state (5.4.4): execution then goes on after the

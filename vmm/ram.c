@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/frames.h"
 #include "core/vm_dirty.h"
+#include "core/vm_retire.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "vmm/vboard.h"
@@ -178,6 +179,7 @@ void vboard_undo_extents(struct vboard *b)
         }
         vm->extent_count--;
     }
+    vm_retire_free(vm);
     frames_unclaim(&vm->claim);
     vm_dirty_free(vm);
 }

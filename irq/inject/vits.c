@@ -25,23 +25,26 @@
 
 bool vits_load(const struct vits *its, gpa_t at, u64 *entry)
 {
+    u32 visit = vm_enter(its->vm);
     const u64 *p = vm_mem(its->vm, at, sizeof(*p), false);
 
-    if (!p)
-        return false;
-    *entry = __atomic_load_n(p, __ATOMIC_RELAXED);
-    return true;
+    if (p)
+        *entry = __atomic_load_n(p, __ATOMIC_RELAXED);
+    vm_leave(its->vm, visit);
+    return p != NULL;
 }
 
 bool vits_store(const struct vits *its, gpa_t at, u64 entry)
 {
+    u32 visit = vm_enter(its->vm);
     u64 *p = vm_mem(its->vm, at, sizeof(*p), true);
 
-    if (!p)
-        return false;
-    __atomic_store_n(p, entry, __ATOMIC_RELAXED);
-    vm_wrote(its->vm, at, sizeof(*p));
-    return true;
+    if (p) {
+        __atomic_store_n(p, entry, __ATOMIC_RELAXED);
+        vm_wrote(its->vm, at, sizeof(*p));
+    }
+    vm_leave(its->vm, visit);
+    return p != NULL;
 }
 
 bool vits_table_entry(const struct vits *its, u32 n, u32 id, gpa_t *out)

@@ -168,16 +168,19 @@ static inline bool run_batch(struct vcpu *v, struct vits *its)
     for (u32 done = 0; runnable(its);) {
         const u64 *p;
         struct command c;
+        u32 visit;
 
         if (unlikely(done >= BATCH))
             return false;
+        visit = vm_enter(its->vm);
         p = vm_mem(its->vm, GPA((cbaser & GENMASK(51, 16)) + at), COMMAND_SIZE, false);
+        for (u32 i = 0; likely(p != NULL) && i < ARRAY_SIZE(c.word); i++)
+            c.word[i] = __atomic_load_n(&p[i], __ATOMIC_RELAXED);
+        vm_leave(its->vm, visit);
         if (unlikely(!p)) {
             stall(its, at);
             return true;
         }
-        for (u32 i = 0; i < ARRAY_SIZE(c.word); i++)
-            c.word[i] = __atomic_load_n(&p[i], __ATOMIC_RELAXED);
         if (likely((c.word[0] & 0xff) == CMD_INT)) {
             vits_msi(its->vm, DEVICE(&c), EVENT(&c));
             done++;

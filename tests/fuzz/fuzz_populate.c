@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A guest and Keel touch memory in any order, others take and give host memory, blocks are split and merged,
- * the VM is reset, writes are noted: what was written stays where it was written, no host page is anyone else's, a
+ * the VM is reset, writes are noted, the guest gives memory back while others look at it: what was written stays where it was written, no host page is anyone else's, a
  * claim is always served, and no write goes unnoticed. */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "core/frames.h"
 #include "core/vcpu.h"
 #include "core/vm_dirty.h"
+#include "core/vm_retire.h"
 #include "lib/bits.h"
 
 #define BASE 0x40000000UL
@@ -17,6 +18,7 @@
 #define ARENA_PAGES 16384U /* 64 MiB */
 #define TABLES (RAM_SIZE / SZ_2M * 2 + 8)
 #define OTHERS 256U
+#define VISITORS 8U
 
 static char *arena;
 static struct vm vm;
@@ -25,6 +27,12 @@ static hpa_t other[OTHERS];
 static u8 other_order[OTHERS];
 static u32 others;
 static bool ended, noting;
+static struct visitor {
+    bool inside;
+    u32 visit;
+    u64 *at, saw;
+} visitor[VISITORS];
+static u16 pinned[RAM_SIZE / RAM_CHUNK];
 static bool written[RAM_PAGES]; /* since the last look, while writes are noted */
 
 void vcpu_request(struct vcpu *v, u32 work) { (void)v, (void)work; }
@@ -45,12 +53,12 @@ static void check(bool claims)
 {
     static u8 taken[ARENA_PAGES];
     struct frames_stats s;
-    u64 given = 0;
+    u64 given = 0, page;
 
     memset(taken, 0, sizeof(taken));
     for (u64 p = 0; p < RAM_PAGES; p++) {
         hpa_t pa = { 0 }, in_tables = { 0 };
-        u64 run, page;
+        u64 run;
         bool there = ram_map_find(vm.extent[0].map, p * PAGE_SIZE, 1, &pa, &run) == K_OK;
 
         require((ptw_lookup(&vm.stage2, BASE + p * PAGE_SIZE, &in_tables, NULL, NULL) == K_OK) == there);
@@ -66,6 +74,14 @@ static void check(bool claims)
         require(value[p] == 0 || *(u64 *)hpa_to_ptr(pa) == value[p]);
     }
     require(given == vm.ram_pages);
+    for (u32 i = 0; i < vm.retire->runs; i++)
+        for (u64 k = 0; k < vm.retire->run[i] % PAGE_SIZE; k++) {
+            page = (vm.retire->run[i] - (uintptr_t)arena) / PAGE_SIZE + k;
+            require(page < ARENA_PAGES && !taken[page]);
+            taken[page] = 1;
+        }
+    for (u32 i = 0; i < VISITORS; i++)
+        require(!visitor[i].inside || *visitor[i].at == visitor[i].saw);
     for (u32 i = 0; i < others; i++)
         for (u64 k = 0; k < BIT(other_order[i]); k++)
             require(!taken[((other[i].v - (uintptr_t)arena) >> PAGE_SHIFT) + k]);
@@ -91,12 +107,15 @@ static void guest_writes(u64 page)
 static void touch(u64 page, u64 mark, bool by_keel)
 {
     u64 *p;
+    u32 visit;
 
     if (ended)
         return;
     if (!by_keel)
         require(vm_fault(&vm, GPA(BASE + page * PAGE_SIZE + 8), true));
+    visit = vm_enter(&vm);
     p = vm_mem(&vm, GPA(BASE + page * PAGE_SIZE), 8, true);
+    vm_leave(&vm, visit); /* nobody retires meanwhile */
     require((p != NULL) == !ended);
     if (!p)
         return;
@@ -135,6 +154,78 @@ static void note(u8 what)
     }
 }
 
+/* Leaves, or comes and looks at a word that nobody writes: the last of a page. */
+static void visit(struct visitor *v, u64 page)
+{
+    if (v->inside) {
+        require(*v->at == v->saw);
+        vm_leave(&vm, v->visit);
+        v->inside = false;
+        return;
+    }
+    if (ended)
+        return;
+    v->visit = vm_enter(&vm);
+    v->at = vm_mem(&vm, GPA(BASE + (page + 1) * PAGE_SIZE - 8), 8, false);
+    v->inside = v->at != NULL;
+    if (v->inside)
+        v->saw = *v->at;
+    else
+        vm_leave(&vm, v->visit);
+}
+
+/* The guest names any pages; they are gone then, or stay as they are. */
+static void retire(u64 page, u64 n)
+{
+    u64 before = vm_retire_pages(&vm), left = n * PAGE_SIZE, done;
+
+    for (u64 gpa = BASE + page * PAGE_SIZE; left != 0; gpa += done, left -= done) {
+        done = vm_retire(&vm, GPA(gpa), left);
+        require(done <= left && done % PAGE_SIZE == 0);
+        if (done == 0 && !vm_retire_finish(&vm))
+            break; /* somebody looks */
+    }
+    require(vm_retire_pages(&vm) - before <= n);
+    for (u64 p = page; p < page + n && p < RAM_PAGES; p++) {
+        hpa_t pa;
+        u64 run;
+
+        if (ram_map_find(vm.extent[0].map, p * PAGE_SIZE, 1, &pa, &run) == K_OK)
+            continue;
+        require(pinned[p * PAGE_SIZE / RAM_CHUNK] == 0 || value[p] == 0);
+        if (value[p] != 0)
+            written[p] = true;
+        value[p] = 0;
+    }
+}
+
+static void leave_all(void)
+{
+    for (u32 i = 0; i < VISITORS; i++)
+        if (visitor[i].inside)
+            visit(&visitor[i], 0);
+}
+
+static void give(const uint8_t *d, u64 page, u64 n)
+{
+    u64 chunk = page * PAGE_SIZE / RAM_CHUNK;
+
+    switch (d[4] % 5) {
+    case 0:
+    case 1: retire(page, d[4] & 8 ? n + 1000 : n); return;
+    case 2: visit(&visitor[d[3] % VISITORS], page); return;
+    case 3: (void)!vm_retire_finish(&vm); return;
+    default:
+        if (pinned[chunk] != 0 && d[3] & 1) {
+            vm_unpin(&vm, GPA(BASE + page * PAGE_SIZE), 8);
+            pinned[chunk]--;
+        } else {
+            vm_pin(&vm, GPA(BASE + page * PAGE_SIZE), 8);
+            pinned[chunk]++;
+        }
+    }
+}
+
 static void copy(u64 page, u64 bytes, bool out)
 {
     static char buf[3 * PAGE_SIZE];
@@ -169,10 +260,17 @@ static void run(const uint8_t *d)
         note(d[3]);
         return;
     }
+    if (d[0] & 32) {
+        give(d, page, n);
+        return;
+    }
     switch (d[0] % 8) {
     case 0:
     case 1: touch(page, d[4] + 1U, d[0] & 8); return;
-    case 2: copy(page, d[3] * 64U, d[4] & 1); return;
+    case 2:
+        leave_all(); /* whole pages are written */
+        copy(page, d[3] * 64U, d[4] & 1);
+        return;
     case 3:
         if (others < OTHERS && frames_alloc(d[3] % 10, &other[others]) == K_OK)
             other_order[others++] = d[3] % 10;
@@ -194,6 +292,7 @@ static void run(const uint8_t *d)
     case 6: require(ptw_merge(&vm.stage2, BASE + page * PAGE_SIZE, n * PAGE_SIZE) == K_OK); return;
     case 7:
         if (d[3] % 8 == 0) {
+            leave_all();
             vm_unpopulate(&vm, &vm.extent[0]);
             vm_wrote(&vm, GPA(BASE), RAM_SIZE);
             memset(value, 0, sizeof(value));
@@ -228,14 +327,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(ram_map_create(RAM_SIZE, &map) == K_OK);
     vm.extent[0] = (struct vm_extent){ .gpa = GPA(BASE), .size = RAM_SIZE, .map = map };
     vm.extent_count = 1;
+    require(vm_retire_init(&vm) == K_OK);
+    memset(pinned, 0, sizeof(pinned));
     claims = data[1] & 8;
     require(!claims || frames_claim(&vm.claim, RAM_PAGES + TABLES) == K_OK);
     for (data += 2, size -= 2; size >= 5; data += 5, size -= 5)
         run(data);
     check(claims);
+    leave_all();
     vm_dirty_stop(&vm);
     vm_unpopulate(&vm, &vm.extent[0]);
     require(vm.stage2.leaves[0] + vm.stage2.leaves[1] + vm.stage2.leaves[2] == 0);
+    vm_retire_free(&vm);
     vm_dirty_free(&vm);
     ram_map_destroy(map);
     frames_unclaim(&vm.claim);

@@ -117,6 +117,13 @@ void frames_free_for(struct frames_claim *c, hpa_t base, u32 order)
     munmap(hpa_to_ptr(base), PAGE_SIZE << order);
 }
 
+void frames_free_run_for(struct frames_claim *c, hpa_t base, u64 pages)
+{
+    (void)c;
+    m.pages -= (u32)pages;
+    munmap(hpa_to_ptr(base), pages * PAGE_SIZE);
+}
+
 enum kerr frames_alloc(u32 order, hpa_t *out) { return frames_alloc_for(NULL, order, out); }
 
 void frames_free(hpa_t base, u32 order) { frames_free_for(NULL, base, order); }

@@ -274,8 +274,10 @@ enum kerr e1000e_receive(struct net_port *p, const struct net_frame *f)
 {
     struct e1000e *d = container_of(p, struct e1000e, port);
     unsigned long flags = spin_lock_irq(&d->lock);
+    u32 visit = vm_enter(d->vm);
     enum kerr e = d->rx_on && !d->busy && e1000e_is_master(d) ? receive_locked(d, f) : K_NOENT;
 
+    vm_leave(d->vm, visit);
     spin_unlock_irq(&d->lock, flags);
     return e;
 }

@@ -278,6 +278,7 @@ static bool one_frame(struct e1000e *d, u32 *index, u32 tail, u32 count, u32 *do
     struct e1000e_context before = x->context;
     u32 at = *index, start = at, n = 0;
     struct desc t = { 0, 0 };
+    u32 visit = vm_enter(d->vm);
     bool end = false;
 
     begin_frame(x);
@@ -296,6 +297,7 @@ static bool one_frame(struct e1000e *d, u32 *index, u32 tail, u32 count, u32 *do
     }
     if (!end && n < FRAME_DESCS) {
         x->context = before;
+        vm_leave(d->vm, visit);
         return false;
     }
     x->bad |= !end;
@@ -307,6 +309,7 @@ static bool one_frame(struct e1000e *d, u32 *index, u32 tail, u32 count, u32 *do
             *report = true;
         }
     }
+    vm_leave(d->vm, visit);
     *index = at;
     *done += n;
     return true;

@@ -91,6 +91,7 @@ struct blk_request {
     u32 queue;
     u32 type;
     enum kerr result;
+    u32 visit;     /* while the host's device has it */
     u64 sector;    /* of what is left */
     u64 done, len; /* data bytes */
     u32 in_vec;    /* of them, in vec now */
@@ -121,6 +122,7 @@ static void host_done(struct block_request *host, enum kerr result)
     struct blk_request *r = container_of(host, struct blk_request, host);
     struct blk *b = r->blk;
 
+    vm_leave(b->dev.vm, r->visit);
     r->result = result;
     r->next = __atomic_load_n(&b->completed, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&b->completed, &r->next, r, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -258,7 +260,9 @@ static void go_on(struct blk_request *r)
         finish(r, BLK_OK);
         return;
     }
+    r->visit = vm_enter(b->dev.vm);
     if (fill_vec(r, &b->dev.queue[r->queue].vq) != K_OK) {
+        vm_leave(b->dev.vm, r->visit);
         finish(r, BLK_IOERR);
         return;
     }
@@ -338,6 +342,7 @@ static void start_range(struct blk_request *r, const struct vq *q)
     r->host.sectors = range.sectors;
     r->done = r->len = 0;
     r->in_vec = 0;
+    r->visit = VM_NO_VISIT;
     submit(r);
 }
 
@@ -370,6 +375,7 @@ static bool start(struct blk_request *r)
         r->host.sector = r->host.sectors = 0;
         r->done = r->len = 0;
         r->in_vec = 0;
+        r->visit = VM_NO_VISIT;
         submit(r);
         break;
     case BLK_DISCARD:

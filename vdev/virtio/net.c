@@ -167,17 +167,19 @@ static bool fill(struct vnet *n, const struct rx_plan *plan, const struct net_fr
 {
     struct rx_cursor to = { .vm = n->dev.vm, .next = plan->segment, .end = plan->segment + plan->segments };
     struct net_hdr h = header_of(f, plan->heads);
+    u32 visit;
+    bool good;
 
     if (!virtio_has(&n->dev, NET_F_GUEST_CSUM))
         h.flags = 0;
     if (!virtio_has(&n->dev, NET_F_GUEST_ECN))
         h.gso_type &= (u8)~GSO_ECN;
-    if (!put(&to, &h, sizeof(h)))
-        return false;
-    for (u32 i = 0; i < f->vecs; i++)
-        if (!put(&to, f->vec[i].at, f->vec[i].len))
-            return false;
-    return true;
+    visit = vm_enter(n->dev.vm);
+    good = put(&to, &h, sizeof(h));
+    for (u32 i = 0; good && i < f->vecs; i++)
+        good = put(&to, f->vec[i].at, f->vec[i].len);
+    vm_leave(n->dev.vm, visit);
+    return good;
 }
 
 static void give_back_locked(struct vnet *n, u32 queue, const struct rx_plan *plan)
@@ -311,12 +313,15 @@ static bool send(struct vnet *n, const struct vq *q)
     const struct vq_chain *c = &n->tx_chain;
     struct net_hdr h;
     struct net_frame f;
+    u32 visit;
 
     if (vq_copy_out(q, c, 0, &h, sizeof(h)) != K_OK)
         return false;
+    visit = vm_enter(n->dev.vm);
     if (c->read_len - sizeof(h) > NET_FRAME_MAX || !parse_header(&h, &f) || !find_pieces(n, c, &f))
         f.len = 0; /* counted with the malformed */
     net_send(&n->port, &f);
+    vm_leave(n->dev.vm, visit);
     return true;
 }
 

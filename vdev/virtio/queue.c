@@ -7,7 +7,7 @@
 #include "lib/checked.h"
 #include "vdev/virtio/queue_internal.h"
 
-/* Finds the pages below an area. They stay where they are as long as the VM lives. */
+/* Finds the pages below an area, which stay where they are until area_unset(). */
 static enum kerr area_set(struct vm *vm, struct vq_area *a, gpa_t gpa, u32 size, u32 align, bool write)
 {
     u64 end;
@@ -19,12 +19,21 @@ static enum kerr area_set(struct vm *vm, struct vq_area *a, gpa_t gpa, u32 size,
     a->gpa = gpa;
     a->size = size;
     a->offset = (u32)(gpa.v % PAGE_SIZE);
+    vm_pin(vm, gpa, size);
+    a->pinned = true;
     for (u32 i = 0; align_down(gpa.v, PAGE_SIZE) + i * PAGE_SIZE < end; i++) {
         a->page[i] = vm_mem(vm, GPA(align_down(gpa.v, PAGE_SIZE) + i * PAGE_SIZE), PAGE_SIZE, write);
         if (a->page[i] == NULL)
             return K_RANGE;
     }
     return K_OK;
+}
+
+static void area_unset(struct vm *vm, struct vq_area *a)
+{
+    if (a->pinned)
+        vm_unpin(vm, a->gpa, a->size);
+    a->pinned = false;
 }
 
 static enum kerr split_areas(struct vq *q, struct vm *vm, const struct vq_layout *l)
@@ -54,16 +63,21 @@ enum kerr vq_enable(struct vq *q, struct vm *vm, const struct vq_layout *l)
     bool packed = (l->features >> VIRTIO_F_RING_PACKED & 1) != 0;
     struct io_queue_stats so_far = q->stats;
     enum kerr e;
+    u32 visit;
 
     if (l->size == 0 || l->size > VQ_SIZE_MAX || (!packed && !is_pow2(l->size)))
         return K_INVAL;
     memset(q, 0, sizeof(*q));
     q->stats = so_far;
     q->told_requests = so_far.requests;
-    e = packed ? packed_areas(q, vm, l) : split_areas(q, vm, l);
-    if (e != K_OK)
-        return e;
     q->vm = vm;
+    visit = vm_enter(vm);
+    e = packed ? packed_areas(q, vm, l) : split_areas(q, vm, l);
+    vm_leave(vm, visit);
+    if (e != K_OK) {
+        vq_disable(q);
+        return e;
+    }
     q->size = l->size;
     q->packed = packed;
     q->indirect = (l->features >> VIRTIO_F_INDIRECT_DESC & 1) != 0;
@@ -73,7 +87,13 @@ enum kerr vq_enable(struct vq *q, struct vm *vm, const struct vq_layout *l)
     return K_OK;
 }
 
-void vq_disable(struct vq *q) { q->enabled = false; }
+void vq_disable(struct vq *q)
+{
+    q->enabled = false;
+    area_unset(q->vm, &q->desc);
+    area_unset(q->vm, &q->driver);
+    area_unset(q->vm, &q->device);
+}
 
 bool vq_add(struct vq_chain *c, const struct vq_desc *d)
 {
@@ -122,6 +142,7 @@ bool vq_table_read(const struct vq *q, const struct vq_table *t, u32 i, struct v
 enum kerr vq_pop(struct vq *q, struct vq_chain *out)
 {
     enum kerr e;
+    u32 visit;
 
     if (!q->enabled)
         return K_NOENT;
@@ -129,7 +150,9 @@ enum kerr vq_pop(struct vq *q, struct vq_chain *out)
         return K_INVAL;
     out->reads = out->writes = 0;
     out->read_len = out->write_len = 0;
+    visit = vm_enter(q->vm);
     e = q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
+    vm_leave(q->vm, visit);
     q->taken += e == K_OK;
     return e;
 }

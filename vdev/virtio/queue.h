@@ -41,6 +41,7 @@ struct vq_area {
     gpa_t gpa;
     u32 size;
     u32 offset; /* of its first byte in page[0] */
+    bool pinned;
     void *page[VQ_AREA_PAGES];
 };
 
@@ -68,7 +69,7 @@ struct vq_layout {
     gpa_t desc, driver, device;
 };
 
-/* Starts an empty queue. K_INVAL: a size or an alignment that the specification forbids; K_RANGE: not in RAM. */
+/* Starts an empty queue, which is disabled. K_INVAL: a size or an alignment that the specification forbids; K_RANGE: not in RAM. */
 MUST_USE enum kerr vq_enable(struct vq *q, struct vm *vm, const struct vq_layout *l);
 void vq_disable(struct vq *q);
 
