@@ -51,7 +51,15 @@ struct cfg_image {
 enum cfg_transport { CFG_MMIO, CFG_PCI };
 
 /* What a device's own properties are. */
-enum cfg_kind { CFG_PLAIN, CFG_IS_DISK, CFG_IS_NET, CFG_IS_RNG, CFG_IS_CONSOLE, CFG_IS_VSOCK };
+enum cfg_kind {
+    CFG_PLAIN,
+    CFG_IS_DISK,
+    CFG_IS_NET,
+    CFG_IS_RNG,
+    CFG_IS_CONSOLE,
+    CFG_IS_VSOCK,
+    CFG_IS_BALLOON
+};
 
 #define CFG_QUEUES_MAX 16U
 #define CFG_POLL_MAX_US 1000U
@@ -133,6 +141,7 @@ struct cfg_device {
 #define CFG_RNG "keel,rng"
 #define CFG_CONSOLE "keel,console"
 #define CFG_VSOCK "keel,vsock"
+#define CFG_BALLOON "keel,balloon"
 #define CFG_PCI_HOST "pci-host-ecam-generic"
 
 struct cfg_vcpu {

@@ -65,6 +65,7 @@ static const struct prop_rule rng_prop[] = {
     OF_VIRTIO,
     { "bytes-per-second", PROP_CELL, false, AT(rng.bytes_per_s), RNG_RATE_MIN, RNG_RATE_MAX, NULL },
 };
+static const struct prop_rule balloon_prop[] = { OF_VIRTIO };
 static const struct prop_rule console_prop[] = {
     OF_VIRTIO,
     { "ports", PROP_STRING, false, AT(console.ports), 1, CFG_PORTS_MAX *(CFG_PORT_NAME_MAX + 1) - 1, NULL },
@@ -101,6 +102,8 @@ static void set_console(const struct cfg_node *n, const struct device_props *p, 
                         struct cfg_device *d);
 static void set_vsock(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
                       struct cfg_device *d);
+static void set_balloon(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                        struct cfg_device *d);
 
 static const struct node_rules device_rules = { device_prop, ARRAY_SIZE(device_prop) };
 /* Virtio devices: what more they may say than others. */
@@ -116,6 +119,7 @@ static const struct virtio_rules {
     { CFG_RNG, { rng_prop, ARRAY_SIZE(rng_prop) }, set_rng },
     { CFG_CONSOLE, { console_prop, ARRAY_SIZE(console_prop) }, set_console },
     { CFG_VSOCK, { vsock_prop, ARRAY_SIZE(vsock_prop) }, set_vsock },
+    { CFG_BALLOON, { balloon_prop, ARRAY_SIZE(balloon_prop) }, set_balloon },
 };
 
 static bool is_known(const char *const *known, const char *compatible)
@@ -286,6 +290,22 @@ static void set_vsock(const struct cfg_node *n, const struct device_props *p, co
     (void)n, (void)vm;
     d->kind = CFG_IS_VSOCK;
     d->vsock = p->vsock;
+}
+
+/* Pages of a run that the VM has from the start could not be given again. */
+static void set_balloon(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                        struct cfg_device *d)
+{
+    (void)p;
+    d->kind = CFG_IS_BALLOON;
+    if (vm->populate != CFG_POPULATE_DEMAND)
+        cfg_report(
+            n, NULL,
+            "a balloon gives back memory that comes again when it is touched; the VM must have populate "
+            "= \"demand\"");
+    for (const struct cfg_device *e = vm->device; e != d; e++)
+        if (e->kind == CFG_IS_BALLOON)
+            cfg_report(n, NULL, "a VM has one balloon; %s is one already", e->node);
 }
 
 /* A device on PCI: the guest places it. */

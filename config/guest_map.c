@@ -19,6 +19,7 @@ const struct guest_device guest_devices[] = {
     { CFG_NET, "net", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
     { CFG_CONSOLE, "console", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
     { CFG_RNG, "rng", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
+    { CFG_BALLOON, "balloon", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
     { CFG_VSOCK, "vsock", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
 };
 

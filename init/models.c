@@ -9,6 +9,7 @@
 #include "vdev/rtc/pl031.h"
 #include "vdev/uart/ns16550.h"
 #include "vdev/uart/pl011.h"
+#include "vdev/virtio/balloon.h"
 #include "vdev/virtio/blk.h"
 #include "vdev/virtio/console.h"
 #include "vdev/virtio/empty.h"
@@ -29,6 +30,7 @@ const struct vdev_model *const vdev_models[] = {
     &pci_host_model,
     &virtio_blk_model,
     &virtio_rng_model,
+    &virtio_balloon_model,
     &virtio_console_model,
     &virtio_vsock_model,
     &virtio_net_model,
@@ -37,6 +39,6 @@ const struct vdev_model *const vdev_models[] = {
     NULL,
 };
 
-const char *const known_devices[] = { "arm,pl011", "arm,pl031",  "arm,pl061",      "arm,sp805", "ns16550a",
-                                      "cfi-flash", CFG_PCI_HOST, CFG_DISK,         CFG_RNG,     CFG_CONSOLE,
-                                      CFG_VSOCK,   CFG_NET,      CFG_NET_EMULATED, NULL };
+const char *const known_devices[] = { "arm,pl011", "arm,pl031",  "arm,pl061", "arm,sp805",      "ns16550a",
+                                      "cfi-flash", CFG_PCI_HOST, CFG_DISK,    CFG_RNG,          CFG_CONSOLE,
+                                      CFG_VSOCK,   CFG_BALLOON,  CFG_NET,     CFG_NET_EMULATED, NULL };

@@ -36,6 +36,11 @@ const struct command commands[] = {
       "start-by-fault: in any case so. show, or nothing: pages written since the last look. "
       "stop: ends it, and puts split blocks together again.",
       1, 2, command_vm_dirty },
+    { "vm", "balloon", "VM [SIZE]", "memory that a VM is to give back",
+      "SIZE, such as 256M: what the guest is to put into its balloon, 0 for nothing; until the VM is "
+      "stopped. "
+      "Alone: what is in there, and what the guest says of its memory.",
+      1, 2, command_vm_balloon },
     { "vm", "weight", "VM WEIGHT", "a time-shared VM's share against others'",
       "1 to 1000, 100 unless configured; all of its vCPUs have it together. Until the VM is stopped.", 2, 2,
       command_vm_weight },

@@ -37,6 +37,9 @@ bool command_vm(const char *text, u32 *index);
 void command_colors_of_all(void);
 void command_colors_of_vm(struct vm *vm, u64 colors);
 
+/* commands_balloon.c: a line of `vm info`, where it has one. */
+void command_balloon_of_vm(struct vm *vm);
+
 void command_vm_list(u32 argc, const char *const *argv);
 void command_vm_start(u32 argc, const char *const *argv);
 void command_vm_stop(u32 argc, const char *const *argv);
@@ -46,6 +49,7 @@ void command_vm_resume(u32 argc, const char *const *argv);
 void command_vm_console(u32 argc, const char *const *argv);
 void command_vm_info(u32 argc, const char *const *argv);
 void command_vm_dirty(u32 argc, const char *const *argv);
+void command_vm_balloon(u32 argc, const char *const *argv);
 void command_vm_weight(u32 argc, const char *const *argv);
 void command_vcpu_list(u32 argc, const char *const *argv);
 void command_vcpu_pin(u32 argc, const char *const *argv);

@@ -212,6 +212,7 @@ void command_vm_info(u32 argc, const char *const *argv)
         info_memory(info.vm);
         if (info.cfg->populate == CFG_POPULATE_DEMAND)
             info_populate(info.vm, info.cfg->overcommit);
+        command_balloon_of_vm(info.vm);
         command_colors_of_vm(info.vm, info.cfg->llc_colors);
         info_turns(info.vm, info.cfg);
         info_devices(info.vm);

@@ -16,6 +16,7 @@
 #include "shell/commands.h"
 #include "shell/lineedit.h"
 #include "tests/unit/test_net_ports.h"
+#include "vdev/balloon.h"
 #include "vmm/vmm.h"
 
 static struct cfg_vm cfg[2] = {
@@ -140,6 +141,27 @@ bool vm_dirty_get(const struct vm *v, enum vm_dirty_how *how, struct vm_dirty_st
     *how = VM_DIRTY_BY_CPU;
     memset(stats, 0xff, sizeof(*stats));
     return true;
+}
+
+enum kerr balloon_set(struct vm *v, u64 pages)
+{
+    (void)v;
+    return pages % 2 != 0 ? K_OK : K_RANGE;
+}
+
+enum kerr balloon_get(struct vm *v, struct balloon_info *info)
+{
+    (void)v;
+    memset(info, 0xff, sizeof(*info));
+    return K_OK;
+}
+
+void balloon_ask(struct vm *v) { (void)v; }
+
+bool task_block_until(u64 deadline)
+{
+    (void)deadline;
+    return false;
 }
 
 bool console_focus_guest(u32 guest) { return guest == 1; }

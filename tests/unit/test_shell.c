@@ -22,6 +22,7 @@
 #include "shell/commands.h"
 #include "shell/table.h"
 #include "tests/unit/test_net_ports.h"
+#include "vdev/balloon.h"
 #include "vmm/vmm.h"
 
 /* --- two VMs, of which the first runs --- */
@@ -285,6 +286,44 @@ bool vm_dirty_get(const struct vm *v, enum vm_dirty_how *how, struct vm_dirty_st
     return dirty_on;
 }
 
+/* --- what vm balloon asks for --- */
+
+static struct balloon_info balloon;
+static bool has_balloon;
+static u32 balloon_answers; /* looks until the guest's answer is there */
+
+enum kerr balloon_set(struct vm *v, u64 pages)
+{
+    (void)v;
+    if (!has_balloon)
+        return K_NOENT;
+    if (pages > 65536)
+        return K_RANGE;
+    balloon.target = pages;
+    return K_OK;
+}
+
+enum kerr balloon_get(struct vm *v, struct balloon_info *info)
+{
+    (void)v;
+    if (balloon_answers != 0 && --balloon_answers == 0)
+        balloon.stats_told++;
+    *info = balloon;
+    return has_balloon ? K_OK : K_NOENT;
+}
+
+void balloon_ask(struct vm *v)
+{
+    (void)v;
+    balloon_answers = 3;
+}
+
+bool task_block_until(u64 deadline)
+{
+    (void)deadline;
+    return false;
+}
+
 /* --- help --- */
 
 static char said[16384];
@@ -446,6 +485,41 @@ static void test_stop_asks_and_says_so_or_does_not_wait(void **state)
     command_run("vm stop rt now");
     assert_says("vm stop rt soon", "'soon' is not known here");
     assert_string_equal(called, "shutdown0stop1");
+}
+
+static void test_a_balloon_is_set_and_the_guest_asked_what_it_has(void **state)
+{
+    (void)state;
+    strcpy(vm.name, "debian");
+    assert_says("vm balloon debian", "debian has no balloon: see keel,balloon");
+    assert_says("vm balloon debian 1M", "debian has no balloon: see keel,balloon");
+    assert_says("vm balloon rt 1M", "rt is stopped");
+    has_balloon = true;
+    balloon = (struct balloon_info){
+        .actual = 256, .asked = 300, .reported = 212, .given_back = 511, .reports = true
+    };
+    memset(balloon.stat, 0xff, sizeof(balloon.stat));
+    balloon.stat[BALLOON_FREE] = 5 << 10;
+    balloon.stat[BALLOON_MAJOR_FAULTS] = 7;
+    assert_says("vm balloon debian 256M", "");
+    assert_int_equal(balloon.target, 65536);
+    assert_says("vm balloon debian 1G", "debian has less memory than that");
+    assert_says("vm balloon debian 0x100000K", "debian has less memory than that");
+    assert_says("vm balloon debian 17179869184G", "'17179869184G' is no size, such as 256M");
+    assert_says("vm balloon debian M", "'M' is no size, such as 256M");
+    assert_says("vm balloon debian 123456789012345678901234567890", "is no size");
+    assert_int_equal(balloon.target, 65536);
+    assert_says(
+        "vm balloon debian",
+        "  balloon: 1 of 256 MiB as asked, no driver; came back so far: 1 of 2 MiB; free pages are reported");
+    assert_int_equal(balloon.stats_told, 0);
+    balloon.up = true;
+    assert_says("vm balloon debian", "  free              5 ");
+    assert_says("vm balloon debian", "  major faults              7\n");
+    assert_int_equal(balloon.stats_told, 2);
+    assert_null(strstr(said, "all memory"));
+    assert_says("vm info debian", "  balloon: 1 of 256 MiB as asked; came");
+    has_balloon = false;
 }
 
 static void test_failures_say_why(void **state)
@@ -661,7 +735,7 @@ static void test_words_are_completed_by_place(void **state)
     assert_string_equal(command_candidate(NULL, "", 0, 1), "vm");
     assert_string_equal(command_candidate(NULL, "", 0, 2), "vcpu");
     assert_string_equal(command_candidate(NULL, "vm ", 3, 1), "start");
-    assert_null(command_candidate(NULL, "vm ", 3, 10));
+    assert_null(command_candidate(NULL, "vm ", 3, 11));
     assert_string_equal(command_candidate(NULL, "vm start ", 9, 1), "rt");
     assert_null(command_candidate(NULL, "vm start ", 9, 2));
     assert_null(command_candidate(NULL, "vm start rt ", 12, 0));
@@ -701,6 +775,7 @@ int main(void)
         T(test_every_command_has_help_that_shows_its_usage),
         T(test_commands_reach_the_vm_by_name_and_number),
         T(test_stop_asks_and_says_so_or_does_not_wait),
+        T(test_a_balloon_is_set_and_the_guest_asked_what_it_has),
         T(test_failures_say_why),
         T(test_faults_are_injected_by_name),
         T(test_writes_are_noted_shown_and_forgotten),
