@@ -220,6 +220,9 @@ struct cfg_host {
     u32 colors; /* of its last-level cache, where llc-way-size does not say; 1: none known; 0: not looked at */
 };
 
+/* Host memory that may come to hold what is written to the VM's disks in memory, in bytes; 0 where it overcommits. */
+u64 config_disk_memory(const struct cfg_vm *vm);
+
 /* What depends on the host: CPUs that exist, memory that is there, the GIC, cache colours. */
 MUST_USE enum kerr config_check_host(const struct cfg_machine *m, const struct cfg_host *host,
                                      struct cfg_errors *errors);

@@ -2,6 +2,7 @@
 /* What a configuration asks of the host it is to run on. */
 #include "config/schema.h"
 #include "lib/bits.h"
+#include "lib/fmt.h"
 
 static void check_cpus(const struct cfg_node *n, const struct cfg_vm *vm, u32 cpus)
 {
@@ -19,19 +20,40 @@ static void check_cpus(const struct cfg_node *n, const struct cfg_vm *vm, u32 cp
     }
 }
 
+u64 config_disk_memory(const struct cfg_vm *vm)
+{
+    u64 sum = 0;
+
+    for (u32 i = 0; i < vm->device_count && !vm->overcommit; i++) {
+        const struct cfg_disk *d = &vm->device[i].disk;
+        u64 size;
+
+        if (vm->device[i].kind != CFG_IS_DISK || d->device != NULL || d->read_only)
+            continue;
+        size = align_up(d->size != 0 ? d->size : d->image.size, SZ_4K);
+        sum += size + align_up(size / SZ_4K * sizeof(void *), SZ_4K); /* and where its pages are */
+    }
+    return sum;
+}
+
 static void check_memory(const struct cfg_node *n, const struct cfg_vm *vm, u64 mem_free, u64 *left)
 {
-    char size[24];
+    u64 disks = config_disk_memory(vm), all = vm->mem_size + disks;
+    char size[24], and_disks[48] = "";
 
     cfg_format_bytes(size, sizeof(size), vm->mem_size);
-    if (vm->mem_size > mem_free) {
-        cfg_report(n, "memory", "memory = %s: this host has %lu MiB to give", size, mem_free >> 20);
+    if (disks != 0)
+        (void)fmt_sn(and_disks, sizeof(and_disks), " and %lu MiB of disks in memory",
+                     align_up(disks, 1UL << 20) >> 20);
+    if (all > mem_free) {
+        cfg_report(n, "memory", "memory = %s%s: this host has %lu MiB to give", size, and_disks,
+                   mem_free >> 20);
     } else if (vm->autostart) {
-        if (vm->mem_size > *left)
-            cfg_report(n, "memory", "memory = %s: the VMs before it leave %lu MiB of this host's %lu MiB",
-                       size, *left >> 20, mem_free >> 20);
+        if (all > *left)
+            cfg_report(n, "memory", "memory = %s%s: the VMs before it leave %lu MiB of this host's %lu MiB",
+                       size, and_disks, *left >> 20, mem_free >> 20);
         else
-            *left -= vm->mem_size;
+            *left -= all;
     }
 }
 

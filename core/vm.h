@@ -65,6 +65,7 @@ struct vm {
     struct balloon *balloon;  /* NULL: none. vdev/balloon.h */
     struct vm_extent extent[VM_MAX_EXTENTS];
     u32 extent_count;
+    bool overcommit;            /* nothing is set aside for what it may come to need */
     struct frames_claim claim;  /* host memory that is this VM's own, before it takes it */
     u64 ram_pages;              /* host pages that hold its memory; atomic, changes under lock */
     u64 first_touch[VM_PIECES]; /* atomic, changes under lock */

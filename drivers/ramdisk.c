@@ -19,6 +19,7 @@ struct ramdisk {
     u64 pages;
     u64 leaves;
     void ***leaf;
+    struct frames_claim claim; /* what written pages and leaves come out of */
 };
 
 /* Its bytes are never touched: what was discarded, and reads as zero, whatever the image has. */
@@ -31,14 +32,14 @@ static void **slot_of(struct ramdisk *d, u64 at, bool make)
     void ***leaf = &d->leaf[at / LEAF_SPAN];
 
     if (*leaf == NULL && make)
-        *leaf = page_alloc();
+        *leaf = page_alloc_for(&d->claim);
     return *leaf != NULL ? &(*leaf)[at / PAGE_SIZE % LEAF_ENTRIES] : NULL;
 }
 
 static void drop(struct ramdisk *d, void **slot)
 {
     if (*slot != NULL && *slot != &zero_page) {
-        page_free(*slot);
+        page_free_for(&d->claim, *slot);
         d->pages--;
     }
     *slot = NULL;
@@ -74,7 +75,7 @@ static enum kerr write_part(struct ramdisk *d, u64 at, const void *buf, u64 n)
     if (slot == NULL)
         return K_NOMEM;
     if (*slot == NULL || *slot == &zero_page) {
-        void *page = page_alloc();
+        void *page = page_alloc_for(&d->claim);
 
         if (page == NULL)
             return K_NOMEM;
@@ -166,15 +167,16 @@ static void destroy(struct block_device *dev)
             continue;
         for (u32 j = 0; j < LEAF_ENTRIES; j++)
             drop(d, &d->leaf[i][j]);
-        page_free(d->leaf[i]);
+        page_free_for(&d->claim, d->leaf[i]);
     }
+    frames_unclaim(&d->claim);
     heap_free(d->leaf, d->leaves * sizeof(*d->leaf));
     heap_free(d, sizeof(*d));
 }
 
 static const struct block_ops ops = { submit, destroy };
 
-enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only,
+enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only, bool set_aside,
                          struct block_device **out)
 {
     struct ramdisk *d;
@@ -186,10 +188,11 @@ enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_
         return K_NOMEM;
     d->leaves = (size + LEAF_SPAN - 1) / LEAF_SPAN;
     d->leaf = heap_alloc(d->leaves * sizeof(*d->leaf));
-    if (d->leaf == NULL) {
-        heap_free(d, sizeof(*d));
-        return K_NOMEM;
-    }
+    if (d->leaf == NULL)
+        goto free;
+    if (set_aside && !read_only &&
+        frames_claim(&d->claim, (size + PAGE_SIZE - 1) / PAGE_SIZE + d->leaves) != K_OK)
+        goto free_leaves;
     d->image = image;
     d->image_size = image_size;
     d->dev = (struct block_device){
@@ -206,6 +209,12 @@ enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_
     };
     *out = &d->dev;
     return K_OK;
+
+free_leaves:
+    heap_free(d->leaf, d->leaves * sizeof(*d->leaf));
+free:
+    heap_free(d, sizeof(*d));
+    return K_NOMEM;
 }
 
 u64 ramdisk_pages(const struct block_device *dev)

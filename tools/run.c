@@ -266,7 +266,7 @@ static void size_host(struct run *r, const struct machine *m, u64 bundle_size)
     for (u32 i = 0; i < m->cfg.vm_count; i++) {
         const struct cfg_vm *vm = &m->cfg.vm[i];
 
-        memory += vm->mem_size;
+        memory += vm->mem_size + config_disk_memory(vm);
         cpus = max_u64(cpus, vm->vcpu_count);
         for (u32 v = 0; v < vm->vcpu_count; v++) {
             if (vm->vcpu[v].cpu != CFG_CPU_ANY)

@@ -252,6 +252,7 @@ enum kerr vboard_create(const struct cfg_vm *cfg, u32 id, const struct vdev_mode
                   "what is checked is what is scheduled by");
     memcpy(b->vm.name, cfg->name, sizeof(b->vm.name));
     b->vm.id = id;
+    b->vm.overcommit = cfg->overcommit;
     spin_init(&b->vm.lock, LOCK_RANK_VM);
     b->cfg = cfg;
     b->models = models;

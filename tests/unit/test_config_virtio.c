@@ -137,6 +137,32 @@ static void test_a_back_end_on_a_cpu_that_is_not_there_is_refused(void **state)
     assert_non_null(strstr(reports.all, "device d: cpu = <2>: this host has CPUs 0 to 1"));
 }
 
+static void test_a_host_must_have_the_memory_that_disks_may_come_to_hold(void **state)
+{
+    struct cfg_host host = { .cpus = 4, .gic = 3 };
+    struct cfg_errors errors;
+    u64 ram;
+
+    (void)state;
+    start(CFG_DISK);
+    blob_string(blob, D, "size", "64M");
+    (void)device();
+    ram = machine.vm[0].mem_size;
+    assert_int_equal(config_disk_memory(&machine.vm[0]), (64UL << 20) + (128UL << 10));
+    host.mem_free = ram + (65UL << 20);
+    errors = collect_errors(&reports);
+    assert_int_equal(config_check_host(&machine, &host, &errors), K_OK);
+    host.mem_free = ram + (64UL << 20);
+    assert_int_equal(config_check_host(&machine, &host, &errors), K_INVAL);
+    assert_non_null(strstr(reports.all, " and 65 MiB of disks in memory: this host has "));
+
+    blob_set(blob, "/vms/a", "overcommit", NULL, 0);
+    blob_string(blob, "/vms/a", "populate", "demand");
+    (void)device();
+    assert_int_equal(config_disk_memory(&machine.vm[0]), 0);
+    assert_int_equal(config_check_host(&machine, &host, &errors), K_OK);
+}
+
 static void test_a_source_of_randomness_has_a_rate(void **state)
 {
     (void)state;
@@ -221,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_ports_that_cannot_be_are_refused),
         cmocka_unit_test(test_each_vm_has_a_cid_of_its_own),
         cmocka_unit_test(test_a_back_end_on_a_cpu_that_is_not_there_is_refused),
+        cmocka_unit_test(test_a_host_must_have_the_memory_that_disks_may_come_to_hold),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,45 @@ static u8 request(u32 type, u64 sector, u32 sectors)
     return buffer(0)[64];
 }
 
+/* 32 pages, and one that says where they are. */
+static void test_memory_for_all_that_may_be_written_is_set_aside(void **state)
+{
+    (void)state;
+    driver_up(FEATURES, 0);
+    assert_non_null(claim);
+    assert_int_equal(claim->left, 33);
+    assert_int_equal(request(WRITE, 6, 4), 0);
+    assert_int_equal(claim->left, 30);
+    for (u32 i = 0; i < SECTORS; i += 8)
+        assert_int_equal(request(WRITE, i, 1), 0);
+    assert_int_equal(claim->left, 0);
+}
+
+static void test_no_memory_is_set_aside_for_what_is_not_written_or_overcommitted(void **state)
+{
+    struct cfg_device cfg = { .disk = { .size = SECTORS * 512 } };
+
+    (void)state;
+    claim = NULL;
+    (void)setup_with(false, true);
+    assert_null(claim);
+    virtio_blk_model.destroy(dev);
+    (void)driver_start(&ring, false, 64, false);
+    ring.vm.vcpu[0] = &vcpu;
+    ring.vm.vcpu_count = 1;
+    cfg.base = MMIO_BASE;
+    cfg.size = 0x200;
+    cfg.irq = 16;
+    cfg.node = "disk";
+    claimable = 32;
+    assert_int_equal(virtio_blk_model.create(&ring.vm, &cfg, &dev), K_NOMEM);
+    ring.vm.overcommit = true;
+    assert_int_equal(virtio_blk_model.create(&ring.vm, &cfg, &dev), K_OK);
+    assert_null(claim);
+    virtio_blk_model.destroy(dev);
+    claimable = ~0UL;
+}
+
 static void test_the_image_is_read_and_zeros_behind_it(void **state)
 {
     (void)state;
@@ -411,6 +450,8 @@ int main(void)
         BOTH(test_requests_beyond_the_end_fail_and_change_nothing),
         BOTH(test_unknown_requests_are_unsupported),
         cmocka_unit_test_setup_teardown(test_a_read_only_disk_is_not_written, read_only, teardown),
+        BOTH(test_memory_for_all_that_may_be_written_is_set_aside),
+        cmocka_unit_test(test_no_memory_is_set_aside_for_what_is_not_written_or_overcommitted),
         BOTH(test_data_outside_of_memory_is_an_error_of_the_request),
         BOTH(test_a_request_without_header_or_status_needs_a_reset),
         BOTH(test_more_requests_than_it_takes_at_once_are_all_done),

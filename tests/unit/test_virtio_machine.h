@@ -9,6 +9,7 @@
 
 #include "arch/cpu.h"
 #include "arch/host/host.h"
+#include "core/frames.h"
 #include "core/heap.h"
 #include "core/vcpu.h"
 #include "drivers/disk.h"
@@ -71,6 +72,39 @@ void *page_alloc(void)
 }
 
 void page_free(void *page) { free(page); }
+
+/* What is claimed is there: only the numbers are kept. */
+static u64 claimable = ~0UL;
+static struct frames_claim *claim; /* the last that got some */
+
+enum kerr frames_claim(struct frames_claim *c, u64 pages)
+{
+    if (pages > claimable)
+        return K_NOMEM;
+    c->left = pages;
+    claim = c;
+    return K_OK;
+}
+
+void frames_unclaim(struct frames_claim *c)
+{
+    c->left = 0;
+    if (claim == c)
+        claim = NULL;
+}
+
+void *page_alloc_for(struct frames_claim *c)
+{
+    if (c == claim && c->left-- == 0)
+        abort();
+    return page_alloc();
+}
+
+void page_free_for(struct frames_claim *c, void *page)
+{
+    c->left += c == claim;
+    page_free(page);
+}
 
 struct task *task_current(void) { return &worker_task; }
 

@@ -31,10 +31,10 @@ static struct block_device slow = {
     .ops = &ops, .sectors = 256, .unit = 512, .block_size = 512, .max_vecs = 64, .max_sectors = 256
 };
 
-enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only,
+enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only, bool set_aside,
                          struct block_device **out)
 {
-    (void)image, (void)image_size, (void)size, (void)read_only;
+    (void)image, (void)image_size, (void)size, (void)read_only, (void)set_aside;
     *out = &slow;
     return K_OK;
 }

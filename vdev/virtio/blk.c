@@ -545,11 +545,16 @@ static enum kerr open_host_disk(struct blk *b, const struct vm *vm, const struct
     return e;
 }
 
-static enum kerr open_disk(const struct cfg_disk *cfg, struct block_device **out)
+static enum kerr open_disk(const struct vm *vm, const struct cfg_device *cfg, struct block_device **out)
 {
-    u64 size = cfg->size != 0 ? cfg->size : align_up(cfg->image.size, BLOCK_SECTOR);
+    const struct cfg_image *image = &cfg->disk.image;
+    u64 size = cfg->disk.size != 0 ? cfg->disk.size : align_up(image->size, BLOCK_SECTOR);
+    enum kerr e = ramdisk_create(image->data, image->size, size, cfg->disk.read_only, !vm->overcommit, out);
 
-    return ramdisk_create(cfg->image.data, cfg->image.size, size, cfg->read_only, out);
+    if (e == K_NOMEM)
+        log_error("vm %s: disk %s: no memory to set aside for %lu MiB that may be written", vm->name,
+                  cfg->node, size >> 20);
+    return e;
 }
 
 static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **dev)
@@ -565,7 +570,7 @@ static enum kerr blk_create(struct vm *vm, const struct cfg_device *cfg, void **
     else if (cfg->disk.device != NULL)
         e = open_host_disk(b, vm, cfg);
     else
-        e = open_disk(&cfg->disk, &b->disk);
+        e = open_disk(vm, cfg, &b->disk);
     if (e != K_OK)
         goto undo;
     (void)fmt_sn(b->serial, sizeof(b->serial), "%s", cfg->node);
