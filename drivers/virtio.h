@@ -92,6 +92,8 @@ MUST_USE enum kerr hvirtio_stop(struct hvirtio *d);
 MUST_USE enum kerr hvirtio_restart(struct hvirtio *d);
 /* The device is of no use any more. Any context. */
 void hvirtio_fail(struct hvirtio *d, const char *why);
+/* Asks the device itself, which may have no way left to say it. False: it failed, or was unplugged. Any context. */
+bool hvirtio_ask(struct hvirtio *d);
 
 static inline bool hvirtio_has(const struct hvirtio *d, u32 feature)
 {

@@ -174,7 +174,7 @@ static enum kerr restart(struct disk_host *h)
     return e;
 }
 
-static bool failed(struct disk_host *h) { return hvirtio_failed(of(h)->virtio); }
+static bool failed(struct disk_host *h) { return !hvirtio_ask(of(h)->virtio); }
 
 static const struct disk_ops ops = { start, kick, reap, stop, restart, failed };
 

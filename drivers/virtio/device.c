@@ -140,7 +140,7 @@ void hvirtio_queues_irq(struct hvirtio *d)
             hvirtio_queue_irq(d->queue[i]);
 }
 
-void hvirtio_config_irq(struct hvirtio *d)
+bool hvirtio_ask(struct hvirtio *d)
 {
     u32 status = d->ops->status(d);
 
@@ -148,6 +148,12 @@ void hvirtio_config_irq(struct hvirtio *d)
         hvirtio_fail(d, "is gone");
     else if ((status & STATUS_NEEDS_RESET) != 0)
         hvirtio_fail(d, "needs a reset");
+    return !hvirtio_failed(d);
+}
+
+void hvirtio_config_irq(struct hvirtio *d)
+{
+    (void)hvirtio_ask(d);
     if (d->config_changed != NULL)
         d->config_changed(d);
 }

@@ -362,6 +362,22 @@ static void test_after_a_restart_all_is_empty_and_works(void **state)
     assert_ptr_equal(get(), 3);
 }
 
+static void test_a_device_that_was_asked_says_that_it_failed_or_is_gone(void **state)
+{
+    static const u32 bad[] = { 0xff, 15 | 64 };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+        begin(0, 0);
+        assert_true(hvirtio_ask(&dev));
+        status = bad[i];
+        assert_false(hvirtio_ask(&dev));
+        assert_true(hvirtio_failed(&dev));
+        status = 15;
+        assert_false(hvirtio_ask(&dev)); /* until it was restarted */
+    }
+}
+
 static void test_configuration_is_read_as_it_was_at_one_time(void **state)
 {
     u32 v[2];
@@ -387,6 +403,7 @@ int main(void)
         T(test_listening_finds_what_came_meanwhile),
         T(test_a_device_that_gives_back_what_it_did_not_have_has_failed),
         T(test_after_a_restart_all_is_empty_and_works),
+        T(test_a_device_that_was_asked_says_that_it_failed_or_is_gone),
         T(test_configuration_is_read_as_it_was_at_one_time),
     };
 

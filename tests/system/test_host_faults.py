@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices of the host that are pulled out, or do not answer, under stock Debian guests."""
+import json
+import re
+import socket
+
+import pytest
+from test_host_disk import MIB, configuration
+
+ECAM = 0x4010000000
+SLOT_CONTROL = 0x18 # of the PCI Express capability
+SLOT_OFF = 0x700 # power and its indicator
+DEVICES = {"virtio-blk": "virtio-blk-pci,disable-legacy=on", "nvme": "nvme"}
+TWO = [("debian", True, [("disk", 'device = "one";')]), ("other", True, [("disk", 'device = "two";')])]
+WRITE = "dd if=/dev/urandom of=/tmp/r bs=64k count=8 2>/dev/null; dd if=/tmp/r of=/dev/vda bs=64k conv=fsync 2>/dev/null"
+COMPARE = "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=64k count=8 2>/dev/null | cmp - /tmp/r"
+
+
+class Lines:
+    """A socket of QEMU's that takes lines and gives lines."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(60)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("rw")
+
+    def line(self):
+        return self._file.readline()
+
+    def send(self, text):
+        self._file.write(text + "\n")
+        self._file.flush()
+
+
+class Monitor(Lines):
+    def __init__(self, path):
+        super().__init__(path)
+        self.line()
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        self.send(json.dumps({"execute": name, "arguments": arguments}))
+        while "return" not in (answer := json.loads(self.line())):
+            assert "error" not in answer, answer
+
+
+class Bus(Lines):
+    """The machine's memory as devices see it."""
+
+    def access(self, what, address, value=None):
+        self.send(f"{what} {address:#x}" + (f" {value:#x}" if value is not None else ""))
+        answer = self.line().split()
+        assert answer[0] == "OK", answer
+        return int(answer[1], 16) if len(answer) > 1 else None
+
+    def power_off(self, slot):
+        """What the slot of the root port at 00:`slot` has is gone at once."""
+        port = ECAM + (slot << 15)
+        at = self.access("readb", port + 0x34)
+        for _ in range(48):
+            if self.access("readb", port + at) == 0x10:
+                break
+            at = self.access("readb", port + at + 1)
+        assert self.access("readb", port + at) == 0x10
+        control = port + at + SLOT_CONTROL
+        self.access("writew", control, self.access("readw", control) | SLOT_OFF)
+
+
+def machine_with(start, write_dts, tmp_path, device, *options, before=()):
+    """Two guests, each with a disk on a device of its own; that of the first is behind a root port at slot 2."""
+    qemu = ["--", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off", "-device", "pcie-root-port,id=rp,chassis=1,addr=2"]
+    for name, bus in (("one", "rp"), ("two", "pcie.0")):
+        image = tmp_path / f"{name}.img"
+        image.write_bytes(bytes(4 * MIB))
+        qemu += ["-drive", f"if=none,id={name},format=raw,file={image}",
+                 "-device", f"{DEVICES[device]},id=dev-{name},drive={name},serial={name},bus={bus}"]
+    machine = start(write_dts(configuration(*TWO)), *before, *qemu, *options)
+    machine.boot()
+    machine.boot()
+    for guest in (2, 1):
+        machine.focus(guest)
+        machine.sh(WRITE)
+    return machine
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_disk_that_is_pulled_out_is_an_io_error_to_its_user_alone(start, write_dts, tmp_path, device):
+    qtest = f"unix:{tmp_path}/qtest,server=on,wait=off"
+    machine = machine_with(start, write_dts, tmp_path, device, "-qtest", qtest, "-qtest-log", "/dev/null")
+    machine.sh("while dd if=/dev/zero of=/dev/vda bs=4k count=512 seek=200 conv=fsync 2>/dev/null; do true; done &")
+    Bus(tmp_path / "qtest").power_off(2)
+    # What is under way fails within a few seconds; what comes later, at once.
+    assert "Input/output error" in machine.sh("wait; dd if=/dev/vda of=/dev/null bs=4k count=4 skip=900", 25, check=False)
+    assert re.search(r"\bone\b.*dead", machine.keel("disk list"))
+    machine.focus(2)
+    machine.sh(COMPARE)
+    machine.sh(WRITE)
+    machine.sh(COMPARE)
+    assert not re.search(r"\btwo\b.*(dead|was reset)", machine.keel("disk list"))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_disk_that_does_not_answer_is_reset_and_serves_again(start, write_dts, tmp_path, device):
+    # Instructions are the clock, so that half a minute of waiting is over at once.
+    machine = machine_with(start, write_dts, tmp_path, device, before=["--icount"])
+    monitor = Monitor(tmp_path / "qmp")
+    limits = dict.fromkeys(("bps", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
+    monitor.command("block_set_io_throttle", device="one", bps_rd=1, **limits)
+    machine.sh("echo 3 > /proc/sys/vm/drop_caches")
+    assert "Input/output error" in machine.sh("dd if=/dev/vda of=/dev/null bs=64k count=8", 120, check=False)
+    listing = machine.keel("disk list")
+    assert re.search(r"\bone\b.*was reset", listing) and "dead" not in listing
+    monitor.command("block_set_io_throttle", device="one", bps_rd=0, **limits)
+    machine.focus(2)
+    machine.sh(COMPARE)
+    machine.focus(1)
+    machine.sh(COMPARE)
+    machine.sh(WRITE)
+    machine.sh(COMPARE)
