@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small guests of our own, from tests/payload."""
+import hashlib
+import os
+
 import harness
 import pytest
 from machines import machine, vm
+from test_emulated import with_devices
 
 PAYLOAD = harness.BUILD / "payload"
 
@@ -24,6 +28,41 @@ def test_hostile_guest_hurts_only_itself(start, write_dts):
     keel.expect(r"HOSTILE done \d+ accesses, \d+ faults", 240)
     keel.focus(1)
     assert keel.sh("echo alive") == "alive"
+
+
+def test_drivers_that_break_every_rule_hurt_only_their_own_devices(start, write_dts, tmp_path):
+    before = os.urandom(4 << 20)
+    images = [tmp_path / "one.img", tmp_path / "two.img"]
+    for image in images:
+        image.write_bytes(before)
+    qemu = ["-device", "virtio-rng-pci,disable-legacy=on"]
+    for name, image, device in zip(("one", "two"), images, ("virtio-blk-pci,disable-legacy=on", "nvme")):
+        qemu += ["-drive", f"if=none,id={name},format=raw,file={image}", "-device", f"{device},drive={name},serial={name}"]
+    serial = ("serial", 'compatible = "arm,pl011";')
+    network = ("net0", 'compatible = "keel,net"; network = "lan";')
+    debian = with_devices(vm("debian", initrd=harness.BUILD / "guest" / "initrd-io.gz"), serial, network,
+                          ("disk", 'compatible = "keel,disk"; device = "one";'))
+    # The last one's disk is the host's: its device reads and writes the VM's memory directly.
+    hostile = with_devices(
+        vm("hostile", vcpus=2, memory="64M", kernel=PAYLOAD / "hostile-io.bin", initrd=None, bootargs=None, autostart=False),
+        serial, network, ("net1", 'compatible = "keel,net"; network = "lan"; io = "emulated";'),
+        ("ram", 'compatible = "keel,disk"; size = "1M"; transport = "mmio";'),
+        ("console", 'compatible = "keel,console";'), ("random", 'compatible = "keel,rng";'),
+        ("vsock", 'compatible = "keel,vsock"; group = "g"; cid = <3>;'),
+        ("host", 'compatible = "keel,disk"; device = "two";'))
+    keel = start(write_dts(machine(debian, hostile, on_last_stop="stay")), "--cpus", 2, "--", *qemu)
+    keel.boot()
+    keel.sh("while :; do sha256sum < /dev/vda >> /tmp/sums; echo 3 > /proc/sys/vm/drop_caches; done &")
+    keel.keel("vm start hostile")
+    keel.expect(r"HOSTILE-IO (\d+) devices, (\d+) violations, (\d+) at random, (\d+) failed", 180)
+    assert [int(n) for n in keel.match.groups()][::3] == [7, 0]
+    assert int(keel.match[2]) > 300
+    keel.focus(1)
+    # The sums of a disk that nobody else has: one value, whatever happened beside it.
+    assert keel.sh("sort -u /tmp/sums | cut -d' ' -f1") == hashlib.sha256(before).hexdigest()
+    keel.keel("vm stop debian now")
+    keel.wait_state("debian", "stopped")
+    assert images[0].read_bytes() == before
 
 
 def run(start, payload, *options):
