@@ -8,6 +8,7 @@
 
 #define NIC_NAME_MAX 8U
 #define NIC_MTU 1500U
+#define NIC_HEADERS 18U /* of Ethernet, with a tag */
 
 /* A piece of a frame. Guests' memory: may change under the reader's eyes. */
 struct net_vec {
@@ -15,21 +16,50 @@ struct net_vec {
     u32 len;
 };
 
+/* What a large frame is to be cut into: segments of gso_size bytes of payload each. */
+enum net_gso { NET_GSO_NONE, NET_GSO_TCP4, NET_GSO_TCP6, NET_GSO_UDP };
+
+struct net_frame {
+    const struct net_vec *vec;
+    u32 vecs;
+    u32 len; /* of all vec: Ethernet header first, no FCS */
+    /* The checksum at csum_start + csum_offset covers only the pseudo header: the sum from csum_start to the end is
+     * missing. With gso always so. */
+    bool csum;
+    bool csum_good; /* and where it does not: the checksums in there are known to be right */
+    u16 csum_start, csum_offset;
+    enum net_gso gso;
+    bool gso_ecn; /* TCP's CWR bit is set, for the first segment only */
+    u16 gso_size;
+    u16 header_len; /* with gso: all headers, up to the payload */
+};
+
+/* What a receiver, an interface or a port of a network, takes as it is; the rest is summed and cut for it. */
+enum net_accept {
+    NET_ACCEPT_CSUM = 1U << 0,
+    NET_ACCEPT_TSO4 = 1U << 1,
+    NET_ACCEPT_TSO6 = 1U << 2,
+    NET_ACCEPT_USO = 1U << 3,
+    /* In place of NET_ACCEPT_CSUM: only TCP's and UDP's, in packets of IP that the switch has looked at, as all that
+     * go by TSO and USO are. */
+    NET_ACCEPT_CSUM_L4 = 1U << 4,
+};
+
 struct nic;
 
 struct nic_ops {
     /* Memory and interrupts; frames come from now on. Boot. */
     enum kerr (*open)(struct nic *n);
-    /* Copies a frame of `len` bytes, at most NIC_MTU and its headers. K_FULL: room() is called when there is some;
-     * K_IO: the device is of no use. Thread context, several at once. */
-    enum kerr (*send)(struct nic *n, const struct net_vec *vec, u32 vecs, u32 len);
+    /* Copies a frame: at most NIC_MTU and its headers, but for what `accepts` says. K_FULL: room() is called when
+     * there is some; K_IO: the device is of no use. Thread context, several at once. */
+    enum kerr (*send)(struct nic *n, const struct net_frame *f);
     /* After a batch of them. */
     void (*kick)(struct nic *n);
 };
 
 /* Who uses it; called in the driver's thread. */
 struct nic_user {
-    void (*received)(void *arg, const void *frame, u32 len); /* the frame is not kept */
+    void (*received)(void *arg, const struct net_frame *f); /* the frame is not kept */
     void (*batch_end)(void *arg);
     void (*room)(void *arg);
 };
@@ -37,6 +67,7 @@ struct nic_user {
 struct nic {
     const struct nic_ops *ops;
     const char *where; /* the device's own name, for people */
+    u32 accepts;       /* enum net_accept */
     u8 mac[6];
 
     char name[NIC_NAME_MAX]; /* "net0" and so on, as they were found */

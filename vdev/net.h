@@ -23,32 +23,6 @@
 struct net_port;
 struct net_network;
 
-/* What a large frame is to be cut into: segments of gso_size bytes of payload each. */
-enum net_gso { NET_GSO_NONE, NET_GSO_TCP4, NET_GSO_TCP6, NET_GSO_UDP };
-
-struct net_frame {
-    const struct net_vec *vec;
-    u32 vecs;
-    u32 len; /* of all vec: Ethernet header first, no FCS */
-    /* The checksum at csum_start + csum_offset covers only the pseudo header: the sum from csum_start to the end is
-     * missing. With gso always so. */
-    bool csum;
-    bool csum_good; /* and where it does not: the checksums in there are known to be right */
-    u16 csum_start, csum_offset;
-    enum net_gso gso;
-    bool gso_ecn; /* TCP's CWR bit is set, for the first segment only */
-    u16 gso_size;
-    u16 header_len; /* with gso: all headers, up to the payload */
-};
-
-/* What a port takes as it is; the rest is summed and cut for it. */
-enum net_accept {
-    NET_ACCEPT_CSUM = 1U << 0,
-    NET_ACCEPT_TSO4 = 1U << 1,
-    NET_ACCEPT_TSO6 = 1U << 2,
-    NET_ACCEPT_USO = 1U << 3,
-};
-
 /* Called between net_open() and net_close() only, in the senders' threads, preemptible: several at once, on several
  * CPUs. */
 struct net_port_ops {

@@ -96,7 +96,7 @@ static enum kerr full_locked(struct hnet *h)
     return K_FULL;
 }
 
-static enum kerr send_locked(struct hnet *h, const struct net_vec *vec, u32 vecs, u32 len)
+static enum kerr send_locked(struct hnet *h, const struct net_frame *f)
 {
     struct hvq_buf buf;
     u8 *b, *at;
@@ -113,28 +113,28 @@ static enum kerr send_locked(struct hnet *h, const struct net_vec *vec, u32 vecs
     b = h->free[h->free_count - 1];
     at = b + HEADER_SIZE;
     memset(b, 0, HEADER_SIZE);
-    for (u32 i = 0; i < vecs; i++) {
-        memcpy(at, vec[i].at, vec[i].len);
-        at += vec[i].len;
+    for (u32 i = 0; i < f->vecs; i++) {
+        memcpy(at, f->vec[i].at, f->vec[i].len);
+        at += f->vec[i].len;
     }
-    dma_hand_over(h->virtio->coherent, b, HEADER_SIZE + len);
-    buf = (struct hvq_buf){ ptr_to_hpa(b), HEADER_SIZE + len };
+    dma_hand_over(h->virtio->coherent, b, HEADER_SIZE + f->len);
+    buf = (struct hvq_buf){ ptr_to_hpa(b), HEADER_SIZE + f->len };
     e = hvq_add(h->tx, &buf, 1, 0, b);
     if (e == K_OK)
         h->free_count--;
     return e;
 }
 
-static enum kerr net_send(struct nic *n, const struct net_vec *vec, u32 vecs, u32 len)
+static enum kerr net_send(struct nic *n, const struct net_frame *f)
 {
     struct hnet *h = of(n);
     unsigned long flags;
     enum kerr e;
 
-    if (len > BUFFER_SIZE - HEADER_SIZE)
+    if (f->len > BUFFER_SIZE - HEADER_SIZE)
         return K_RANGE;
     flags = spin_lock_irq(&h->lock);
-    e = send_locked(h, vec, vecs, len);
+    e = send_locked(h, f);
     spin_unlock_irq(&h->lock, flags);
     return e;
 }
@@ -193,8 +193,11 @@ static bool receive(struct hnet *h)
             continue;
         }
         dma_hand_over(h->virtio->coherent, b, BUFFER_SIZE);
-        if (len > HEADER_SIZE && len <= BUFFER_SIZE)
-            user->received(h->nic.arg, b + HEADER_SIZE, len - HEADER_SIZE);
+        if (len > HEADER_SIZE && len <= BUFFER_SIZE) {
+            const struct net_vec vec = { b + HEADER_SIZE, len - HEADER_SIZE };
+
+            user->received(h->nic.arg, &(struct net_frame){ .vec = &vec, .vecs = 1, .len = vec.len });
+        }
         offer(h, b);
     }
     hvq_kick(h->rx);

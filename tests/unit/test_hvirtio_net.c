@@ -189,12 +189,14 @@ bool hvq_listen(struct hvq *q)
 
 /* --- its user --- */
 
-static void received(void *arg, const void *frame, u32 len)
+static void received(void *arg, const struct net_frame *f)
 {
     assert_ptr_equal(arg, &frames);
-    assert_true(len <= sizeof(last));
-    memcpy(last, frame, len);
-    last_len = len;
+    assert_int_equal(f->vecs, 1);
+    assert_int_equal(f->vec[0].len, f->len);
+    assert_true(f->len <= sizeof(last));
+    memcpy(last, f->vec[0].at, f->len);
+    last_len = f->len;
     frames++;
 }
 
@@ -244,7 +246,7 @@ static enum kerr send(u32 len, u8 byte)
     const struct net_vec vec[2] = { { frame, len / 2 }, { frame + len / 2, len - len / 2 } };
 
     memset(frame, byte, sizeof(frame));
-    return nic->ops->send(nic, vec, 2, len);
+    return nic->ops->send(nic, &(struct net_frame){ .vec = vec, .vecs = 2, .len = len });
 }
 
 static void test_all_receive_buffers_are_offered(void **state)

@@ -176,27 +176,34 @@ void net_tag(struct net_transit *t, bool tagged)
     }
 }
 
-/* Where the transport's header begins in a frame without tag, if it is of `proto` and not a fragment; else 0. */
+/* Where the transport's header begins, if it is of `proto` and not a fragment; else 0. */
 static u32 transport_at(const struct net_transit *t, u32 proto)
 {
-    const u8 *ip = t->head + NET_ETH_SIZE;
-    u32 have = t->f.vec[0].len;
+    u32 have = t->f.vec[0].len, l3 = NET_ETH_SIZE + (t->tagged ? NET_TAG_SIZE : 0);
+    const u8 *ip = t->head + l3;
 
-    switch (get16(t->head + TYPE_AT)) {
+    switch (get16(ip - 2)) {
     case TYPE_IPV4: {
         u32 size = (ip[0] & 0xfU) * 4;
 
-        if (have < NET_ETH_SIZE + IPV4_SIZE || ip[0] >> 4 != 4 || size < IPV4_SIZE || ip[9] != proto ||
+        if (have < l3 + IPV4_SIZE || ip[0] >> 4 != 4 || size < IPV4_SIZE || ip[9] != proto ||
             (get16(ip + 6) & 0x3fff) != 0)
             return 0;
-        return NET_ETH_SIZE + size;
+        return l3 + size;
     }
     case TYPE_IPV6:
-        if (have < NET_ETH_SIZE + IPV6_SIZE || ip[0] >> 4 != 6 || ip[6] != proto)
+        if (have < l3 + IPV6_SIZE || ip[0] >> 4 != 6 || ip[6] != proto)
             return 0;
-        return NET_ETH_SIZE + IPV6_SIZE;
+        return l3 + IPV6_SIZE;
     default: return 0;
     }
+}
+
+bool net_sum_is_l4(const struct net_transit *t)
+{
+    u32 proto = t->f.csum_offset == TCP_CSUM ? PROTO_TCP : PROTO_UDP;
+
+    return (proto == PROTO_TCP || t->f.csum_offset == UDP_CSUM) && transport_at(t, proto) == t->f.csum_start;
 }
 
 /* What the sender says of a large frame is compared with what is in there. */

@@ -59,6 +59,8 @@ struct net_transit {
 MUST_USE bool net_take(struct net_transit *t, struct net_port *from, const struct net_frame *f);
 /* Gives it a tag, or takes it. */
 void net_tag(struct net_transit *t, bool tagged);
+/* Whether the checksum that is to be completed is TCP's or UDP's, right behind IP. */
+bool net_sum_is_l4(const struct net_transit *t);
 /* Completes the checksum. */
 void net_sum(struct net_transit *t);
 /* Number of segments of a large frame, and segment i of them; without gso, the checksum complete. */

@@ -235,11 +235,18 @@ static void hand_over(struct net_port *p, struct net_port *q, const struct net_f
 static bool takes_whole(const struct net_port *q, enum net_gso gso)
 {
     static const u32 needs[] = { [NET_GSO_NONE] = 0,
-                                 [NET_GSO_TCP4] = NET_ACCEPT_CSUM | NET_ACCEPT_TSO4,
-                                 [NET_GSO_TCP6] = NET_ACCEPT_CSUM | NET_ACCEPT_TSO6,
-                                 [NET_GSO_UDP] = NET_ACCEPT_CSUM | NET_ACCEPT_USO };
+                                 [NET_GSO_TCP4] = NET_ACCEPT_TSO4,
+                                 [NET_GSO_TCP6] = NET_ACCEPT_TSO6,
+                                 [NET_GSO_UDP] = NET_ACCEPT_USO };
 
     return (__atomic_load_n(&q->accepts, __ATOMIC_RELAXED) & needs[gso]) == needs[gso];
+}
+
+static bool takes_sum(const struct net_port *q, const struct net_transit *t)
+{
+    u32 accepts = __atomic_load_n(&q->accepts, __ATOMIC_RELAXED);
+
+    return (accepts & NET_ACCEPT_CSUM) != 0 || ((accepts & NET_ACCEPT_CSUM_L4) != 0 && net_sum_is_l4(t));
 }
 
 static void deliver(struct net_transit *t, struct net_port *p, struct net_port *q, bool wait)
@@ -253,7 +260,7 @@ static void deliver(struct net_transit *t, struct net_port *p, struct net_port *
     }
     p->touched |= BIT(q->slot);
     if (takes_whole(q, t->f.gso)) {
-        if (t->f.csum && (__atomic_load_n(&q->accepts, __ATOMIC_RELAXED) & NET_ACCEPT_CSUM) == 0)
+        if (t->f.csum && !takes_sum(q, t))
             net_sum(t);
         if (net_capturing(q))
             net_capture_frame(q, &t->f);

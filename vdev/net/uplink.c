@@ -12,7 +12,7 @@ static enum kerr receive(struct net_port *p, const struct net_frame *f)
 {
     struct nic *n = container_of(p, struct uplink, port)->nic;
 
-    return n->ops->send(n, f->vec, f->vecs, f->len);
+    return n->ops->send(n, f);
 }
 
 static void flush(struct net_port *p)
@@ -24,15 +24,7 @@ static void flush(struct net_port *p)
 
 static const struct net_port_ops ops = { .receive = receive, .flush = flush };
 
-static void received(void *arg, const void *frame, u32 len)
-{
-    struct uplink *u = arg;
-    const struct net_vec vec = { frame, len };
-    const struct net_frame f = { .vec = &vec, .vecs = 1, .len = len };
-
-    net_send(&u->port, &f);
-}
-
+static void received(void *arg, const struct net_frame *f) { net_send(&((struct uplink *)arg)->port, f); }
 static void batch_end(void *arg) { net_flush(&((struct uplink *)arg)->port); }
 static void room(void *arg) { net_room(&((struct uplink *)arg)->port); }
 
@@ -52,6 +44,7 @@ enum kerr net_uplink(const struct cfg_network *cfg)
     u->nic = n;
     u->port.ops = &ops;
     u->port.cfg = &cfg->port;
+    u->port.accepts = n->accepts;
     e = net_attach(&u->port, NULL, n->name);
     if (e != K_OK) {
         heap_free(u, sizeof(*u));

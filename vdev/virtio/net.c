@@ -402,6 +402,8 @@ static void start(struct virtio_device *d)
     accepts |= virtio_has(d, NET_F_GUEST_TSO6) ? NET_ACCEPT_TSO6 : 0;
     if (virtio_has(d, NET_F_GUEST_USO4) && virtio_has(d, NET_F_GUEST_USO6))
         accepts |= NET_ACCEPT_USO;
+    if ((accepts & NET_ACCEPT_CSUM) == 0)
+        accepts = 0; /* 5.1.3.1: the others need it */
     __atomic_store_n(&n->port.accepts, accepts, __ATOMIC_RELAXED);
     for (u32 i = 0; i < n->pairs; i++)
         vq_silence(&d->queue[rx_queue(i)].vq);
