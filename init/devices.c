@@ -4,6 +4,7 @@
 #include "arch/arm64/msi.h"
 #include "core/log.h"
 #include "drivers/driver.h"
+#include "drivers/igb.h"
 #include "drivers/net.h"
 #include "drivers/nvme.h"
 #include "drivers/pci.h"
@@ -12,7 +13,8 @@
 #include "irq/host.h"
 #include "vdev/net.h"
 
-const struct pcie_driver *const pcie_drivers[] = { &pvpanic_driver, &hvirtio_pci_driver, &nvme_driver, NULL };
+const struct pcie_driver *const pcie_drivers[] = { &pvpanic_driver, &hvirtio_pci_driver, &nvme_driver,
+                                                   &igb_driver, NULL };
 
 const struct hvirtio_driver *const hvirtio_drivers[] = { &hvirtio_blk_driver, &hvirtio_rng_driver,
                                                          &hvirtio_net_driver, NULL };
