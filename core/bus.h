@@ -12,10 +12,14 @@ struct vcpu;
 /* size is 1, 2, 4 or 8; offset is from the region's base and need not be aligned to size, but the
  * access lies within the region. value holds size bytes. A handler that finds an access bad answers
  * as the device would (zero, ignore) or injects a fault into v. It never sleeps. v is the current
- * vCPU. */
+ * vCPU.
+ *
+ * map, where there is one: a load at offset that the CPU does not describe (a pair, one with write-back). True: the
+ * model has mapped memory there, or it is being changed: the guest tries again. */
 struct bus_ops {
     u64 (*read)(void *ctx, struct vcpu *v, u64 offset, unsigned size);
     void (*write)(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 value);
+    bool (*map)(void *ctx, u64 offset);
 };
 
 struct bus_region {

@@ -109,7 +109,7 @@ enum kerr vboard_make_firmware(struct vboard *b)
     return vboard_place(&b->vm, GPA(GUEST_FLASH_BASE), fw->data, fw->size, true);
 }
 
-#define OTHER_PAGES 9U /* stolen time, and tables for it and for firmware */
+#define OTHER_PAGES 10U /* stolen time, and tables for it, for firmware and for variables in flash */
 
 /* All that the VM may come to need is claimed, unless it takes its chance: RAM, stage-2 tables and those of
  * the map, as if nothing but pages were to be had. */

@@ -88,12 +88,16 @@ static COLD bool write_noted(struct vcpu *v, u64 esr, gpa_t ipa)
     return true;
 }
 
-/* Pairs, write-back forms, exclusives: the syndrome does not say what to do. Cache maintenance of device
- * memory does nothing. */
+/* Pairs, write-back forms, exclusives: the syndrome does not say what to do. Some models can become memory for
+ * loads. Cache maintenance of device memory does nothing. */
 static COLD void access_undescribed(struct vcpu *v, u64 esr, gpa_t ipa)
 {
-    if ((esr & ISS_CM) != 0 && bus_find(&v->vm->mmio, ipa.v, 1) != NULL)
+    const struct bus_region *r = bus_find(&v->vm->mmio, ipa.v, 1);
+
+    if (r != NULL && (esr & ISS_CM) != 0)
         skip_instruction(esr);
+    else if (r != NULL && (esr & ISS_WNR) == 0 && r->ops->map != NULL && r->ops->map(r->ctx, ipa.v - r->base))
+        v->exits[EXIT_MEMORY]++;
     else
         abort_unhandled(v, esr, ipa);
 }

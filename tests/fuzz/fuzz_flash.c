@@ -6,6 +6,7 @@
 
 #include "core/frames.h"
 #include "core/heap.h"
+#include "lib/bits.h"
 #include "vdev/flash/cfi_flash.h"
 
 static u64 objects, pages;
@@ -25,7 +26,7 @@ void heap_free(void *p, size_t size)
 
 void *page_alloc(void)
 {
-    if (++pages > CFI_FLASH_BACKING / PAGE_SIZE)
+    if (++pages > CFI_FLASH_BACKING / PAGE_SIZE + 1) /* and an erased one to be seen */
         abort();
     return calloc(1, PAGE_SIZE);
 }
@@ -34,6 +35,35 @@ void page_free(void *page)
 {
     pages--;
     free(page);
+}
+
+/* What the guest sees without an exit. */
+static const u8 *mapped[SZ_2M / PAGE_SIZE];
+static u64 mapped_at, mappings;
+
+enum kerr ptw_map(struct page_table *pt, u64 va, hpa_t pa, u64 size, u32 attr)
+{
+    const u8 **slot = &mapped[va % SZ_2M / PAGE_SIZE];
+
+    (void)pt;
+    if (size != PAGE_SIZE || attr != MAP_R || (mappings != 0 && mapped_at != align_down(va, SZ_2M)))
+        abort();
+    if (*slot)
+        return K_EXIST;
+    *slot = hpa_to_ptr(pa);
+    mapped_at = align_down(va, SZ_2M);
+    mappings++;
+    return K_OK;
+}
+
+enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size)
+{
+    (void)pt;
+    if (size != SZ_2M || va != mapped_at)
+        abort();
+    memset(mapped, 0, sizeof(mapped));
+    mappings = 0;
+    return K_OK;
 }
 
 struct record {
@@ -50,6 +80,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     void *dev;
 
     memset(&vm, 0, sizeof(vm));
+    spin_init(&vm.lock, LOCK_RANK_VM);
+    memset(mapped, 0, sizeof(mapped));
+    mappings = 0;
     if (cfi_flash_model.create(&vm, &cfg, &dev) != K_OK)
         abort();
     for (; size >= sizeof(struct record); data += sizeof(struct record), size -= sizeof(struct record)) {
@@ -67,12 +100,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!r)
             continue;
         addr -= r->base;
+        if (rec.op == 0x20 && r->ops->map(r->ctx, addr) &&
+            mapped[addr % SZ_2M / PAGE_SIZE][addr % PAGE_SIZE] != r->ops->read(r->ctx, NULL, addr, 1))
+            abort();
         if (rec.op & 1)
             (void)r->ops->read(r->ctx, NULL, addr, bytes);
         else if (rec.op & 2)
             r->ops->write(r->ctx, NULL, addr, bytes, commands[rec.value % sizeof(commands)]);
         else
             r->ops->write(r->ctx, NULL, addr, bytes, rec.value | (u64)rec.value << 32);
+        if ((rec.op & 1) == 0 && r == &vm.mmio.region[1] && mappings != 0)
+            abort();
         if (rec.op == 0x10)
             cfi_flash_model.reset(dev);
     }

@@ -11,6 +11,7 @@
 #include "config/guest_fdt.h"
 #include "core/frames.h"
 #include "core/heap.h"
+#include "lib/bits.h"
 #include "vdev/flash/cfi_flash.h"
 
 #define BANK1 GUEST_FLASH_SIZE
@@ -49,8 +50,48 @@ void page_free(void *page)
     free(page);
 }
 
+/* The guest's view of one window. */
+static const u32 *mapped[SZ_2M / PAGE_SIZE];
+static u64 mapped_at;
+static unsigned mappings;
+
+enum kerr ptw_map(struct page_table *pt, u64 va, hpa_t pa, u64 size, u32 attr)
+{
+    const u32 **slot = &mapped[va % SZ_2M / PAGE_SIZE];
+
+    (void)pt;
+    assert_int_equal(size, PAGE_SIZE);
+    assert_int_equal(attr, MAP_R);
+    if (no_memory)
+        return K_NOMEM;
+    assert_true(mappings == 0 || mapped_at == align_down(va, SZ_2M));
+    if (*slot)
+        return K_EXIST;
+    mapped_at = align_down(va, SZ_2M);
+    *slot = hpa_to_ptr(pa);
+    mappings++;
+    return K_OK;
+}
+
+enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size)
+{
+    (void)pt;
+    assert_int_equal(size, SZ_2M);
+    assert_int_equal(va, mapped_at);
+    memset(mapped, 0, sizeof(mapped));
+    mappings = 0;
+    return K_OK;
+}
+
 static struct vm vm;
 static void *dev;
+
+static bool map(u64 addr)
+{
+    const struct bus_region *r = bus_find(&vm.mmio, addr, 1);
+
+    return r->ops->map(r->ctx, addr - r->base);
+}
 
 static int fresh(void **state)
 {
@@ -58,6 +99,9 @@ static int fresh(void **state)
 
     (void)state;
     memset(&vm, 0, sizeof(vm));
+    memset(mapped, 0, sizeof(mapped));
+    mappings = 0;
+    spin_init(&vm.lock, LOCK_RANK_VM);
     no_memory = false;
     assert_int_equal(cfi_flash_model.create(&vm, &cfg, &dev), K_OK);
     cfi_flash_model.reset(dev);
@@ -288,6 +332,52 @@ static void test_unaligned_access_across_pages_is_harmless(void **state)
     assert_true(rd_size(BANK1 + PAGE_SIZE - 3, 8) == ~0UL);
 }
 
+static void test_loads_that_no_syndrome_describes_find_memory(void **state)
+{
+    (void)state;
+    program(BANK1 + 0x1008, 0x1234);
+    read_array();
+    assert_true(map(BANK1 + 0x1010));
+    assert_int_equal(mapped_at, BANK1);
+    assert_int_equal(mapped[1][2], 0x1234);
+    assert_int_equal(mapped[1][3], 0xffffffff);
+    assert_true(map(BANK1 + 0x1000)); /* another vCPU was there first */
+    assert_true(map(BANK1 + SZ_2M - 1));
+    assert_int_equal(mapped[SZ_2M / PAGE_SIZE - 1][1023], 0xffffffff);
+    assert_int_equal(mappings, 2);
+    assert_true(map(BANK1 + SZ_2M)); /* one window at a time */
+    assert_int_equal(mapped_at, BANK1 + SZ_2M);
+    assert_int_equal(mappings, 1);
+}
+
+static void test_a_command_takes_that_memory_away(void **state)
+{
+    (void)state;
+    assert_true(map(BANK1));
+    program(BANK1, 0x1234);
+    assert_int_equal(mappings, 0);
+    assert_false(map(BANK1)); /* a read shows the status */
+    read_array();
+    assert_true(map(BANK1));
+    assert_int_equal(mapped[0][0], 0x1234);
+    cfi_flash_model.reset(dev); /* shows the array too */
+    assert_int_equal(mapped[0][0], 0x1234);
+    erase(BANK1);
+    assert_int_equal(mappings, 0);
+}
+
+static void test_without_memory_or_behind_firmware_nothing_is_mapped(void **state)
+{
+    (void)state;
+    assert_false(map(0x1000));
+    no_memory = true;
+    assert_false(map(BANK1));
+    no_memory = false;
+    assert_true(map(BANK1));
+    no_memory = true;
+    assert_false(map(BANK1 + PAGE_SIZE));
+}
+
 static void test_device_tree_node(void **state)
 {
     static char buf[4096] ALIGNED(8);
@@ -328,6 +418,9 @@ int main(void)
         T(test_no_memory_is_a_program_error),
         T(test_reset_ends_commands_and_keeps_data),
         T(test_unaligned_access_across_pages_is_harmless),
+        T(test_loads_that_no_syndrome_describes_find_memory),
+        T(test_a_command_takes_that_memory_away),
+        T(test_without_memory_or_behind_firmware_nothing_is_mapped),
         T(test_device_tree_node),
     };
 

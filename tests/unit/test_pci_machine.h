@@ -72,7 +72,7 @@ static void bar_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
     memcpy(bar_memory + offset, &value, size);
 }
 
-static const struct bus_ops bar_ops = { bar_read, bar_write };
+static const struct bus_ops bar_ops = { .read = bar_read, .write = bar_write };
 
 static inline u64 guest_read(u64 addr, unsigned size)
 {

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "config/guest_fdt.h"
+#include "core/frames.h"
 #include "core/heap.h"
 #include "core/lock.h"
 #include "lib/bits.h"
 #include "lib/checked.h"
+#include "lib/panic.h"
 #include "vdev/flash/cfi_store.h"
 
 /* Commands, of which the low byte counts. */
@@ -47,7 +49,15 @@ struct bank {
     u64 buffer_base;
     u8 buffer[CFI_FLASH_BUFFER]; /* ones where not written: programming clears bits */
     struct cfi_store store;
+    struct vm *vm;
+    u64 base;
+    u64 window; /* offset of the MAP_WINDOW bytes of which pages are mapped, only while the array is shown; or NO_WINDOW */
+    u8 *ones; /* an erased page, once one was mapped */
 };
+
+/* So much takes one table, which the VM's memory has room for. */
+#define MAP_WINDOW SZ_2M
+#define NO_WINDOW ~0UL
 
 struct cfi_flash {
     u64 base;
@@ -109,6 +119,64 @@ static u32 answer_locked(const struct bank *b, u64 offset)
         return word >= QUERY_FIRST && word - QUERY_FIRST < sizeof(query) ? both(query[word - QUERY_FIRST])
                                                                          : 0;
     }
+}
+
+static void unmap_locked(struct bank *b)
+{
+    enum kerr err;
+
+    if (b->window == NO_WINDOW)
+        return;
+    spin_lock(&b->vm->lock);
+    err = ptw_unmap(&b->vm->stage2, b->base + b->window, MAP_WINDOW);
+    spin_unlock(&b->vm->lock);
+    ASSERT(err == K_OK); /* there are pages only */
+    b->window = NO_WINDOW;
+}
+
+static u8 *page_to_map_locked(struct bank *b, u64 offset)
+{
+    u8 *page = cfi_store_page(&b->store, offset);
+
+    if (page)
+        return page;
+    if (!b->ones) {
+        b->ones = page_alloc();
+        if (b->ones)
+            memset(b->ones, 0xff, PAGE_SIZE);
+    }
+    return b->ones;
+}
+
+static bool map_locked(struct bank *b, u64 offset)
+{
+    u64 window = align_down(offset, MAP_WINDOW);
+    u8 *page = page_to_map_locked(b, offset);
+    enum kerr err;
+
+    if (!page)
+        return false;
+    if (b->window != window)
+        unmap_locked(b);
+    b->window = window;
+    arch_dcache_clean(page, PAGE_SIZE); /* the guest may look past the caches */
+    spin_lock(&b->vm->lock);
+    err =
+        ptw_map(&b->vm->stage2, b->base + align_down(offset, PAGE_SIZE), ptr_to_hpa(page), PAGE_SIZE, MAP_R);
+    spin_unlock(&b->vm->lock);
+    return err == K_OK || err == K_EXIST;
+}
+
+/* Where firmware is mapped, what is behind it has no part in this. */
+static bool bank_map(void *ctx, u64 offset)
+{
+    struct bank *b = ctx;
+    bool mapped;
+
+    spin_lock(&b->lock);
+    mapped = !b->read_only && b->mode == MODE_ARRAY && map_locked(b, offset);
+    spin_unlock(&b->lock);
+    return mapped;
 }
 
 static u64 bank_read(void *ctx, struct vcpu *v, u64 offset, unsigned size)
@@ -230,6 +298,7 @@ static void bank_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64
 
     (void)v;
     spin_lock(&b->lock);
+    unmap_locked(b);
     if (size <= 4) {
         cycle_locked(b, offset, size, value);
     } else {
@@ -241,7 +310,7 @@ static void bank_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64
 
 _Static_assert(CFI_FLASH_BUFFER == PAGE_SIZE, "the buffer is programmed as one piece of a page");
 
-static const struct bus_ops ops = { .read = bank_read, .write = bank_write };
+static const struct bus_ops ops = { .read = bank_read, .write = bank_write, .map = bank_map };
 
 static void bank_reset(struct bank *b)
 {
@@ -263,8 +332,11 @@ static void flash_destroy(void *dev)
     struct cfi_flash *f = dev;
 
     for (u32 i = 0; i < CFI_FLASH_BANKS; i++) {
-        if (f->bank[i])
+        if (f->bank[i]) {
             cfi_store_drop(&f->bank[i]->store);
+            if (f->bank[i]->ones)
+                page_free(f->bank[i]->ones);
+        }
         heap_free(f->bank[i], sizeof(*f->bank[i]));
     }
     heap_free(f, sizeof(*f));
@@ -291,11 +363,14 @@ static enum kerr flash_create(struct vm *vm, const struct cfg_device *cfg, void 
         }
         spin_init(&b->lock, LOCK_RANK_VDEV);
         b->read_only = i == 0;
+        b->vm = vm;
+        b->base = f->base + i * GUEST_FLASH_SIZE;
+        b->window = NO_WINDOW;
         bank_reset(b);
     }
     /* The bus forgets nothing, so both windows go in last; a VM whose second one fails is not started. */
     for (u32 i = 0; i < CFI_FLASH_BANKS && err == K_OK; i++) {
-        const struct bus_region region = { .base = f->base + i * GUEST_FLASH_SIZE,
+        const struct bus_region region = { .base = f->bank[i]->base,
                                            .size = GUEST_FLASH_SIZE,
                                            .ops = &ops,
                                            .ctx = f->bank[i],

@@ -8,10 +8,16 @@
 
 #define SECTOR_TABLE (CFI_STORE_SECTOR_PAGES * sizeof(u8 *))
 
-u8 cfi_store_read(const struct cfi_store *s, u64 offset)
+u8 *cfi_store_page(const struct cfi_store *s, u64 offset)
 {
     u8 *const *sector = s->sector[offset / CFI_FLASH_SECTOR];
-    const u8 *page = sector ? sector[offset % CFI_FLASH_SECTOR / PAGE_SIZE] : NULL;
+
+    return sector ? sector[offset % CFI_FLASH_SECTOR / PAGE_SIZE] : NULL;
+}
+
+u8 cfi_store_read(const struct cfi_store *s, u64 offset)
+{
+    const u8 *page = cfi_store_page(s, offset);
 
     return page ? page[offset % PAGE_SIZE] : 0xff;
 }

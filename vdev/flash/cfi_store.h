@@ -20,6 +20,8 @@ void cfi_store_drop(struct cfi_store *s); /* gives everything back */
 
 /* Offsets lie within the bank. */
 u8 cfi_store_read(const struct cfi_store *s, u64 offset);
+/* The page that holds offset; NULL: all ones. Until the next change. */
+u8 *cfi_store_page(const struct cfi_store *s, u64 offset);
 /* Clears the bits that are zero in p. K_NOMEM, and nothing done, past CFI_FLASH_BACKING or without memory.
  * The bytes lie within one page. */
 MUST_USE enum kerr cfi_store_program(struct cfi_store *s, u64 offset, const u8 *p, size_t n);

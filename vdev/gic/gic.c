@@ -41,9 +41,9 @@ static void gits_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64
     reg_write(&gits_regs, ctx, v, offset, size, value);
 }
 
-static const struct bus_ops gits_ops = { gits_read, gits_write };
-static const struct bus_ops gicd_ops = { gicd_read, gicd_write };
-static const struct bus_ops gicr_ops = { gicr_read, gicr_write };
+static const struct bus_ops gits_ops = { .read = gits_read, .write = gits_write };
+static const struct bus_ops gicd_ops = { .read = gicd_read, .write = gicd_write };
+static const struct bus_ops gicr_ops = { .read = gicr_read, .write = gicr_write };
 
 /* The state is made with the VM (vgic_create) and reset with it: here are the windows only. The bus goes
  * with the VM, so there is nothing to take back. */

@@ -41,8 +41,8 @@ static void dir_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
         guest_icc_dir(v, DIR_INTID(value));
 }
 
-static const struct bus_ops gicd_ops = { gicd_read, gicd_write };
-static const struct bus_ops dir_ops = { dir_read, dir_write };
+static const struct bus_ops gicd_ops = { .read = gicd_read, .write = gicd_write };
+static const struct bus_ops dir_ops = { .read = dir_read, .write = dir_write };
 
 /* Bus and stage 2 go with the VM, so there is nothing to take back. */
 static enum kerr create(struct vm *vm, const struct cfg_device *cfg, void **dev)

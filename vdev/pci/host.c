@@ -100,9 +100,9 @@ static void io_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 v
     (void)ctx, (void)v, (void)offset, (void)size, (void)value;
 }
 
-static const struct bus_ops ecam_ops = { ecam_read, ecam_write };
-static const struct bus_ops window_ops = { window_read, window_write };
-static const struct bus_ops io_ops = { io_read, io_write };
+static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write };
+static const struct bus_ops window_ops = { .read = window_read, .write = window_write };
+static const struct bus_ops io_ops = { .read = io_read, .write = io_write };
 
 /* INTA# of a slot, swizzled as on QEMU's board. */
 static u32 line_of(const struct pci_function *f) { return f->slot % LINES; }

@@ -129,4 +129,4 @@ static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
     spin_unlock(&f->lock);
 }
 
-const struct bus_ops pci_msix_ops = { bus_read, bus_write };
+const struct bus_ops pci_msix_ops = { .read = bus_read, .write = bus_write };

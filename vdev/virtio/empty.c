@@ -36,7 +36,7 @@ static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
     (void)ctx, (void)v, (void)offset, (void)size, (void)value;
 }
 
-static const struct bus_ops ops = { bus_read, bus_write };
+static const struct bus_ops ops = { .read = bus_read, .write = bus_write };
 
 /* All of it, or what devices have left of its halves. */
 static enum kerr fill(struct bus *bus, u64 base, u64 size, const char *name)

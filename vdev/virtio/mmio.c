@@ -137,7 +137,7 @@ static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
         virtio_config_write(m->regs.dev, offset - CONFIG_SPACE, size, value);
 }
 
-static const struct bus_ops ops = { bus_read, bus_write };
+static const struct bus_ops ops = { .read = bus_read, .write = bus_write };
 
 enum kerr virtio_mmio_attach(struct virtio_device *d, const struct cfg_device *cfg)
 {

@@ -202,7 +202,7 @@ static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
         reg_write(&common, p, v, offset, size, value);
 }
 
-static const struct bus_ops ops = { bus_read, bus_write };
+static const struct bus_ops ops = { .read = bus_read, .write = bus_write };
 
 static u8 add_cap(struct pci_function *f, enum cap_type type, u8 len, u32 offset, u32 size)
 {
