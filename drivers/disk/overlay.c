@@ -92,6 +92,7 @@ static u64 run_of(const struct overlay *o, u64 sector, u64 most, bool *written)
 {
     u64 n = 0;
 
+    *written = false;
     for (; n < most; n++) {
         const u64 *word = word_of(o, sector + n, false);
         bool w = word != NULL && (*word & sectors_mask(sector + n, 1)) != 0;
