@@ -65,6 +65,23 @@ def test_drivers_that_break_every_rule_hurt_only_their_own_devices(start, write_
     assert images[0].read_bytes() == before
 
 
+def test_cpus_of_a_guest_race_at_its_interrupt_controller(start):
+    said = run(start, "storm", "--vcpus", 4, "--cpus", 2, "--append", "seed=2 rounds=30000")
+    assert "STORM done 30000 rounds" in said
+
+
+def test_a_vm_is_paused_reset_and_stopped_in_a_storm(start, write_dts):
+    keel = start(write_dts(machine(vm("storm", vcpus=4, cpus=[0, 1, 0, 1], kernel=PAYLOAD / "storm.bin", initrd=None,
+                                      bootargs="seed=9"), on_last_stop="stay")), "--cpus", 2)
+    keel.expect("STORM blows", 60)
+    for _ in range(4):
+        for command in ("irq stats storm on", "vm pause storm", "vm resume storm", "vm reset storm"):
+            keel.keel(command)
+        keel.quiet_for("crashed|cannot", 0.5)
+    keel.keel("vm stop storm")
+    keel.wait_state("storm", "stopped")
+
+
 def run(start, payload, *options):
     keel = start("--quiet", "--kernel", PAYLOAD / f"{payload}.bin", *options)
     assert keel.wait_end(240) == 0
