@@ -4,7 +4,8 @@
 
 #define D "/vms/a/devices/d"
 
-static const char *const models[] = { CFG_PCI_HOST, CFG_DISK, CFG_RNG, CFG_CONSOLE, CFG_VSOCK, NULL };
+static const char *const models[] = { CFG_PCI_HOST, CFG_DISK,    CFG_RNG, CFG_CONSOLE,
+                                      CFG_VSOCK,    CFG_BALLOON, NULL };
 static unsigned char blob[BLOB_SIZE];
 static struct cfg_machine machine;
 static struct reports reports;
@@ -174,6 +175,18 @@ static void test_a_source_of_randomness_has_a_rate(void **state)
     expect("bytes-per-second = <1023>: must be 1024 to 16777216");
 }
 
+static void test_a_balloon_is_alone_in_a_vm_with_memory_on_first_touch(void **state)
+{
+    (void)state;
+    start(CFG_BALLOON);
+    expect("devices/d: a balloon gives back memory that comes again when it is touched; the VM must have "
+           "populate");
+    blob_string(blob, "/vms/a", "populate", "demand");
+    assert_int_equal(device()->kind, CFG_IS_BALLOON);
+    blob_string(blob, "/vms/a/devices/e", "compatible", CFG_BALLOON);
+    expect("a VM has one balloon; ");
+}
+
 static void test_a_console_may_have_ports_with_names(void **state)
 {
     const struct cfg_device *d;
@@ -243,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_a_disk_of_the_host_is_named_with_its_partition),
         cmocka_unit_test(test_wrong_values_are_refused),
         cmocka_unit_test(test_a_source_of_randomness_has_a_rate),
+        cmocka_unit_test(test_a_balloon_is_alone_in_a_vm_with_memory_on_first_touch),
         cmocka_unit_test(test_a_console_may_have_ports_with_names),
         cmocka_unit_test(test_ports_that_cannot_be_are_refused),
         cmocka_unit_test(test_each_vm_has_a_cid_of_its_own),

@@ -20,7 +20,7 @@
 #define BALLOON_QUEUE_SIZE 128U
 #define BALLOON_QUEUES 4U
 #define BALLOON_BATCH 16U
-#define BALLOON_STEPS 256U /* at once, of up to 2 MiB each */
+#define BALLOON_STEPS 1024U /* at once, of up to 2 MiB each */
 #define BALLOON_PFNS 64U
 #define BALLOON_STATS_MAX 32U /* of one buffer */
 #define VISITORS_POLL_NS 50000UL
@@ -98,9 +98,9 @@ static u32 run_of(const u32 *pfn, u32 n, u32 *lowest)
 {
     u32 up = 1, down = 1;
 
-    while (up < n && pfn[up] == pfn[0] + up)
+    while (up < n && pfn[up] == (u64)pfn[0] + up)
         up++;
-    while (down < n && pfn[down] == pfn[0] - down)
+    while (down < n && (u64)pfn[down] + down == pfn[0])
         down++;
     *lowest = down > up ? pfn[down - 1] : pfn[0];
     return down > up ? down : up;
