@@ -94,14 +94,16 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 KEEL_FILES := $(BUILD)/keel.elf $(BUILD)/keel.bin
 
-.PHONY: help setup all run test test-unit test-system check bench fuzz clean unit-tests fuzz-targets payloads \
+.PHONY: help setup debian all run test test-unit test-system test-long check bench fuzz clean unit-tests fuzz-targets payloads \
 	keel tool tidy FORCE
 
 help:
 	@echo 'make run      boot Debian Linux in a VM on Keel in QEMU (VM=FILE.dts for another)'
 	@echo 'make test     unit tests, fuzzers for a moment, system tests; ends with "N passed, N failed"'
+	@echo 'make test-long  what takes too long for that: a Debian disk under load, resets in the midst'
 	@echo 'make all      hypervisor, host tool, payloads, test programs (TOOLCHAIN=gcc, DEBUG=1)'
 	@echo 'make setup    install Debian packages, fetch arm64 guests into $(BUILD)/ (run, test, bench do it too)'
+	@echo 'make debian   a disk with Debian, $(BUILD)/guest/debian.img (test and run do it where they need it)'
 	@echo 'make check    format, lint, layering, both compilers, reproducibility, size'
 	@echo 'make bench    what exits and interrupts cost, beside other hypervisors; writes $(BUILD)/bench.json'
 	@echo 'make fuzz     every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
@@ -111,24 +113,37 @@ help:
 setup:
 	@scripts/setup $(BUILD)
 
+debian: setup
+	@scripts/setup-debian $(BUILD)
+
+# To be written to; it stays.
+$(BUILD)/debian-disk.img: | debian
+	@cp --sparse=always $(BUILD)/guest/debian.img $@.new && mv $@.new $@
+
 all: keel tool payloads unit-tests fuzz-targets
 keel: $(KEEL_FILES)
 tool: $(BUILD)/keel
 unit-tests: $(UNIT_BIN)
 fuzz-targets: $(FUZZ_BIN)
 
-run: setup
-	@$(MAKE) --no-print-directory keel tool payloads
-	$(BUILD)/keel run $(VM)
+# What the host of a configuration has besides: options for `keel run`, of which files here are made.
+HOST_guests/debian-disk.dts := --disk $(BUILD)/debian-disk.img --net user
 
-test: setup
+run: setup $(filter $(BUILD)/%,$(HOST_$(VM)))
+	@$(MAKE) --no-print-directory keel tool payloads
+	$(BUILD)/keel run $(HOST_$(VM)) $(VM)
+
+test: setup debian
 	@scripts/test $(BUILD) unit fuzz system
 
 test-unit: setup
 	@scripts/test $(BUILD) unit
 
-test-system: setup
+test-system: setup debian
 	@scripts/test $(BUILD) system
+
+test-long: setup debian
+	@scripts/test $(BUILD) long
 
 bench: setup
 	@$(MAKE) --no-print-directory keel tool payloads

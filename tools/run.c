@@ -201,12 +201,12 @@ static bool parse_options(int argc, char **argv, struct run *r)
     }
     if (optind < argc)
         r->dts = argv[optind];
-    if (r->dts != NULL && (vm->kernel || vm->firmware || vm->initrd || vm->append || vm->vcpus ||
-                           vm->memory || vm->name || vm->disks != 0)) {
-        complain(
-            "run: %s describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, --mem, --name and "
-            "--disk are for a run without a file",
-            r->dts);
+    if (r->dts != NULL &&
+        (vm->kernel || vm->firmware || vm->initrd || vm->append || vm->vcpus || vm->memory || vm->name)) {
+        complain("run: %s describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, --mem and "
+                 "--name are "
+                 "for a run without a file",
+                 r->dts);
         return false;
     }
     if (r->board != NULL && (r->cpu || r->cpus != 0 || r->ram != 0 || r->gic != 0)) {

@@ -14,6 +14,8 @@ VMLINUZ_RT = BUILD / "guest" / "vmlinuz-rt"
 INITRD = BUILD / "guest" / "initrd.gz"
 INITRD_RT = BUILD / "guest" / "initrd-rt.gz" # with cyclictest and hackbench
 UBOOT = BUILD / "guest" / "u-boot.bin"
+EDK2 = BUILD / "guest" / "edk2.fd"
+DEBIAN_DISK = BUILD / "guest" / "debian.img" # not to be written to
 
 ESCAPE = "\x1d"
 SHELL_PROMPT = "keel> "
@@ -114,6 +116,13 @@ class Machine:
             self.expect(BANNER, seconds)
         self.expect(GUEST_PROMPT)
         self._greeted += self.before.count(BANNER)
+
+    def login(self, seconds=BOOT_S):
+        """Waits for Debian with systemd, and logs in."""
+        self.expect("debian login: ", seconds)
+        self.send("root\n")
+        self.expect(GUEST_PROMPT, seconds)
+        self.sh("bind 'set enable-bracketed-paste off'; dmesg -n 1")
 
     def sh(self, command, seconds=REPLY_S, check=True, messages=False):
         """Runs a command in the shell of the guest that has the input; what it printed, and with `messages`

@@ -293,7 +293,7 @@ def test_run_starts_other_boards(place):
 @pytest.mark.parametrize("args,message", [
     ([], "keel: run: needs a FILE.dts, --kernel IMAGE or --firmware IMAGE; see `keel help`"),
     (["m.dts", "--mem", "1G"], "keel: run: m.dts describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, "
-                               "--mem, --name and --disk are for a run without a file"),
+                               "--mem and --name are for a run without a file"),
     (["m.dts", "n.dts"], "keel: run: 'n.dts' is one operand too many; QEMU's arguments go after --"),
     (["--kernel", "k", "--cpus", "9"], "keel: --cpus 9: must be 1 to 8"),
     (["--kernel", "k", "--gic", "5"], "keel: --gic 5: must be 2 to 4"),

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of Debian on a disk share."""
+import subprocess
+
+import harness
+
+ROOT_FIRST_MIB = 33 # where scripts/setup-debian puts the root file system
+MIB = 1 << 20
+
+
+def copy_disk(tmp_path):
+    path = tmp_path / "debian.img"
+    subprocess.run(["cp", "--sparse=always", harness.DEBIAN_DISK, path], check=True)
+    return path
+
+
+def assert_root_is_clean(disk):
+    """Its journal is empty, and e2fsck finds nothing to mend."""
+    root = f"{disk}?offset={ROOT_FIRST_MIB * MIB}"
+    done = subprocess.run(["/usr/sbin/e2fsck", "-fn", root], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def configuration(*disks):
+    """A VM that EDK2 boots. disks: properties of each."""
+    nodes = "".join(f'disk{i} {{ compatible = "keel,disk"; {properties} }};' for i, properties in enumerate(disks))
+    return f"""/dts-v1/; / {{ compatible = "keel,machine"; on-last-stop = "poweroff";
+        vms {{ debian {{ vcpus = <2>; memory = "512M"; firmware = "{harness.EDK2}"; autostart;
+            devices {{ flash {{ compatible = "cfi-flash"; }}; serial {{ compatible = "arm,pl011"; }};
+                clock {{ compatible = "arm,pl031"; }}; gpio {{ compatible = "arm,pl061"; }}; {nodes} }}; }}; }}; }};"""
+
+
+def nvme(name, path):
+    return ["-drive", f"if=none,id={name},format=raw,file={path}", "-device", f"nvme,drive={name},serial={name}"]
