@@ -86,7 +86,7 @@ MISTAKES = [
     (GOOD + 'devices { d { compatible = "x,y"; }; };',
      '/vms/a/devices/d: compatible = "x,y": no such device model; must be "arm,pl011" or "arm,pl031" or "arm,pl061" '
      'or "arm,sp805" or "ns16550a" or "cfi-flash" or "pci-host-ecam-generic" or "keel,disk" or "keel,net" '
-     'or "keel,console" or "keel,rng" or "keel,vsock"'),
+     'or "keel,console" or "keel,rng" or "keel,balloon" or "keel,vsock"'),
     (GOOD + "devices { d { }; };",
      "/vms/a/devices/d: compatible: missing, must be one string of 1 to 63 printable characters"),
     (GOOD + 'devices { d { compatible = "arm,pl011"; reg = <0 0x40001000 0 0x1000>; }; };',
