@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a packet costs, a stock Debian guest doing the work: UDP of 18 bytes and TCP, to a peer behind QEMU's user network
-by Keel's own driver of the host's virtio-net, and from guest to guest."""
+by Keel's own driver of the host's virtio-net or igb, and from guest to guest."""
 import socket
 import tempfile
 import threading
@@ -65,12 +65,11 @@ def costs(guests, interrupts, address):
     return figures
 
 
-def outside(path, properties, interrupts, up):
+def outside(path, properties, interrupts, up, nic="virtio-net-pci,netdev=n,romfile="):
     """Time goes on while the peer answers, so that no clock runs ahead of it: sleep=on."""
     dts = machine(node("guest", path, properties)).replace("vms {", 'networks { lan { uplink = "net0"; }; }; vms {', 1)
     peer = Peer()
-    guest = Guests(dts, ["guest"], "-icount", "shift=0,sleep=on", "-netdev", "user,id=n", "-device",
-                   "virtio-net-pci,netdev=n,romfile=")
+    guest = Guests(dts, ["guest"], "-icount", "shift=0,sleep=on", "-netdev", "user,id=n", "-device", nic)
     try:
         guest.sh(up.format("10.0.2.15"))
         guest.sh(f"netload trip {peer.address('trip')} 10")
@@ -95,8 +94,10 @@ def inside(path, properties, interrupts, up):
 def measure():
     with tempfile.TemporaryDirectory() as place:
         path = initrd(place, "tests/guest/netload.c")
-        return {where: {name: way(path, *device) for name, device in DEVICES.items()}
-                for where, way in (("outside", outside), ("inside", inside))}
+        figures = {where: {name: way(path, *device) for name, device in DEVICES.items()}
+                   for where, way in (("outside", outside), ("inside", inside))}
+        figures["outside"]["virtio-net, packed, igb"] = outside(path, *DEVICES["virtio-net, packed"], "igb,netdev=n")
+        return figures
 
 
 def limit(base, device, what):
@@ -109,7 +110,7 @@ def row(name, values):
 
 
 def report(figures, base):
-    for where, title in (("outside", "to the host's virtio-net"), ("inside", "guest to guest, both together")):
+    for where, title in (("outside", "to the host's virtio-net, or igb"), ("inside", "guest to guest, both together")):
         rows = []
         for name, f in figures[where].items():
             for what, whats in TITLES.items():

@@ -176,6 +176,27 @@ static void test_offloads_are_kept_for_who_takes_them(void **state)
     assert_int_equal(station[1].port.count.rx_cut, 0);
 }
 
+static void test_a_checksum_that_only_some_can_make_is_made_for_the_others(void **state)
+{
+    (void)state;
+    station[1].port.accepts = NET_ACCEPT_CSUM_L4;
+    for (u32 i = 0; i < 16; i++) {
+        bool v4 = (i & 1) != 0, udp = (i & 2) != 0, odd = (i & 4) != 0;
+        struct net_frame f = make(v4, udp, 100);
+
+        f.gso = NET_GSO_NONE;
+        station[0].cfg.vlan = station[1].cfg.trunk[0] = (i & 8) != 0 ? 7 : 0; /* comes with a tag */
+        if (odd && (i & 2) != 0)
+            f.csum_offset = 4; /* nobody's */
+        else if (odd)
+            frame[v4 ? 23 : 20] = 99; /* no TCP */
+        send_pieces(f);
+        assert_int_equal(station[1].frames, i + 1);
+        assert_int_equal(station[1].seen[i].f.csum, !odd);
+        assert_int_equal(station[1].seen[i].len, f.len + ((i & 8) != 0 ? 4 : 0));
+    }
+}
+
 static void check_segments(bool v4, bool udp, bool tagged)
 {
     struct net_frame f = make(v4, udp, PAYLOAD);
@@ -307,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_checksum_is_completed_for_who_wants_it),
         TEST(test_offloads_are_kept_for_who_takes_them),
+        TEST(test_a_checksum_that_only_some_can_make_is_made_for_the_others),
         TEST(test_large_frames_are_cut_tcp4),
         TEST(test_large_frames_are_cut_tcp6),
         TEST(test_large_frames_are_cut_udp),
