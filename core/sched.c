@@ -320,6 +320,9 @@ bool task_yield_to(struct task *t)
         queue_insert(cpu, t, true);
         sched_charge(current, arch_ticks());
         current->key += ahead;
+        if (key_before(current->key,
+                       t->key)) /* as who yields: else t's debt would grow while they are alone */
+            current->key = t->key;
         current->slice_end = TURN_OVER;
         schedule();
     }

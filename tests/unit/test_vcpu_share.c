@@ -343,6 +343,34 @@ static void test_spins_take_nothing_from_others(void **state)
     assert_in_range(ran[2] * 1000 / (ran[0] + ran[1] + ran[2]), 325, 342);
 }
 
+/* Who ran on while its sibling spun, and nobody else wanted the CPU, owes nothing for it. */
+static void test_turns_given_while_alone_are_no_debt(void **state)
+{
+    struct vcpu *a = make(0, 0, TASK_PRIO_SHARED), *sibling = make(0, 0, TASK_PRIO_SHARED), *other;
+    u32 turns = 0;
+
+    (void)state;
+    spins[0][0] = true;
+    for (u32 i = 0; i < 300; i++) {
+        enter(0);
+        pass(0);
+    }
+    assert_true(task_run_ticks(&sibling->task, arch_ticks()) > 100 * SLICE / 4);
+    other = make(1, 0, TASK_PRIO_SHARED);
+    spins[0][0] = false;
+    while (!runs(a) || turns < 6) {
+        pass(0);
+        assert_true(++turns < 12);
+    }
+    assert_true(task_run_ticks(&other->task, arch_ticks()) > 0);
+    assert_true(task_run_ticks(&sibling->task, arch_ticks()) > 0);
+    turns = 0;
+    while (!runs(sibling)) {
+        pass(0);
+        assert_true(++turns < 6);
+    }
+}
+
 static void test_spin_does_not_wake_or_lift_anyone(void **state)
 {
     struct vcpu *a = make(0, 0, PRIO), *low = make(0, 0, PRIO - 1), *asleep = make(0, 0, PRIO),
@@ -518,6 +546,7 @@ int main(void)
         WITH(test_spin_gives_the_turn_to_one_of_the_same_vm),
         WITH(test_turn_that_was_given_is_not_given_back),
         WITH(test_spins_take_nothing_from_others),
+        WITH(test_turns_given_while_alone_are_no_debt),
         WITH(test_spin_does_not_wake_or_lift_anyone),
         GANG(test_gang_runs_together),
         GANG(test_gang_of_time_shared_vcpus_runs_together),
