@@ -7,16 +7,19 @@
 #include "lib/checked.h"
 #include "lib/debug.h"
 
-/* The extent that holds gpa, or NULL. */
-static const struct vm_extent *find_extent(const struct vm *vm, u64 gpa)
+/* The extent that holds gpa, or NULL. It is nearly always the same. */
+static const struct vm_extent *find_extent(struct vm *vm, u64 gpa)
 {
     u32 lo = 0, n = vm->extent_count;
 
     while (n > 0) { /* halves each round: bounded by log2(VM_MAX_EXTENTS) */
-        const struct vm_extent *e = &vm->extent[lo + n / 2];
+        u32 i = lo + n / 2;
+        const struct vm_extent *e = &vm->extent[i];
 
-        if (gpa - e->gpa.v < e->size)
+        if (gpa - e->gpa.v < e->size) {
+            __atomic_store_n(&vm->recent, i, __ATOMIC_RELAXED);
             return e;
+        }
         if (gpa > e->gpa.v) {
             lo += n / 2 + 1;
             n -= n / 2 + 1;
@@ -41,22 +44,16 @@ static bool locate(struct vm *vm, const struct vm_extent *x, u64 offset, u64 wan
     return vm_populate(vm, x, offset) == K_OK && ram_map_find(x->map, offset, wanted, hpa, run) == K_OK;
 }
 
-void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
+static void *find_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
 {
     const struct vm_extent *x = find_extent(vm, gpa.v);
     u64 offset, done, run;
     hpa_t start, next;
 
-    if (DEBUG_BUILD)
-        vm_check_visit(vm);
     if (!x || (write && x->read_only))
         return NULL;
     offset = gpa.v - x->gpa.v;
     size = min_u64(min_u64(size, x->size - offset), VM_MEM_MAX);
-    if (!x->map) {
-        *part = size;
-        return hpa_to_ptr(HPA(x->hpa.v + offset));
-    }
     if (!locate(vm, x, offset, size, &start, &run))
         return NULL;
     /* Each round adds a page at least. */
@@ -67,11 +64,37 @@ void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
     return hpa_to_ptr(start);
 }
 
+/* The usual way to [gpa, gpa+size): where the last one was, in one run, and not read-only. */
+static inline void *find_near(const struct vm *vm, gpa_t gpa, u64 size)
+{
+    const struct vm_extent *x = &vm->extent[__atomic_load_n(&vm->recent, __ATOMIC_RELAXED)];
+    u64 offset = gpa.v - x->gpa.v;
+
+    if (DEBUG_BUILD)
+        vm_check_visit(vm);
+    if (unlikely(offset >= x->size || size > x->size - offset || size > VM_MEM_MAX || x->map || x->read_only))
+        return NULL;
+    return hpa_to_ptr(HPA(x->hpa.v + offset));
+}
+
+void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
+{
+    void *p = find_near(vm, gpa, size);
+
+    if (unlikely(p == NULL))
+        return find_part(vm, gpa, size, write, part);
+    *part = size;
+    return p;
+}
+
 void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write)
 {
+    void *p = find_near(vm, gpa, size);
     u64 part;
-    void *p = vm_mem_part(vm, gpa, size, write, &part);
 
+    if (likely(p != NULL))
+        return p;
+    p = find_part(vm, gpa, size, write, &part);
     return p && part == size ? p : NULL;
 }
 

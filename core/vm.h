@@ -65,6 +65,7 @@ struct vm {
     struct balloon *balloon;  /* NULL: none. vdev/balloon.h */
     struct vm_extent extent[VM_MAX_EXTENTS];
     u32 extent_count;
+    u32 recent;                 /* atomic: the extent that was looked for last */
     bool overcommit;            /* nothing is set aside for what it may come to need */
     struct frames_claim claim;  /* host memory that is this VM's own, before it takes it */
     u64 ram_pages;              /* host pages that hold its memory; atomic, changes under lock */
@@ -131,10 +132,16 @@ MUST_USE enum kerr vm_write(struct vm *vm, gpa_t gpa, const void *buf, u64 size)
 /* vm_dirty.c: see below */
 void vm_dirty_note(struct vm *vm, gpa_t gpa, u64 size);
 
+/* Whether vm_wrote() has to be told now. */
+static inline bool vm_notes(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->dirty, __ATOMIC_ACQUIRE) != NULL;
+}
+
 /* Keel, or a device for it, wrote [gpa, gpa+size): not before, or it might not be noticed. Any context. */
 static inline void vm_wrote(struct vm *vm, gpa_t gpa, u64 size)
 {
-    if (unlikely(__atomic_load_n(&vm->dirty, __ATOMIC_ACQUIRE) != NULL))
+    if (unlikely(vm_notes(vm)))
         vm_dirty_note(vm, gpa, size);
 }
 

@@ -107,6 +107,7 @@ struct blk {
     struct blk_request *request; /* BLK_REQUESTS */
     /* The worker's; the completed list is pushed to from anywhere. */
     struct blk_request *free;
+    struct blk_request *handed;    /* atomic: is being submitted, and did not end meanwhile */
     struct blk_request *completed; /* atomic */
     u32 under_way;                 /* the host's device has them */
     u64 waiting;                   /* queues for which none was free */
@@ -122,14 +123,33 @@ static void host_done(struct block_request *host, enum kerr result)
     struct blk_request *r = container_of(host, struct blk_request, host);
     struct blk *b = r->blk;
 
+    /* The worker itself looks when submit() returns; but an interrupt may have stopped it anywhere. */
+    bool by_worker = task_current() == b->dev.worker.task && !arch_irqs_masked();
+
     vm_leave(b->dev.vm, r->visit);
     r->result = result;
+    if (by_worker && __atomic_load_n(&b->handed, __ATOMIC_RELAXED) == r) {
+        __atomic_store_n(&b->handed, NULL, __ATOMIC_RELAXED);
+        return;
+    }
     r->next = __atomic_load_n(&b->completed, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&b->completed, &r->next, r, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
-    /* The worker itself looks when submit() returns; but an interrupt may have stopped it anywhere. */
-    if (task_current() != b->dev.worker.task || arch_irqs_masked())
+    if (!by_worker)
         virtio_wake(&b->dev, r->queue);
+}
+
+/* The host's device wants whole blocks: cuts what is in vec. */
+static enum kerr trim_vec(struct blk_request *r)
+{
+    u32 left = r->in_vec -= r->in_vec % r->blk->disk->unit, n = 0;
+
+    for (; n < r->host.vecs && left != 0; n++) {
+        r->vec[n].len = (u32)min_u64(r->vec[n].len, left);
+        left -= r->vec[n].len;
+    }
+    r->host.vecs = n;
+    return n != 0 ? K_OK : K_RANGE;
 }
 
 /* Host memory below the data from r->done on, as much as fits and the host's device takes at once; neighbours make one
@@ -156,8 +176,8 @@ static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
         size = min_u64(size - skip, left);
         skip = 0;
         while (size != 0) {
-            u64 part = min_u64(size, PAGE_SIZE - at % PAGE_SIZE);
-            void *p = vm_mem(q->vm, GPA(at), part, in);
+            u64 part;
+            void *p = vm_mem_part(q->vm, GPA(at), size, in, &part);
             u64 pa = ptr_to_hpa(p).v;
 
             if (p == NULL)
@@ -165,8 +185,7 @@ static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
             if (n != 0 && r->vec[n - 1].addr.v + r->vec[n - 1].len == pa) {
                 r->vec[n - 1].len += (u32)part;
             } else if (n == most) {
-                r->in_vec -= r->in_vec % disk->unit; /* the host's device wants whole blocks */
-                return r->in_vec != 0 ? K_OK : K_RANGE;
+                return trim_vec(r);
             } else {
                 r->vec[n++] = (struct block_vec){ HPA(pa), (u32)part };
             }
@@ -178,18 +197,6 @@ static enum kerr fill_vec(struct blk_request *r, const struct vq *q)
         }
     }
     return left == 0 ? K_OK : K_RANGE;
-}
-
-/* What fill_vec() put in may end within a block: cuts the pieces to in_vec bytes. */
-static void trim_vec(struct blk_request *r)
-{
-    u32 left = r->in_vec, n = 0;
-
-    for (; n < r->host.vecs && left != 0; n++) {
-        r->vec[n].len = (u32)min_u64(r->vec[n].len, left);
-        left -= r->vec[n].len;
-    }
-    r->host.vecs = n;
 }
 
 static void give_back(struct blk_request *r)
@@ -225,16 +232,35 @@ static void give_back_in_order(struct blk *b, u32 queue)
     b->order[queue].oldest = r;
 }
 
+/* The last byte that the driver gave to write. */
+static bool put_status(const struct blk_request *r, u8 status)
+{
+    const struct vq *q = &r->blk->dev.queue[r->queue].vq;
+    const struct vq_segment *last = &r->chain.seg[r->chain.reads + r->chain.writes - 1];
+    gpa_t at = GPA(last->gpa.v + last->len - 1);
+    u32 visit;
+    u8 *p;
+
+    if (unlikely(last->len == 0)) /* it is before that */
+        return vq_copy_in(q, &r->chain, r->chain.write_len - 1, &status, 1) == K_OK;
+    visit = vm_enter(q->vm);
+    p = vm_mem(q->vm, at, 1, true);
+    if (p != NULL) {
+        *p = status;
+        vm_wrote(q->vm, at, 1);
+    }
+    vm_leave(q->vm, visit);
+    return p != NULL;
+}
+
 static void finish(struct blk_request *r, enum blk_status status)
 {
     struct blk *b = r->blk;
-    struct vq *q = &b->dev.queue[r->queue].vq;
-    u8 byte = (u8)status;
 
-    if (vq_copy_in(q, &r->chain, r->chain.write_len - 1, &byte, 1) != K_OK)
+    if (!put_status(r, (u8)status))
         virtio_fail(&b->dev); /* no memory: the driver could not see how it ended */
     if (r->type == BLK_IN && status != BLK_OK)
-        vq_wrote(q, &r->chain, r->done + r->in_vec); /* it got so far, perhaps */
+        vq_wrote(&b->dev.queue[r->queue].vq, &r->chain, r->done + r->in_vec); /* it got so far, perhaps */
     r->written = (u32)(r->type == BLK_IN && status == BLK_OK ? r->chain.write_len : 1);
     r->ended = true;
     if (virtio_has(&b->dev, VIRTIO_F_IN_ORDER))
@@ -243,34 +269,63 @@ static void finish(struct blk_request *r, enum blk_status status)
         give_back(r);
 }
 
-static void submit(struct blk_request *r)
+/* True: it has ended already. Else it comes with the completed ones. */
+static bool submit(struct blk_request *r)
 {
     struct blk *b = r->blk;
 
+    __atomic_store_n(&b->handed, r, __ATOMIC_RELAXED);
     b->under_way++;
     b->disk->ops->submit(b->disk, &r->host);
+    if (__atomic_load_n(&b->handed, __ATOMIC_RELAXED) != NULL) {
+        __atomic_store_n(&b->handed, NULL, __ATOMIC_RELAXED);
+        return false;
+    }
+    b->under_way--;
+    return true;
 }
 
-/* The next part of a read or write, or its end. */
+/* What was submitted has ended. False: and so the request has, by an error. */
+static bool take_result(struct blk_request *r)
+{
+    if (r->result != K_OK) {
+        finish(r, r->result == K_UNSUPPORTED ? BLK_UNSUPP : BLK_IOERR);
+        return false;
+    }
+    r->done += r->in_vec;
+    r->sector += r->host.sectors;
+    return true;
+}
+
+/* The next parts of a read or write, and its end. */
 static void go_on(struct blk_request *r)
 {
     struct blk *b = r->blk;
 
-    if (r->done == r->len) {
+    while (r->done != r->len) {
+        r->visit = vm_enter(b->dev.vm);
+        if (fill_vec(r, &b->dev.queue[r->queue].vq) != K_OK) {
+            vm_leave(b->dev.vm, r->visit);
+            finish(r, BLK_IOERR);
+            return;
+        }
+        r->host.sector = r->sector;
+        r->host.sectors = r->in_vec / BLOCK_SECTOR;
+        r->host.vec = r->vec;
+        if (!submit(r) || !take_result(r))
+            return;
+    }
+    finish(r, BLK_OK);
+}
+
+/* What is no transfer: done and len are 0. */
+static void submit_whole(struct blk_request *r)
+{
+    r->done = r->len = 0;
+    r->in_vec = 0;
+    r->visit = VM_NO_VISIT;
+    if (submit(r) && take_result(r))
         finish(r, BLK_OK);
-        return;
-    }
-    r->visit = vm_enter(b->dev.vm);
-    if (fill_vec(r, &b->dev.queue[r->queue].vq) != K_OK) {
-        vm_leave(b->dev.vm, r->visit);
-        finish(r, BLK_IOERR);
-        return;
-    }
-    trim_vec(r);
-    r->host.sector = r->sector;
-    r->host.sectors = r->in_vec / BLOCK_SECTOR;
-    r->host.vec = r->vec;
-    submit(r);
 }
 
 /* Ends, since every round brings a request under way nearer to its end. */
@@ -282,13 +337,8 @@ static void drain_completed(struct blk *b)
         for (; r != NULL; r = next) {
             next = r->next;
             b->under_way--;
-            if (r->result != K_OK) {
-                finish(r, r->result == K_UNSUPPORTED ? BLK_UNSUPP : BLK_IOERR);
-                continue;
-            }
-            r->done += r->in_vec;
-            r->sector += r->host.sectors;
-            go_on(r);
+            if (take_result(r))
+                go_on(r);
         }
     }
 }
@@ -340,10 +390,7 @@ static void start_range(struct blk_request *r, const struct vq *q)
     r->host.op = r->type == BLK_DISCARD ? BLOCK_DISCARD : BLOCK_WRITE_ZEROES;
     r->host.sector = range.sector;
     r->host.sectors = range.sectors;
-    r->done = r->len = 0;
-    r->in_vec = 0;
-    r->visit = VM_NO_VISIT;
-    submit(r);
+    submit_whole(r);
 }
 
 static void get_id(struct blk_request *r, const struct vq *q)
@@ -373,10 +420,7 @@ static bool start(struct blk_request *r)
     case BLK_FLUSH:
         r->host.op = BLOCK_FLUSH;
         r->host.sector = r->host.sectors = 0;
-        r->done = r->len = 0;
-        r->in_vec = 0;
-        r->visit = VM_NO_VISIT;
-        submit(r);
+        submit_whole(r);
         break;
     case BLK_DISCARD:
     case BLK_WRITE_ZEROES: start_range(r, q); break;
@@ -450,7 +494,7 @@ static void forget_requests(struct blk *b)
     b->under_way = 0;
     b->waiting = 0;
     memset(b->order, 0, sizeof(b->order));
-    b->completed = NULL;
+    b->completed = b->handed = NULL;
 }
 
 /* Whatever the host's device still has comes back by itself: it bounds its time. */

@@ -95,26 +95,6 @@ void vq_disable(struct vq *q)
     area_unset(q->vm, &q->device);
 }
 
-bool vq_add(struct vq_chain *c, const struct vq_desc *d)
-{
-    u32 n = c->reads + c->writes;
-    u64 end;
-
-    if (n == VQ_SEGMENTS_MAX || add_wraps(d->addr, d->len, &end))
-        return false;
-    if ((d->flags & DESC_WRITE) != 0) {
-        c->writes++;
-        c->write_len += d->len;
-    } else if (c->writes == 0) {
-        c->reads++;
-        c->read_len += d->len;
-    } else {
-        return false; /* 2.7.4.2: readable ones come first */
-    }
-    c->seg[n] = (struct vq_segment){ GPA(d->addr), d->len };
-    return true;
-}
-
 void vq_table_open(const struct vq *q, const struct vq_desc *d, struct vq_table *t)
 {
     u32 n = d->len / DESC_SIZE;
@@ -128,14 +108,10 @@ void vq_table_open(const struct vq *q, const struct vq_desc *d, struct vq_table 
     t->near = t->at != NULL ? (u32)(part / DESC_SIZE) : 0;
 }
 
-bool vq_table_read(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d)
+bool vq_table_read_far(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d)
 {
     u64 at;
 
-    if (likely(i < t->near)) {
-        *d = vq_load_desc(t->at + 2 * (u64)i);
-        return true;
-    }
     return !add_wraps(t->gpa, (u64)i * DESC_SIZE, &at) && vm_read(q->vm, GPA(at), d, sizeof(*d)) == K_OK;
 }
 
@@ -183,8 +159,10 @@ void vq_push(struct vq *q, const struct vq_chain *c, u32 written)
         vq_packed_push(q, c, written);
     else
         vq_split_push(q, c, written);
-    vq_wrote(q, c, written);
-    rings_wrote(q);
+    if (unlikely(vm_notes(q->vm))) {
+        vq_wrote(q, c, written);
+        rings_wrote(q);
+    }
     io_count(&q->stats.requests, 1);
     io_count(&q->stats.bytes, c->read_len + written);
 }
@@ -262,6 +240,8 @@ static enum kerr copy(const struct vq *q, const struct vq_segment *seg, u32 coun
 
 enum kerr vq_copy_out(const struct vq *q, const struct vq_chain *c, u64 at, void *buf, u64 n)
 {
+    if (likely(at == 0 && c->reads != 0 && n <= c->seg[0].len))
+        return vm_read(q->vm, c->seg[0].gpa, buf, n);
     return copy(q, c->seg, c->reads, at, buf, n, false);
 }
 

@@ -3,6 +3,8 @@
 #ifndef VDEV_VIRTIO_QUEUE_INTERNAL_H
 #define VDEV_VIRTIO_QUEUE_INTERNAL_H
 
+#include "lib/bits.h"
+#include "lib/checked.h"
 #include "vdev/virtio/queue.h"
 
 #define DESC_SIZE 16U
@@ -55,7 +57,25 @@ static inline enum kerr vq_break(struct vq *q)
 }
 
 /* Adds what a descriptor describes. False: too much, or in the wrong order. */
-bool vq_add(struct vq_chain *c, const struct vq_desc *d);
+static inline bool vq_add(struct vq_chain *c, const struct vq_desc *d)
+{
+    u32 n = c->reads + c->writes;
+    u64 end;
+
+    if (n == VQ_SEGMENTS_MAX || add_wraps(d->addr, d->len, &end))
+        return false;
+    if ((d->flags & DESC_WRITE) != 0) {
+        c->writes++;
+        c->write_len += d->len;
+    } else if (c->writes == 0) {
+        c->reads++;
+        c->read_len += d->len;
+    } else {
+        return false; /* 2.7.4.2: readable ones come first */
+    }
+    c->seg[n] = (struct vq_segment){ GPA(d->addr), d->len };
+    return true;
+}
 
 /* An indirect table, looked up once where it lies together. */
 struct vq_table {
@@ -66,8 +86,15 @@ struct vq_table {
 };
 
 void vq_table_open(const struct vq *q, const struct vq_desc *d, struct vq_table *t);
+bool vq_table_read_far(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d);
 /* Entry i, which there is. */
-bool vq_table_read(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d);
+static inline bool vq_table_read(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d)
+{
+    if (unlikely(i >= t->near))
+        return vq_table_read_far(q, t, i, d);
+    *d = vq_load_desc(t->at + 2 * (u64)i);
+    return true;
+}
 
 enum kerr vq_split_pop(struct vq *q, struct vq_chain *out);
 void vq_split_push(struct vq *q, const struct vq_chain *c, u32 written);
