@@ -2,6 +2,7 @@
 /* Nothing is copied with the MMU off, nor out of devices' registers: so accesses need no alignment. The 16-byte steps become
  * ldp and stp. Little endian. */
 #include <stdint.h>
+#define LIBC_ITSELF
 #include <string.h>
 
 #include "lib/libc/internal.h"

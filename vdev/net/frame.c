@@ -44,39 +44,32 @@ static u64 add_carry(u64 a, u64 b)
     return a + (a < b);
 }
 
-typedef u64 __attribute__((may_alias)) sum_word;
-
-/* Up to 7 bytes, as they lie in an aligned word from byte `shift` on. */
-static u64 few_bytes(const u8 *c, size_t n, u32 shift)
+static u64 word_at(const u8 *p)
 {
-    u64 word = 0;
+    u64 word;
 
-    for (size_t i = 0; i < n; i++)
-        word |= (u64)c[i] << 8 * (shift + i);
+    memcpy(&word, p, sizeof(word));
     return word;
 }
 
-/* Sums whole aligned words, and turns the result back to where the first byte was: modulo 2^64 - 1, a rotation
- * divides by a power of two. */
 u64 net_sum_bytes(const void *p, size_t n, u64 sum)
 {
     const u8 *c = p;
-    u32 off = (uintptr_t)c % 8;
-    size_t lead = off != 0 ? min_u64(8 - off, n) : 0;
-    u64 part = few_bytes(c, lead, off);
-    const sum_word *w;
+    u64 few = 0;
 
-    c += lead;
-    n -= lead;
-    for (w = (const sum_word *)(const void *)c; n >= 64; n -= 64, w += 8) {
-        u64 low = add_carry(add_carry(w[0], w[1]), add_carry(w[2], w[3]));
+    for (; n >= 64; n -= 64, c += 64) {
+        u64 low =
+            add_carry(add_carry(word_at(c), word_at(c + 8)), add_carry(word_at(c + 16), word_at(c + 24)));
+        u64 high = add_carry(add_carry(word_at(c + 32), word_at(c + 40)),
+                             add_carry(word_at(c + 48), word_at(c + 56)));
 
-        part = add_carry(part, add_carry(low, add_carry(add_carry(w[4], w[5]), add_carry(w[6], w[7]))));
+        sum = add_carry(sum, add_carry(low, high));
     }
-    for (; n >= 8; n -= 8)
-        part = add_carry(part, *w++);
-    part = add_carry(part, few_bytes((const u8 *)w, n, 0));
-    return add_carry(sum, part >> 8 * off | (off != 0 ? part << (64 - 8 * off) : 0));
+    for (; n >= 8; n -= 8, c += 8)
+        sum = add_carry(sum, word_at(c));
+    for (size_t i = 0; i < n; i++)
+        few |= (u64)c[i] << (8 * i);
+    return add_carry(sum, few);
 }
 
 u16 net_fold(u64 sum)
@@ -280,25 +273,29 @@ static u32 slice(const struct net_frame *f, u32 at, u32 n, struct net_vec *out)
     return count;
 }
 
+/* A number of two bytes as it counts in a sum. */
+static u64 sum16(u32 v) { return __builtin_bswap16((u16)v); }
+
 /* Lengths of the IP header of a segment; returns the sum of the pseudo header but for the transport's length. */
 static u64 fix_ip(u8 *ip, u32 len, u32 i)
 {
-    u8 proto[2] = { 0, 0 };
-
     if (ip[0] >> 4 == 4) {
-        u16 sum;
+        u64 addresses = word_at(ip + 12), sum;
+        u32 size = (ip[0] & 0xfU) * 4;
+        u16 out;
 
         put16(ip + 2, len);
         put16(ip + 4, (get16(ip + 4) + i) & 0xffff);
         put16(ip + 10, 0);
-        sum = (u16)~net_fold(net_sum_bytes(ip, (ip[0] & 0xfUL) * 4, 0));
-        memcpy(ip + 10, &sum, 2);
-        proto[1] = ip[9];
-        return net_sum_bytes(proto, 2, net_sum_bytes(ip + 12, 8, 0));
+        sum = add_carry(addresses, add_carry(word_at(ip), sum16(get16(ip + 8))));
+        if (size > IPV4_SIZE)
+            sum = net_sum_bytes(ip + IPV4_SIZE, size - IPV4_SIZE, sum);
+        out = (u16)~net_fold(sum);
+        memcpy(ip + 10, &out, 2);
+        return add_carry(addresses, sum16(ip[9]));
     }
     put16(ip + 4, len - IPV6_SIZE);
-    proto[1] = ip[6];
-    return net_sum_bytes(proto, 2, net_sum_bytes(ip + 8, 32, 0));
+    return net_sum_bytes(ip + 8, 32, sum16(ip[6]));
 }
 
 static void fix_tcp(u8 *tcp, u32 offset, bool first, bool last)
@@ -319,7 +316,6 @@ void net_cut(const struct net_transit *t, u32 i, struct net_frame *out)
     u8 *head = from->cut_head, *l4 = head + f->csum_start;
     u8 *ip = head + NET_ETH_SIZE + (t->tagged ? NET_TAG_SIZE : 0);
     u32 l4_size = f->header_len - f->csum_start + n;
-    u8 size[2];
     u64 sum;
 
     memcpy(head, t->head, f->header_len);
@@ -327,8 +323,7 @@ void net_cut(const struct net_transit *t, u32 i, struct net_frame *out)
     *out = (struct net_frame){ .vec = from->cut_vec, .len = f->header_len + n, .csum_good = true };
     out->vecs = 1 + slice(f, f->header_len + offset, n, from->cut_vec + 1);
     sum = fix_ip(ip, (u32)(l4 - ip) + l4_size, i);
-    put16(size, l4_size);
-    sum = net_sum_bytes(size, 2, sum);
+    sum = add_carry(sum, sum16(l4_size & 0xffff));
     if (f->gso == NET_GSO_UDP)
         put16(l4 + 4, l4_size);
     else

@@ -122,7 +122,6 @@ static void host_done(struct block_request *host, enum kerr result)
 {
     struct blk_request *r = container_of(host, struct blk_request, host);
     struct blk *b = r->blk;
-
     /* The worker itself looks when submit() returns; but an interrupt may have stopped it anywhere. */
     bool by_worker = task_current() == b->dev.worker.task && !arch_irqs_masked();
 
