@@ -5,6 +5,8 @@
 
 #include "tests/unit/test_switch_machine.h"
 
+#define SNAP 300U
+
 static u8 bytes[0x11000];
 
 static void set_up(void)
@@ -18,7 +20,7 @@ static void set_up(void)
     station[3].cfg.any_mac = true;
     station[3].cfg.mtu = 9000;
     for (u32 i = 0; i < PORTS; i++)
-        if (station_up(i) != K_OK || net_capture_start(station[i].port.name, 2048) != K_OK)
+        if (station_up(i) != K_OK)
             abort();
 }
 
@@ -39,6 +41,27 @@ static void check(u32 i)
     s->frames = 0;
 }
 
+/* What was captured is a pcap file from its first byte to its last, with as many frames as are said. */
+static void check_capture(u32 i)
+{
+    static u8 file[NET_CAPTURE_BYTES];
+    struct net_capture_info info = { 0 };
+    u32 n = sizeof(file), at = 24, frames = 0, record[4];
+
+    if (net_capture_read(station[i].port.name, 0, file, &n, &info) != K_OK || n != info.bytes || n < at)
+        abort();
+    for (; at != n; at += record[2], frames++) {
+        if (n - at < sizeof(record))
+            abort();
+        memcpy(record, file + at, sizeof(record));
+        at += sizeof(record);
+        if (record[2] > n - at || record[2] > SNAP || record[2] > record[3] || record[1] >= 1000000000U)
+            abort();
+    }
+    if (frames != info.frames)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
@@ -48,6 +71,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     if (!ready)
         set_up();
     ready = true;
+    for (u32 i = 0; i < PORTS; i++)
+        if (net_capture_start(station[i].port.name, SNAP) != K_OK)
+            abort();
     while (size >= 16) {
         struct net_vec vec[NET_VECS_MAX];
         u32 from = data[0] % PORTS, head = data[1], step = 1U + data[2];
@@ -80,5 +106,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         for (u32 i = 0; i < PORTS; i++)
             check(i);
     }
+    for (u32 i = 0; i < PORTS; i++)
+        check_capture(i);
     return 0;
 }
