@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vCPUs of three VMs on two CPUs, whose guests spin, sleep and mask interrupts at random: gangs, turns that are put off
- * and turns that are given away, against what holds without them too: shares, no starvation, no wake-up lost. */
+/* vCPUs of three VMs on two CPUs, whose guests spin, sleep and mask interrupts at random, and threads that work for
+ * the first VM: gangs, turns that are put off, turns that are given away and debts, against what holds without them
+ * too: shares, no starvation, no wake-up lost. */
 #include "tests/unit/test_cpus.h"
 
 #include "core/sched_queue.h"
+#include "core/worker.h"
 
 #define CPUS 2U
 #define VMS 3U
@@ -11,6 +13,7 @@
 #define SLICE 625000U /* ticks */
 #define LIMIT 60000U
 #define STEPS 300U
+#define SERVER_PRIO 12U
 
 enum doing { RUNS, SPINS, SLEEPS };
 
@@ -21,6 +24,37 @@ static struct {
     u64 waited[VCPUS]; /* without a break, while an equal ran */
     u64 stay[VCPUS];   /* the last before that */
 } model[VMS];
+
+static struct {
+    struct worker worker;
+    u64 until; /* ticks: it is busy */
+} server[CPUS];
+
+/* What the steps are drawn from: the input; behind it, so that a short one goes as far, what follows from it. */
+static struct {
+    const u8 *data;
+    size_t size;
+    u64 state;
+} input;
+
+static u8 draw(void)
+{
+    if (input.size != 0) {
+        input.size--;
+        input.state = (input.state ^ *input.data) * 0x100000001b3UL;
+        return *input.data++;
+    }
+    input.state = input.state * 6364136223846793005UL + 1442695040888963407UL;
+    return (u8)(input.state >> 56);
+}
+
+static void serve(void *arg)
+{
+    const u64 *until = arg;
+
+    while (arch_ticks() < *until)
+        leave();
+}
 
 void virq_save(struct vcpu *v) { (void)v; }
 void virq_load(struct vcpu *v) { (void)v; }
@@ -156,6 +190,15 @@ static void wake(u32 i, u32 k, u32 from)
     vcpu_request(v, WORK_IRQ);
 }
 
+static void make_server(u32 c)
+{
+    server[c].until = 0;
+    interrupt(c);
+    ASSERT(worker_create(&server[c].worker, "server", c, SERVER_PRIO, serve, &server[c].until) == K_OK);
+    worker_serve(&server[c].worker, &model[0].vm);
+    worker_go(&server[c].worker);
+}
+
 static void make(u32 i, u8 how)
 {
     struct vm *vm = &model[i].vm;
@@ -190,6 +233,8 @@ static void finish(void)
         for (u32 i = 0; i < VMS; i++)
             for (u32 k = 0; k < VCPUS; k++)
                 quiet = quiet && task_quiet(&model[i].vm.vcpu[k]->task) && !model[i].pending[k];
+        for (u32 c = 0; c < CPUS; c++)
+            quiet = quiet && task_quiet(server[c].worker.task);
         ASSERT(++rounds < 1000);
     } while (!quiet);
     for (u32 c = 0; c < CPUS; c++)
@@ -198,26 +243,33 @@ static void finish(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < VMS)
-        return 0;
+    input.data = data;
+    input.size = size;
+    input.state = size;
     cpus_start(CPUS);
     host_hooks.guest = guest;
     memset(model, 0, sizeof(model));
     for (u32 i = 0; i < VMS; i++)
-        make(i, data[i]);
+        make(i, draw());
+    for (u32 c = 0; c < CPUS; c++)
+        make_server(c);
     run_all();
-    data += VMS;
-    size -= VMS;
-    for (u32 n = 0; n < STEPS && size >= 2; n++, data += 2, size -= 2) {
-        u32 i = data[0] % VMS, k = data[0] / VMS % VCPUS, what = data[0] / (VMS * VCPUS) % 8;
+    for (u32 n = 0; n < STEPS; n++) {
+        u8 first = draw(), second = draw();
+        u32 i = first % VMS, k = first / VMS % VCPUS, what = first / (VMS * VCPUS) % 9;
 
         switch (what) {
         case 0: model[i].doing[k] = RUNS; break;
         case 1: model[i].doing[k] = SPINS; break;
         case 2: model[i].doing[k] = SLEEPS; break;
-        case 3: wake(i, k, data[1] % CPUS); break;
-        case 4: model[i].vm.vcpu[k]->arch.irqs_masked = data[1] % 2 != 0; break;
-        default: pass((u64)data[1] * SLICE / 256); break;
+        case 3: wake(i, k, second % CPUS); break;
+        case 4: model[i].vm.vcpu[k]->arch.irqs_masked = second % 2 != 0; break;
+        case 5:
+            server[second % CPUS].until = arch_ticks() + (u64)(second / CPUS) * SLICE / 256;
+            interrupt(second % CPUS);
+            worker_kick(&server[second % CPUS].worker);
+            break;
+        default: pass((u64)second * SLICE / 256); break;
         }
         run_all();
     }
@@ -227,6 +279,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             task_destroy(&model[i].vm.vcpu[k]->task);
             heap_free(model[i].vm.vcpu[k], sizeof(struct vcpu));
         }
+    for (u32 c = 0; c < CPUS; c++)
+        thread_destroy(server[c].worker.task);
     cpus_end();
     return 0;
 }
