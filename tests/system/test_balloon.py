@@ -5,6 +5,8 @@ import re
 
 import harness
 import pytest
+from machines import machine, vm
+from test_emulated import with_devices
 
 TOP = pathlib.Path(__file__).parent.parent.parent
 MIB = 1024
@@ -99,3 +101,14 @@ def test_a_balloon_needs_memory_on_first_touch(start, write_dts):
     keel = start(write_dts(text))
     assert keel.wait_end() != 0
     assert re.search(r"debian/devices/balloon.*populate = \"demand\"", keel.console())
+
+
+def test_a_guest_that_gives_back_what_it_has_not_or_still_uses_hurts_nobody(start, write_dts):
+    node = vm("guest", memory="256M", populate="demand", overcommit=True, initrd=None, bootargs=None,
+              kernel=harness.BUILD / "payload" / "balloon.bin")
+    keel = start(write_dts(machine(with_devices(node, ("serial", 'compatible = "arm,pl011";'),
+                                                ("balloon", 'compatible = "keel,balloon"; transport = "mmio";')),
+                                   on_last_stop="stay")))
+    keel.expect(r"BALLOON (\d+) failed", 120)
+    assert int(keel.match[1]) == 0
+    keel.wait_state("guest", "stopped")
