@@ -50,6 +50,15 @@ def write_dts(tmp_path):
 
 
 @pytest.fixture
+def debian_disk(tmp_path):
+    """A copy of the disk with Debian; half a gigabyte, so it goes with the test."""
+    path = pathlib.Path(tmp_path, "debian.img")
+    subprocess.run(["cp", "--sparse=always", harness.DEBIAN_DISK, path], check=True)
+    yield path
+    path.unlink()
+
+
+@pytest.fixture
 def with_programs(tmp_path):
     """Our initrd with static programs from tests/guest in /bin; its path: with_programs("perf", ...)."""
 

@@ -8,12 +8,6 @@ ROOT_FIRST_MIB = 33 # where scripts/setup-debian puts the root file system
 MIB = 1 << 20
 
 
-def copy_disk(tmp_path):
-    path = tmp_path / "debian.img"
-    subprocess.run(["cp", "--sparse=always", harness.DEBIAN_DISK, path], check=True)
-    return path
-
-
 def assert_root_is_clean(disk):
     """Its journal is empty, and e2fsck finds nothing to mend."""
     root = f"{disk}?offset={ROOT_FIRST_MIB * MIB}"

@@ -14,11 +14,11 @@ def wait_for_data(machine, path):
     machine.sh(f"while [ ! -s {path} ]; do sleep 0.2; done", harness.BOOT_S)
 
 
-def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, write_dts, tmp_path):
-    root, data = debian.copy_disk(tmp_path), tmp_path / "data.img"
+def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, write_dts, tmp_path, debian_disk):
+    data = tmp_path / "data.img"
     subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", data, "1600M"], check=True)
     machine = start(write_dts(debian.configuration('device = "root";', 'device = "data";')), "--",
-                    *debian.nvme("root", root), "-drive", f"if=none,id=d,format=raw,file={data}",
+                    *debian.nvme("root", debian_disk), "-drive", f"if=none,id=d,format=raw,file={data}",
                     "-device", "virtio-blk-pci,drive=d,serial=data,disable-legacy=on")
     machine.login(LOAD_S)
     machine.sh("mkdir /m; mount /dev/vdb /m")
@@ -46,6 +46,7 @@ def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, writ
     machine.sh("rm -rf /root/more /m/other; umount /m")
     machine.send("poweroff\n")
     assert machine.wait_end(harness.BOOT_S) == 0
-    debian.assert_root_is_clean(root)
+    debian.assert_root_is_clean(debian_disk)
     done = subprocess.run(["/usr/sbin/e2fsck", "-fn", data], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    data.unlink()

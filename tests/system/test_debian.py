@@ -11,9 +11,8 @@ VERIFY = ("fio --name=v --filename=/root/verify --size=24M --rw=randwrite --bs=4
           "--verify=crc32c --end_fsync=1 --output=/root/fio")
 
 
-def test_edk2_boots_debian_from_nvme_and_its_disk_is_clean_afterwards(start, write_dts, tmp_path):
-    disk = debian.copy_disk(tmp_path)
-    machine = start(write_dts(debian.configuration('device = "root";')), "--", *debian.nvme("root", disk))
+def test_edk2_boots_debian_from_nvme_and_its_disk_is_clean_afterwards(start, write_dts, debian_disk):
+    machine = start(write_dts(debian.configuration('device = "root";')), "--", *debian.nvme("root", debian_disk))
     machine.expect("UEFI firmware", harness.BOOT_S)
     machine.expect("Booting `Debian'", harness.BOOT_S)
     machine.login()
@@ -23,11 +22,11 @@ def test_edk2_boots_debian_from_nvme_and_its_disk_is_clean_afterwards(start, wri
     assert "err= 0" in machine.sh("grep err= /root/fio")
     machine.send("poweroff\n")
     assert machine.wait_end(harness.BOOT_S) == 0
-    debian.assert_root_is_clean(disk)
+    debian.assert_root_is_clean(debian_disk)
 
 
-def test_uboot_boots_the_disk_that_an_option_names(start, tmp_path):
-    machine = start("--firmware", harness.UBOOT, "--disk", debian.copy_disk(tmp_path), "--net", "user", "--vcpus", 2)
+def test_uboot_boots_the_disk_that_an_option_names(start, debian_disk):
+    machine = start("--firmware", harness.UBOOT, "--disk", debian_disk, "--net", "user", "--vcpus", 2)
     machine.expect("U-Boot 20", harness.BOOT_S)
     machine.expect("Booting `Debian'", harness.BOOT_S)
     machine.expect("debian-root: clean", harness.BOOT_S)
