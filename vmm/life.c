@@ -70,10 +70,33 @@ static enum kerr start(struct slot *s, u32 index, const struct vdev_model *const
     return K_OK;
 }
 
+/* False: somebody looks at it; vmm_put() wakes us. */
+static bool hide(struct slot *s)
+{
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+    bool hidden = s->refs == 0;
+
+    s->hidden = hidden;
+    spin_unlock_irq(&vmm_lock, flags);
+    return hidden;
+}
+
+static void unhide(struct slot *s)
+{
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+
+    s->hidden = false;
+    spin_unlock_irq(&vmm_lock, flags);
+}
+
 static void restart(struct slot *s)
 {
-    enum kerr err = vboard_reset(s->board);
+    enum kerr err;
 
+    if (!hide(s))
+        return;
+    err = vboard_reset(s->board);
+    unhide(s);
     if (err) {
         log_error("vm %s: cannot restart: %s", s->cfg->name, kerr_str(err));
         __atomic_store_n(&vmm_crashed, 1, __ATOMIC_RELAXED);

@@ -39,6 +39,7 @@ struct slot {
     enum vm_end last_end;
     char last_reason[96];
     u64 starts;
+    bool hidden;     /* its memory is taken: vmm_get() shows no VM */
     u32 refs;        /* any thread: vmm_get() without vmm_put() */
     enum slot_op op; /* any thread, from OP_NONE */
     bool op_done;

@@ -197,7 +197,7 @@ void vmm_get(u32 index, struct vmm_info *out)
     out->last_end = s->last_end;
     memcpy(out->last_reason, s->last_reason, sizeof(out->last_reason));
     out->starts = s->starts;
-    out->vm = s->board ? &s->board->vm : NULL;
+    out->vm = s->board && !s->hidden ? &s->board->vm : NULL;
     spin_unlock_irq(&vmm_lock, flags);
 }
 

@@ -31,11 +31,11 @@ struct vmm_info {
     enum vm_end last_end;
     char last_reason[96];
     u64 starts;
-    struct vm *vm; /* NULL while stopped. Valid between vmm_get and vmm_put only. */
+    struct vm *vm; /* NULL while stopped or being reset. Valid between vmm_get and vmm_put only. */
 };
 u32 vmm_count(void);
 bool vmm_find(const char *name, u32 *index);
-/* Keeps the VM from going away until vmm_put; thread context; keep it short. */
+/* Keeps the VM and its memory from going away until vmm_put; thread context; keep it short. */
 void vmm_get(u32 index, struct vmm_info *out);
 void vmm_put(u32 index);
 

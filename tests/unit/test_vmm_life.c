@@ -589,6 +589,23 @@ static void test_vm_stays_while_someone_looks_at_it(void **state)
     assert_int_equal(w.boards, 0);
 }
 
+static void test_memory_is_not_taken_for_a_reset_while_someone_looks_at_it(void **state)
+{
+    struct vmm_info info;
+
+    (void)state;
+    boot();
+    pass(SECOND);
+    vmm_get(0, &info);
+    guest_ends(0, VM_END_RESET);
+    assert_int_equal(w.resets, 0);
+    vmm_put(0);
+    assert_true(woken);
+    settle_down();
+    assert_int_equal(w.resets, 1);
+    assert_int_equal(look(0).state, VM_RUNNING);
+}
+
 static void test_vcpu_that_does_not_stop_keeps_its_vm(void **state)
 {
     u64 before;
@@ -713,6 +730,7 @@ int main(void)
         TEST(test_watchdog_pauses_by_policy),
         TEST(test_watchdog_only_logs_by_policy),
         TEST(test_vm_stays_while_someone_looks_at_it),
+        TEST(test_memory_is_not_taken_for_a_reset_while_someone_looks_at_it),
         TEST(test_vcpu_that_does_not_stop_keeps_its_vm),
         TEST(test_failed_start_is_reported),
         TEST(test_failed_restart_stops_the_vm),
