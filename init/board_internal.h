@@ -75,11 +75,11 @@ MUST_USE bool at_find(struct at *at, const void *dtb, int node);
 /* NULL where there is none, also where its end is missing. */
 const char *at_string(const struct at *at, enum node_prop p);
 /* Entry i of a node's reg, as the parent counts addresses. */
-MUST_USE bool at_reg_on_bus(const struct at *at, u32 i, u64 *base, u64 *size);
+bool at_reg_on_bus(const struct at *at, u32 i, u64 *base, u64 *size);
 /* The same as a physical address; size may be NULL. False: there is none, and nothing is written. */
-MUST_USE bool at_reg(const struct at *at, u32 i, u64 *base, u64 *size);
+bool at_reg(const struct at *at, u32 i, u64 *base, u64 *size);
 /* INTID of interrupt i in a GIC's three cells; edge may be NULL. The same. */
-MUST_USE bool at_interrupt(const struct at *at, u32 i, u32 *intid, bool *edge);
+bool at_interrupt(const struct at *at, u32 i, u32 *intid, bool *edge);
 
 /* A host bridge's node, whose ECAM is known; parent_cells: of addresses of the bus that it is on. */
 void board_parse_pcie(const void *dtb, int node, u32 parent_cells, struct pcie_host *h);

@@ -22,19 +22,14 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-enum kerr thread_create(const char *name, u32 cpu, u8 prio, void (*fn)(void *arg), void *arg,
-                        struct task **out)
+enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
+                                   struct task **out)
 {
     static struct task task;
 
-    (void)name, (void)cpu, (void)prio, (void)fn, (void)arg;
+    (void)name, (void)prio, (void)fn, (void)budget_ns;
     *out = &task;
     return K_OK;
-}
-
-void sched_guarantee(struct task *t, u64 budget_ns, u64 period_ns)
-{
-    (void)t, (void)budget_ns, (void)period_ns;
 }
 
 void task_wake(struct task *t) { (void)t; }

@@ -17,12 +17,10 @@ def configuration(left="", right="", both=""):
 
 
 def bring_up(machine, options=""):
+    machine.boot()
+    machine.boot() # what is typed before there is a shell may be lost
     for index in (1, 2):
         machine.focus(index)
-        if index == 1:
-            machine.boot()
-        else:
-            machine.sh("true", harness.BOOT_S)
         machine.sh(f"ip addr add 10.0.0.{index}/24 dev eth0; ip link set eth0 up")
     return machine
 
@@ -53,10 +51,12 @@ def counters(machine, port):
 def transfer(machine, source, target, megabytes):
     """Sends a file by TCP; both ends say the same sum."""
     machine.focus(target)
-    machine.sh("rm -f /tmp/got; nc -l -p 5000 > /tmp/got &")
+    machine.sh("rm -f /tmp/got; nc -l -p 5000 < /dev/null > /tmp/got &") # typing would stop one that reads the terminal
     machine.focus(source)
     sent = machine.sh(f"dd if=/dev/urandom of=/tmp/file bs=1M count={megabytes} 2>/dev/null; md5sum < /tmp/file")
-    machine.sh(f"nc -w 10 10.0.0.{target} 5000 < /tmp/file")
+    # dd has the socket itself: nc would write a kilobyte at a time, and the kernel could find nothing to make large.
+    machine.sh("printf '#!/bin/sh\\ndd if=/tmp/file bs=64k 2>/dev/null\\n' > /tmp/send; chmod +x /tmp/send")
+    machine.sh(f"nc -w 10 10.0.0.{target} 5000 -e /tmp/send")
     machine.focus(target)
     assert machine.sh("while pidof nc > /dev/null; do sleep 0.1; done; md5sum < /tmp/got") == sent
 

@@ -404,7 +404,7 @@ static void test_demand_claims_all_and_takes_what_is_loaded(void **state)
     make_demand(false);
     b = build();
     assert_int_equal(b->vm.extent_count, 1);
-    assert_int_equal(claimed, (64 << 20) / PAGE_SIZE + 32 + 32 + 1 + 9);
+    assert_int_equal(claimed, (64 << 20) / PAGE_SIZE + 32 + 32 + 1 + 10);
     assert_true(b->vm.ram_pages > 0 && b->vm.ram_pages < (32 << 20) / PAGE_SIZE);
     assert_memory_equal(vm_mem(&b->vm, b->layout.kernel, IMAGE_SIZE, false), kernel + 3, IMAGE_SIZE);
     objects = m.heap, pages = m.pages;
