@@ -13,8 +13,8 @@
 
 /* init/ is no part of the host's archive: most of it composes for the target alone. */
 #include "init/board.c"
-#include "init/board_pci.c"
 #include "init/board_node.c"
+#include "init/board_pci.c"
 
 static char said[512]; /* all that was logged */
 
