@@ -349,7 +349,7 @@ static enum kerr make_queues(struct nvme *n)
 
         e = queue_alloc(n, &n->io[i], i + 1, entries);
         if (e == K_OK)
-            e = ring_alloc(DISK_TAGS_MAX * NVME_LIST_ENTRIES * sizeof(u64), &lists, &order);
+            e = ring_alloc(sizeof(u64) * DISK_TAGS_MAX * NVME_LIST_ENTRIES, &lists, &order);
         if (e == K_OK)
             n->lists[i] = lists;
     }
