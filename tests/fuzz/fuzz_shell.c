@@ -153,6 +153,7 @@ enum kerr balloon_get(struct vm *v, struct balloon_info *info)
 {
     (void)v;
     memset(info, 0xff, sizeof(*info));
+    info->up = info->reports = true;
     return K_OK;
 }
 
