@@ -179,7 +179,7 @@ $(eval $(call flags_file,$(T),$(TARGET_CC) $(TARGET_CFLAGS) $(TARGET_COLD)))
 $(eval $(call flags_file,$(H),$(HOST_CC) $(HOST_LIB_CFLAGS)))
 $(eval $(call flags_file,$(K),$(HOST_CC) $(TOOL_CFLAGS)))
 
-compile = @echo '  CC    $<'; mkdir -p $(@D); $(1) -MMD -MP -c $< -o $@
+compile = @echo '  CC    $<'; mkdir -p $(@D); $(1) -MD -MP -c $< -o $@
 
 $(T)/%.c.o: %.c $(T)/flags | $(LIBFDT)
 	$(call compile,$(TARGET_CC) $(TARGET_CFLAGS))
@@ -238,11 +238,11 @@ $(BUILD)/keel: $(TOOL_OBJ) $(K)/common.a
 
 $(BUILD)/unit/%: tests/unit/%.c $(H)/keel.a
 	@echo '  UNIT  $@'; mkdir -p $(@D)
-	@$(HOST_CC) $(UNIT_CFLAGS) -MMD -MP -MF $@.d $< $(H)/keel.a -lcmocka -lfdt -o $@
+	@$(HOST_CC) $(UNIT_CFLAGS) -MD -MP -MF $@.d $< $(H)/keel.a -lcmocka -lfdt -o $@
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(H)/keel.a
 	@echo '  FUZZ  $@'; mkdir -p $(@D)
-	@$(HOST_CC) $(FUZZ_CFLAGS) -MMD -MP -MF $@.d $< $(H)/keel.a -lfdt -o $@
+	@$(HOST_CC) $(FUZZ_CFLAGS) -MD -MP -MF $@.d $< $(H)/keel.a -lfdt -o $@
 
 # clang-tidy as a build product: only what changed is linted again. An object stands for its headers.
 TIDY_SRC := $(filter-out lib/libc/%,$(filter %.c,$(TARGET_SRC)))
