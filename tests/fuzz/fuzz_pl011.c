@@ -1,71 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accesses of any width to a PL011, mixed with input, room and resets. The interrupt line must always be
- * what MIS says, and FR must not contradict itself. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/heap.h"
-#include "drivers/console.h"
-#include "irq/inject/vgic.h"
+/* The interrupt line must always be what MIS says, and FR must not contradict itself. */
+#include "tests/fuzz/fuzz_serial.h"
 #include "vdev/uart/pl011.h"
-
-static struct console_port *port;
-static u32 console_room;
-static bool line;
-
-void *heap_alloc(size_t size) { return calloc(1, size); }
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    free(p);
-}
-
-enum kerr console_port_add(struct console_port *p)
-{
-    port = p;
-    return K_OK;
-}
-
-void console_port_remove(struct console_port *p) { (void)p; }
-
-size_t console_write(struct console_port *p, const char *s, size_t n)
-{
-    volatile char c;
-
-    (void)p;
-    if (n > console_room)
-        n = console_room;
-    for (size_t i = 0; i < n; i++)
-        c = s[i];
-    (void)c;
-    console_room -= (u32)n;
-    return n;
-}
-
-void console_input_ready(struct console_port *p) { (void)p; }
-
-void vgic_spi_level(struct vm *vm, u32 intid, bool level)
-{
-    (void)vm;
-    if (intid != 33 || level == line)
-        abort();
-    line = level;
-}
-
-struct record {
-    u8 op, size_shift;
-    u16 offset;
-    u32 value;
-};
 
 static u64 rd(const struct bus_region *r, u64 offset) { return r->ops->read(r->ctx, NULL, offset, 4); }
 
-static void check(const struct bus_region *r)
+static void check(const struct bus_region *r, bool level)
 {
     u64 fr = rd(r, 0x18);
 
-    if (line != (rd(r, 0x40) != 0) || rd(r, 0x40) != (rd(r, 0x3c) & rd(r, 0x38)))
+    if (level != (rd(r, 0x40) != 0) || rd(r, 0x40) != (rd(r, 0x3c) & rd(r, 0x38)))
         abort();
     if ((fr & 0x50) == 0x50 || (fr & 0xa0) == 0xa0 || !(fr & 0x80) != !!(fr & 0x08))
         abort();
@@ -73,50 +17,10 @@ static void check(const struct bus_region *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct vm vm;
-    static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-    const struct cfg_device cfg = { .node = "pl011", .irq = CFG_IRQ_DEFAULT };
-    void *dev;
+    static const struct serial_target target = {
+        .model = &pl011_model, .regs = &pl011_regs, .base = PL011_BASE, .mostly = 0x4f, .check = check
+    };
 
-    memset(&vm, 0, sizeof(vm));
-    line = false;
-    console_room = 0;
-    if (!reg_block_valid(&pl011_regs) || pl011_model.create(&vm, &cfg, &dev) != K_OK)
-        abort();
-    for (; size >= sizeof(struct record); data += sizeof(struct record), size -= sizeof(struct record)) {
-        const struct bus_region *r;
-        struct record rec;
-        u64 offset;
-
-        memcpy(&rec, data, sizeof(rec));
-        offset = rec.op & 0x80 ? rec.offset & 0xfff : rec.offset & 0x4f; /* mostly where registers are */
-        r = bus_find(&vm.mmio, PL011_BASE + offset, 1U << (rec.size_shift & 3));
-        switch (rec.op & 7) {
-        case 0:
-            console_room = rec.value & 0xff;
-            port->room(port);
-            break;
-        case 1:
-            if (port->input(port, text, rec.value % sizeof(text)) > 16)
-                abort();
-            break;
-        case 2:
-            if ((rec.value & 0xff) == 0)
-                pl011_model.reset(dev);
-            break;
-        case 3:
-        case 4:
-            if (r)
-                (void)r->ops->read(r->ctx, NULL, offset, 1U << (rec.size_shift & 3));
-            break;
-        default:
-            if (r)
-                r->ops->write(r->ctx, NULL, offset, 1U << (rec.size_shift & 3),
-                              rec.value | (u64)rec.value << 32);
-            break;
-        }
-        check(bus_find(&vm.mmio, PL011_BASE, 4));
-    }
-    pl011_model.destroy(dev);
+    fuzz_serial(&target, data, size);
     return 0;
 }

@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/test_serial_machine.h"
 
-#include <cmocka.h>
-#include <libfdt.h>
-
-#include "config/guest_fdt.h"
-#include "core/heap.h"
-#include "drivers/console.h"
-#include "irq/inject/vgic.h"
 #include "vdev/uart/ns16550.h"
 
 enum {
@@ -29,69 +18,10 @@ enum {
     SCR = 7
 };
 
-static struct console_port *port;
-static char printed[256];
-static size_t printed_len, console_room;
-static u32 input_ready;
-static bool line;
-
-void *heap_alloc(size_t size) { return calloc(1, size); }
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    free(p);
-}
-
-enum kerr console_port_add(struct console_port *p)
-{
-    port = p;
-    return K_OK;
-}
-
-void console_port_remove(struct console_port *p) { assert_ptr_equal(p, port); }
-
-size_t console_write(struct console_port *p, const char *text, size_t n)
-{
-    (void)p;
-    if (n > console_room)
-        n = console_room;
-    memcpy(printed + printed_len, text, n);
-    printed_len += n;
-    console_room -= n;
-    return n;
-}
-
-void console_input_ready(struct console_port *p)
-{
-    (void)p;
-    input_ready++;
-}
-
-void vgic_spi_level(struct vm *vm, u32 intid, bool level)
-{
-    (void)vm;
-    assert_int_equal(intid, 33);
-    assert_true(level != line); /* changes only */
-    line = level;
-}
-
-static struct vm vm;
-static void *dev;
-
 static int fresh(void **state)
 {
-    const struct cfg_device cfg = { .node = "serial", .irq = CFG_IRQ_DEFAULT };
-
     (void)state;
-    memset(&vm, 0, sizeof(vm));
-    strcpy(vm.name, "guest");
-    printed_len = 0;
-    console_room = sizeof(printed);
-    input_ready = 0;
-    line = false;
-    assert_int_equal(ns16550_model.create(&vm, &cfg, &dev), K_OK);
-    ns16550_model.reset(dev);
+    serial_fresh(&ns16550_model, "serial");
     return 0;
 }
 
@@ -115,8 +45,6 @@ static void wr(u64 offset, u32 value)
 
     r->ops->write(r->ctx, NULL, offset, 1, value);
 }
-
-static size_t type(const char *text) { return port->input(port, text, strlen(text)); }
 
 static void test_register_table_is_sound(void **state)
 {
@@ -158,6 +86,7 @@ static void test_sent_bytes_are_printed_and_each_empties_the_transmitter(void **
     (void)state;
     wr(IER, 2);
     assert_true(line); /* it is empty when that is asked */
+    assert_int_equal(line_intid, 33);
     assert_int_equal(rd(IIR), 0x02);
     assert_false(line); /* told */
     assert_int_equal(rd(IIR), 0x01);
@@ -182,10 +111,10 @@ static void test_full_console_fills_the_fifo_and_room_drains_it(void **state)
     assert_int_equal(rd(LSR) & 0x60, 0);
     assert_false(line);
     console_room = 5;
-    port->room(port);
+    ports[0]->room(ports[0]);
     assert_false(line);
     console_room = 100;
-    port->room(port);
+    ports[0]->room(ports[0]);
     assert_true(line);
     assert_int_equal(rd(LSR) & 0x60, 0x60);
     assert_int_equal(printed_len, 16); /* what found no room is lost */

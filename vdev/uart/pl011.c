@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vdev/uart/pl011.h"
 
-#include <string.h>
-
 #include "config/guest_fdt.h"
-#include "core/heap.h"
-#include "core/lock.h"
-#include "drivers/console.h"
-#include "irq/inject/vgic.h"
 #include "lib/bits.h"
-#include "lib/fmt.h"
-
-#define FIFO_DEPTH 16U
+#include "vdev/uart/serial.h"
 
 /* DDI 0183 3.3; DR and RSR share the error bits, four places apart. */
 #define DR_BE BIT(10)
@@ -50,23 +42,12 @@
 #define INT_MASK 0x7ffU
 
 struct pl011 {
-    struct spinlock lock; /* guards all below but name, vm, intid, base */
-    struct vm *vm;
-    u32 intid;
-    u64 base;
-    struct console_port port;
-    char name[VM_NAME_MAX + 20];
-
+    struct serial serial; /* rx holds entries as DR shows them */
     u32 fr, rsr, ilpr, ibrd, fbrd, lcrh, cr, ifls, imsc, ris, dmacr;
-    u16 rx[FIFO_DEPTH]; /* as DR shows them, errors included */
-    u8 tx[FIFO_DEPTH];  /* used only while the console's ring is full */
-    u8 rx_head, rx_count, tx_head, tx_count;
-    bool overrun;    /* the next byte received says that some before it were lost */
-    bool rx_starved; /* the console holds input that found no room */
-    bool line;
+    bool overrun; /* the next byte received says that some before it were lost */
 };
 
-static u32 depth(const struct pl011 *d) { return d->lcrh & LCRH_FEN ? FIFO_DEPTH : 1; }
+static struct pl011 *of(struct serial *s) { return container_of(s, struct pl011, serial); }
 
 /* IFLS fields, DDI 0183 3.3.9: 1/8, 1/4, 1/2, 3/4, 7/8 of the FIFO; the rest is reserved. */
 static u32 trigger(u32 select)
@@ -81,33 +62,32 @@ static u32 rx_trigger(const struct pl011 *d) { return d->lcrh & LCRH_FEN ? trigg
 static u32 tx_trigger(const struct pl011 *d) { return d->lcrh & LCRH_FEN ? trigger(d->ifls) : 0; }
 
 /* FR and the interrupt line follow from the rest. FR is stored so that polling it costs no lock. */
-static void update_locked(struct pl011 *d)
+static void update_locked(struct serial *s)
 {
+    struct pl011 *d = of(s);
     u32 fr = 0;
-    bool line = (d->ris & d->imsc) != 0;
 
-    fr |= (u32)(d->rx_count == 0 ? FR_RXFE : 0);
-    fr |= (u32)(d->rx_count >= depth(d) ? FR_RXFF : 0);
-    fr |= (u32)(d->tx_count == 0 ? FR_TXFE : FR_BUSY);
-    fr |= (u32)(d->tx_count >= depth(d) ? FR_TXFF : 0);
-    if (d->cr & CR_LBE) { /* 3.3.8: modem outputs come back as inputs */
+    fr |= (u32)(s->rx_count == 0 ? FR_RXFE : 0);
+    fr |= (u32)(s->rx_count >= s->depth ? FR_RXFF : 0);
+    fr |= (u32)(s->tx_count == 0 ? FR_TXFE : FR_BUSY);
+    fr |= (u32)(s->tx_count >= s->depth ? FR_TXFF : 0);
+    if (s->looped) { /* 3.3.8: modem outputs come back as inputs */
         fr |= (u32)(d->cr & CR_DTR ? FR_DSR : 0);
         fr |= (u32)(d->cr & CR_RTS ? FR_CTS : 0);
         fr |= (u32)(d->cr & CR_OUT1 ? FR_DCD : 0);
         fr |= (u32)(d->cr & CR_OUT2 ? FR_RI : 0);
     }
     __atomic_store_n(&d->fr, fr, __ATOMIC_RELAXED);
-    if (line != d->line) {
-        d->line = line;
-        vgic_spi_level(d->vm, d->intid, line);
-    }
+    serial_set_line(s, (d->ris & d->imsc) != 0);
 }
 
 /* The transmit interrupt is raised by the FIFO draining to its trigger level, and lowered by filling it
  * above (2.8.3). A byte that the console takes at once has drained already. */
-static void tx_level_locked(struct pl011 *d)
+static void tx_level_locked(struct serial *s)
 {
-    if (d->tx_count <= tx_trigger(d))
+    struct pl011 *d = of(s);
+
+    if (s->tx_count <= tx_trigger(d))
         d->ris |= (u32)INT_TX;
     else
         d->ris &= ~(u32)INT_TX;
@@ -115,18 +95,14 @@ static void tx_level_locked(struct pl011 *d)
 
 static void rx_push_locked(struct pl011 *d, u32 entry)
 {
-    if (d->rx_count >= depth(d)) {
+    if (!serial_rx_put(&d->serial, entry | (u32)(d->overrun ? DR_OE : 0))) {
         d->overrun = true;
         d->rsr |= (u32)RSR_OE;
         d->ris |= (u32)INT_OE;
         return;
     }
-    if (d->overrun) {
-        entry |= (u32)DR_OE;
-        d->overrun = false;
-    }
-    d->rx[(d->rx_head + d->rx_count++) % FIFO_DEPTH] = (u16)entry;
-    if (d->rx_count >= rx_trigger(d))
+    d->overrun = false;
+    if (d->serial.rx_count >= rx_trigger(d))
         d->ris |= (u32)INT_RX;
     if (entry & DR_BE)
         d->ris |= (u32)INT_BE;
@@ -136,25 +112,22 @@ static void rx_push_locked(struct pl011 *d, u32 entry)
  * alone hears of bytes below the trigger level too, as it does on QEMU's board. */
 static void rx_timeout_locked(struct pl011 *d)
 {
-    if (d->rx_count == 0)
+    if (d->serial.rx_count == 0)
         return;
     d->ris |= (u32)INT_RT;
     if (!(d->imsc & INT_RT))
         d->ris |= (u32)INT_RX;
 }
 
-/* Whether the console should offer again what it holds. */
-static bool rx_wanted_locked(struct pl011 *d)
+static void receive(struct serial *s, u8 byte)
 {
-    if (!d->rx_starved || d->rx_count > depth(d) / 2 || (d->cr & CR_LBE))
-        return false;
-    d->rx_starved = false;
-    return true;
+    rx_push_locked(of(s), byte);
+    rx_timeout_locked(of(s));
 }
 
 static void rx_flush_locked(struct pl011 *d)
 {
-    d->rx_count = 0;
+    d->serial.rx_count = 0;
     d->overrun = false;
     d->ris &= ~(u32)(INT_RX | INT_RT);
 }
@@ -163,39 +136,29 @@ static u64 dr_read(void *ctx, struct vcpu *v, u32 index)
 {
     struct pl011 *d = ctx;
     u32 entry = 0;
-    bool wanted;
 
     (void)v, (void)index;
-    spin_lock(&d->lock);
-    if (d->rx_count > 0) {
-        entry = d->rx[d->rx_head];
-        d->rx_head = (u8)((d->rx_head + 1U) % FIFO_DEPTH);
-        d->rx_count--;
+    spin_lock(&d->serial.lock);
+    if (d->serial.rx_count > 0) {
+        entry = serial_rx_take(&d->serial);
         d->rsr = entry >> DR_ERRORS_SHIFT;
     }
-    if (d->rx_count < rx_trigger(d))
+    if (d->serial.rx_count < rx_trigger(d))
         d->ris &= ~(u32)INT_RX;
-    if (d->rx_count == 0)
+    if (d->serial.rx_count == 0)
         d->ris &= ~(u32)INT_RT;
-    update_locked(d);
-    wanted = rx_wanted_locked(d);
-    spin_unlock(&d->lock);
-    if (wanted)
-        console_input_ready(&d->port);
+    update_locked(&d->serial);
+    serial_unlock(&d->serial);
     return entry;
 }
 
 static void tx_locked(struct pl011 *d, u8 byte)
 {
-    if (d->cr & CR_LBE) {
-        rx_push_locked(d, byte);
-        rx_timeout_locked(d);
-    } else if (d->tx_count == 0 && console_write(&d->port, (const char *)&byte, 1) == 1) {
-        /* gone */
-    } else if (d->tx_count < depth(d)) {
-        d->tx[(d->tx_head + d->tx_count++) % FIFO_DEPTH] = byte;
-    }
-    tx_level_locked(d);
+    if (d->serial.looped)
+        receive(&d->serial, byte);
+    else
+        serial_tx_put(&d->serial, byte);
+    tx_level_locked(&d->serial);
 }
 
 /* Enable bits are not looked at: as on QEMU's board, programs that never set CR.UARTEN print. */
@@ -206,10 +169,10 @@ static void dr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     (void)v, (void)index;
     if (!(mask & 0xff))
         return;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     tx_locked(d, (u8)value);
-    update_locked(d);
-    spin_unlock(&d->lock);
+    update_locked(&d->serial);
+    spin_unlock(&d->serial.lock);
 }
 
 static void ecr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
@@ -217,54 +180,48 @@ static void ecr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     struct pl011 *d = ctx;
 
     (void)v, (void)index, (void)value, (void)mask;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     d->rsr = 0;
-    spin_unlock(&d->lock);
+    spin_unlock(&d->serial.lock);
 }
 
 static void lcrh_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
     struct pl011 *d = ctx;
     u32 old, lcrh;
-    bool wanted;
 
     (void)v, (void)index;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     old = d->lcrh;
     lcrh = (u32)((old & ~mask) | value) & 0xff;
     d->lcrh = lcrh;
+    d->serial.depth = lcrh & LCRH_FEN ? SERIAL_FIFO : 1;
     if ((old ^ lcrh) & LCRH_FEN)
         rx_flush_locked(d);
-    if ((d->cr & CR_LBE) && (lcrh & ~old & LCRH_BRK)) {
+    if (d->serial.looped && (lcrh & ~old & LCRH_BRK)) {
         rx_push_locked(d, (u32)DR_BE);
         rx_timeout_locked(d);
     }
-    update_locked(d);
-    wanted = rx_wanted_locked(d);
-    spin_unlock(&d->lock);
-    if (wanted)
-        console_input_ready(&d->port);
+    update_locked(&d->serial);
+    serial_unlock(&d->serial);
 }
 
 static void cr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
     struct pl011 *d = ctx;
     u32 changed;
-    bool wanted;
 
     (void)v, (void)index;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     changed = d->fr;
     d->cr = (u32)((d->cr & ~mask) | value) & CR_MASK;
-    update_locked(d);
+    d->serial.looped = (d->cr & CR_LBE) != 0;
+    update_locked(&d->serial);
     changed ^= d->fr; /* modem status interrupts are raised by changes */
     d->ris |= (u32)((changed & FR_RI ? INT_RI : 0) | (changed & FR_CTS ? INT_CTS : 0) |
                     (changed & FR_DCD ? INT_DCD : 0) | (changed & FR_DSR ? INT_DSR : 0));
-    update_locked(d);
-    wanted = rx_wanted_locked(d);
-    spin_unlock(&d->lock);
-    if (wanted)
-        console_input_ready(&d->port);
+    update_locked(&d->serial);
+    serial_unlock(&d->serial);
 }
 
 static void imsc_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
@@ -272,10 +229,10 @@ static void imsc_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask
     struct pl011 *d = ctx;
 
     (void)v, (void)index;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     d->imsc = (u32)((d->imsc & ~mask) | value) & INT_MASK;
-    update_locked(d);
-    spin_unlock(&d->lock);
+    update_locked(&d->serial);
+    spin_unlock(&d->serial.lock);
 }
 
 static void icr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
@@ -283,10 +240,10 @@ static void icr_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     struct pl011 *d = ctx;
 
     (void)v, (void)index, (void)mask;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     d->ris &= ~(u32)value;
-    update_locked(d);
-    spin_unlock(&d->lock);
+    update_locked(&d->serial);
+    spin_unlock(&d->serial.lock);
 }
 
 static u64 mis_read(void *ctx, struct vcpu *v, u32 index)
@@ -295,9 +252,9 @@ static u64 mis_read(void *ctx, struct vcpu *v, u32 index)
     u32 mis;
 
     (void)v, (void)index;
-    spin_lock(&d->lock);
+    spin_lock(&d->serial.lock);
     mis = d->ris & d->imsc;
-    spin_unlock(&d->lock);
+    spin_unlock(&d->serial.lock);
     return mis;
 }
 
@@ -368,119 +325,36 @@ static void bus_write(void *ctx, struct vcpu *v, u64 offset, unsigned size, u64 
 
 static const struct bus_ops ops = { .read = bus_read, .write = bus_write };
 
-static size_t input(struct console_port *port, const char *p, size_t n)
-{
-    struct pl011 *d = container_of(port, struct pl011, port);
-    size_t taken = 0;
-    unsigned long flags = spin_lock_irq(&d->lock);
+static void reset(struct serial *s) { of(s)->overrun = false; }
 
-    if (!(d->cr & CR_LBE)) {
-        while (taken < n && d->rx_count < depth(d))
-            rx_push_locked(d, (u8)p[taken++]);
-        if (taken > 0)
-            rx_timeout_locked(d);
-    }
-    d->rx_starved = taken < n;
-    update_locked(d);
-    spin_unlock_irq(&d->lock, flags);
-    return taken;
-}
-
-static void room(struct console_port *port)
-{
-    struct pl011 *d = container_of(port, struct pl011, port);
-    unsigned long flags = spin_lock_irq(&d->lock);
-
-    if (d->tx_count > 0) {
-        while (d->tx_count > 0 && console_write(port, (const char *)&d->tx[d->tx_head], 1) == 1) {
-            d->tx_head = (u8)((d->tx_head + 1U) % FIFO_DEPTH);
-            d->tx_count--;
-        }
-        tx_level_locked(d);
-        update_locked(d);
-    }
-    spin_unlock_irq(&d->lock, flags);
-}
-
-static void pl011_reset(void *dev)
-{
-    struct pl011 *d = dev;
-    unsigned long flags = spin_lock_irq(&d->lock);
-    bool wanted;
-
-    reg_reset(&pl011_regs, d);
-    rx_flush_locked(d);
-    d->tx_count = 0;
-    update_locked(d);
-    wanted = rx_wanted_locked(d);
-    spin_unlock_irq(&d->lock, flags);
-    if (wanted)
-        console_input_ready(&d->port);
-}
+static const struct serial_kind kind = {
+    .regs = &pl011_regs,
+    .ops = &ops,
+    .size = sizeof(struct pl011),
+    .base = PL011_BASE,
+    .spi = PL011_SPI,
+    .receive = receive,
+    .sent = tx_level_locked,
+    .update = update_locked,
+    .reset = reset,
+};
 
 static enum kerr pl011_create(struct vm *vm, const struct cfg_device *cfg, void **dev)
 {
-    struct pl011 *d;
-    struct bus_region region = { .ops = &ops, .name = cfg->node };
-    enum kerr err;
-
-    if (cfg->size != 0 && cfg->size < PL011_SIZE)
-        return K_INVAL;
-    d = heap_alloc(sizeof(*d));
-    if (!d)
-        return K_NOMEM;
-    spin_init(&d->lock, LOCK_RANK_VDEV);
-    d->vm = vm;
-    d->intid = 32 + (cfg->irq == CFG_IRQ_DEFAULT ? PL011_SPI : cfg->irq);
-    d->base = cfg->size ? cfg->base : PL011_BASE;
-    if (d->base == PL011_BASE)
-        fmt_sn(d->name, sizeof(d->name), "%s", vm->name);
-    else /* another one of the same VM */
-        fmt_sn(d->name, sizeof(d->name), "%s@%llx", vm->name, (unsigned long long)d->base);
-    d->port.name = d->name;
-    d->port.guest = vm->id + 1;
-    d->port.input = input;
-    d->port.room = room;
-    reg_reset(&pl011_regs, d);
-
-    err = console_port_add(&d->port);
-    if (err != K_OK)
-        goto free;
-    region.base = d->base;
-    region.size = PL011_SIZE;
-    region.ctx = d;
-    err = bus_add(&vm->mmio, &region, NULL);
-    if (err != K_OK)
-        goto remove_port;
-    *dev = d;
-    return K_OK;
-
-remove_port:
-    console_port_remove(&d->port);
-free:
-    heap_free(d, sizeof(*d));
-    return err;
-}
-
-static void pl011_destroy(void *dev)
-{
-    struct pl011 *d = dev;
-
-    console_port_remove(&d->port);
-    heap_free(d, sizeof(*d));
+    return serial_create(&kind, vm, cfg, dev);
 }
 
 static void pl011_fdt(void *dev, struct gfdt *f)
 {
     static const char compatible[] = "arm,pl011\0arm,primecell", clocks[] = "uartclk\0apb_pclk";
     const u32 clock[2] = { GFDT_PHANDLE_CLOCK, GFDT_PHANDLE_CLOCK };
-    struct pl011 *d = dev;
-    const u64 window[2] = { d->base, PL011_SIZE };
+    struct serial *s = dev;
+    const u64 window[2] = { s->base, PL011_SIZE };
 
-    gfdt_node_at(f, "pl011", d->base);
+    gfdt_node_at(f, "pl011", s->base);
     gfdt_strings(f, "compatible", compatible, sizeof(compatible));
     gfdt_reg(f, window, 1);
-    gfdt_interrupt(f, GFDT_SPI, d->intid - 32, GFDT_LEVEL);
+    gfdt_interrupt(f, GFDT_SPI, s->intid - 32, GFDT_LEVEL);
     gfdt_u32s(f, "clocks", clock, 2);
     gfdt_strings(f, "clock-names", clocks, sizeof(clocks));
     gfdt_end_node(f);
@@ -489,7 +363,7 @@ static void pl011_fdt(void *dev, struct gfdt *f)
 const struct vdev_model pl011_model = {
     .compatible = "arm,pl011",
     .create = pl011_create,
-    .reset = pl011_reset,
-    .destroy = pl011_destroy,
+    .reset = serial_reset,
+    .destroy = serial_destroy,
     .fdt = pl011_fdt,
 };
