@@ -1,50 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A thread that works for a VM's devices: the VM pays for what it runs, as for what its vCPUs run. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "core/worker.h"
-#include "tests/unit/test_cpus.h"
+#include "tests/unit/test_vcpus.h"
 
 #define MS 62500UL /* ticks */
 #define SERVER_PRIO 12U
 
-static struct vm vm[2];
 static struct worker server;
-static bool sleeps[2];
 static bool busy; /* the server is: it keeps the CPU until this is cleared */
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
-void virq_flush(struct vcpu *v) { (void)v; }
-void virq_reset_sys(struct vcpu *v) { (void)v; }
-void virq_hold_point(struct vcpu *v) { (void)v; }
-void virq_more(struct vcpu *v) { (void)v; }
-void virq_off(struct vcpu *v) { (void)v; }
-void vm_ended(struct vm *which) { (void)which; }
-
-static bool pending;
-
-bool virq_pending(struct vcpu *v)
-{
-    bool taken = pending;
-
-    __atomic_fetch_and(&v->work, ~(u32)WORK_IRQ, __ATOMIC_SEQ_CST);
-    pending = false;
-    return taken;
-}
-
-static void guest(struct vcpu *v)
-{
-    if (sleeps[v->vm - vm])
-        vcpu_wait_for_interrupt(v);
-    else
-        stay_in_guest(v);
-}
 
 static void serve(void *arg)
 {
@@ -55,16 +18,7 @@ static void serve(void *arg)
 
 static struct vcpu *make(u32 which, u32 cpu, const struct task_params *p)
 {
-    u32 id = vm[which].vcpu_count;
-    struct vcpu *v = NULL;
-
-    assert_int_equal(vcpu_create(&vm[which], id, cpu, p, &v), K_OK);
-    vm[which].vcpu[id] = v;
-    vm[which].vcpu_count++;
-    v->power = VCPU_ON;
-    interrupt(cpu);
-    task_wake(&v->task);
-    return v;
+    return make_vcpu(which, cpu, p, false);
 }
 
 static struct vcpu *make_shared(u32 which, u32 cpu)
@@ -76,11 +30,8 @@ static struct vcpu *make_shared(u32 which, u32 cpu)
 static int setup(void **state)
 {
     (void)state;
-    cpus_start(2);
-    host_hooks.guest = guest;
-    memset(vm, 0, sizeof(vm));
-    memset(sleeps, 0, sizeof(sleeps));
-    pending = busy = false;
+    vcpus_start();
+    busy = false;
     interrupt(0);
     assert_int_equal(worker_create(&server, "server", 0, SERVER_PRIO, serve, NULL), K_OK);
     worker_serve(&server, &vm[0]);
@@ -93,16 +44,9 @@ static int teardown(void **state)
 {
     (void)state;
     thread_destroy(server.task);
-    for (u32 i = 0; i < 2; i++)
-        for (u32 k = 0; k < vm[i].vcpu_count; k++) {
-            task_destroy(&vm[i].vcpu[k]->task);
-            heap_free(vm[i].vcpu[k], sizeof(*vm[i].vcpu[k]));
-        }
-    cpus_end();
+    vcpus_end();
     return 0;
 }
-
-static bool runs(const struct vcpu *v) { return percpu[v->task.cpu].current == &v->task; }
 
 static u64 ran(const struct vcpu *v) { return task_run_ticks(&v->task, arch_ticks()); }
 
@@ -160,11 +104,11 @@ static void test_work_while_the_vcpu_sleeps_counts_too(void **state)
     u64 before, lead;
 
     (void)state;
-    sleeps[0] = true;
+    sleeps[0][0] = true;
     pass(100 * MS);
     assert_true(runs(b));
     work(10 * MS);
-    sleeps[0] = false;
+    sleeps[0][0] = false;
     pending = true;
     vcpu_request(a, WORK_IRQ);
     before = ran(b);
@@ -224,10 +168,10 @@ static void test_debt_of_a_budget_is_that_of_one_period_at_most(void **state)
     struct vcpu *a = make(0, 0, &budget);
 
     (void)state;
-    sleeps[0] = true;
+    sleeps[0][0] = true;
     enter_until_idle(0);
     work(1000 * MS);
-    sleeps[0] = false;
+    sleeps[0][0] = false;
     pending = true;
     interrupt(0);
     vcpu_request(a, WORK_IRQ);

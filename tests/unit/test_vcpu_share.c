@@ -1,86 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vCPUs that share their CPUs: what they are told of that, and what is done against spinning for a lock whose holder
  * does not run: putting a preemption off, giving the turn to one of the same VM, gangs. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/test_vcpus.h"
 
-#include <cmocka.h>
-
-#include "tests/unit/test_cpus.h"
-
-#define VMS 2U
 #define PRIO 8U
 #define SLICE 625000U /* ticks, of real-time equals */
 #define STEP 250U
 #define LIMIT 1000U
 
-static struct vm vm[VMS];
 static bool gang_of_0;
 
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
-void virq_flush(struct vcpu *v) { (void)v; }
-void virq_reset_sys(struct vcpu *v) { (void)v; }
-void virq_hold_point(struct vcpu *v) { (void)v; }
-void virq_more(struct vcpu *v) { (void)v; }
-void virq_off(struct vcpu *v) { (void)v; }
-
-static bool pending;
-
-bool virq_pending(struct vcpu *v)
-{
-    bool taken = pending;
-
-    __atomic_fetch_and(&v->work, ~(u32)WORK_IRQ, __ATOMIC_SEQ_CST);
-    pending = false;
-    return taken;
-}
-
-void vm_ended(struct vm *which) { (void)which; }
-
-static bool spins[VMS][VM_MAX_VCPUS], sleeps[VMS][VM_MAX_VCPUS];
-
-static void guest(struct vcpu *v)
-{
-    u32 i = (u32)(v->vm - vm);
-
-    if (spins[i][v->id])
-        vcpu_spin_wait(v);
-    else if (sleeps[i][v->id])
-        vcpu_wait_for_interrupt(v);
-    else
-        stay_in_guest(v);
-}
-
-/* A vCPU of vm[which] that is on; it runs when its CPU is next entered. */
 static struct vcpu *make(u32 which, u32 cpu, u8 prio)
 {
-    u32 id = vm[which].vcpu_count;
-    struct vcpu *v = NULL;
-
-    assert_int_equal(vcpu_create(&vm[which], id, cpu,
-                                 &(struct task_params){ .prio = prio, .weight = TASK_WEIGHT_DEFAULT }, &v),
-                     K_OK);
-    vm[which].vcpu[id] = v;
-    vm[which].vcpu_count++;
-    v->power = VCPU_ON;
-    v->task.gang = which == 0 && gang_of_0;
-    interrupt(cpu);
-    task_wake(&v->task);
-    return v;
+    return make_vcpu(which, cpu, &(struct task_params){ .prio = prio, .weight = TASK_WEIGHT_DEFAULT },
+                     which == 0 && gang_of_0);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    cpus_start(2);
-    host_hooks.guest = guest;
-    memset(vm, 0, sizeof(vm));
+    vcpus_start();
     gang_of_0 = false;
-    memset(spins, 0, sizeof(spins));
-    memset(sleeps, 0, sizeof(sleeps));
     return 0;
 }
 
@@ -94,16 +34,9 @@ static int setup_gang(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    for (u32 i = 0; i < VMS; i++)
-        for (u32 k = 0; k < vm[i].vcpu_count; k++) {
-            task_destroy(&vm[i].vcpu[k]->task);
-            heap_free(vm[i].vcpu[k], sizeof(*vm[i].vcpu[k]));
-        }
-    cpus_end();
+    vcpus_end();
     return 0;
 }
-
-static bool runs(const struct vcpu *v) { return percpu[v->task.cpu].current == &v->task; }
 
 static u64 until_timer(u32 cpu) { return percpu[cpu].arch.timer_deadline - arch_ticks(); }
 
