@@ -75,7 +75,8 @@ struct net_port {
     struct net_counters count;
     /* The sender's scratch: the head of its frame, with room for a tag, and that of a segment that is cut from it. */
     u8 head[NET_TAG_SIZE + NET_HEAD_SIZE], cut_head[NET_TAG_SIZE + NET_HEAD_SIZE];
-    struct net_vec vec[NET_VECS_MAX], cut_vec[NET_VECS_MAX];
+    struct net_vec vec[NET_VECS_MAX];
+    struct net_vec cut_vec[NET_VECS_MAX + 1]; /* its own head, and then up to all of vec */
 };
 
 /* Makes p a port of the network that cfg names, closed. vm: name of the VM, or NULL; node: of its device. K_FULL,

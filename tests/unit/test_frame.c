@@ -311,6 +311,29 @@ static void test_one_segment_is_not_large(void **state)
     assert_int_equal(station[1].seen[0].f.gso, NET_GSO_NONE);
 }
 
+/* Each piece, and the head's rest, is a piece of the first segment: no frame has more. */
+static void test_a_segment_of_as_many_pieces_as_can_be_stays_in_its_place(void **state)
+{
+    struct net_frame f = make(true, false, PAYLOAD);
+    struct net_vec vec[NET_VECS_MAX - 1];
+    const struct cfg_net behind = station[0].cfg;
+
+    (void)state;
+    station[1].port.accepts = 0;
+    station[1].cfg.mtu = 9000;
+    f.gso_size = PAYLOAD - 1;
+    vec[0] = (struct net_vec){ frame, 200 };
+    for (f.vecs = 1; f.vecs < ARRAY_SIZE(vec); f.vecs++)
+        vec[f.vecs] = (struct net_vec){ frame + 190 + 10 * f.vecs, 10 };
+    vec[f.vecs - 1].len = f.len - (190 + 10 * (f.vecs - 1));
+    f.vec = vec;
+    net_send(&station[0].port, &f);
+    assert_memory_equal(&station[0].cfg, &behind, sizeof(behind));
+    assert_int_equal(station[1].frames, 2);
+    assert_sums(&station[1].seen[1], 14);
+    assert_int_equal(station[1].seen[1].len, 14 + 20 + 32 + 1);
+}
+
 static void test_bytes_are_summed_right_wherever_they_lie(void **state)
 {
     (void)state;
@@ -335,6 +358,7 @@ int main(void)
         TEST(test_large_frames_are_cut_with_a_tag),
         TEST(test_what_a_sender_says_of_a_frame_is_checked),
         TEST(test_one_segment_is_not_large),
+        TEST(test_a_segment_of_as_many_pieces_as_can_be_stays_in_its_place),
         TEST(test_bytes_are_summed_right_wherever_they_lie),
     };
 

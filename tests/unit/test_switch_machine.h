@@ -74,6 +74,8 @@ static inline enum kerr station_receive(struct net_port *p, const struct net_fra
     struct seen *k = &s->seen[s->frames < KEPT ? s->frames : KEPT - 1];
     u32 at = 0;
 
+    if (f->vecs > NET_VECS_MAX + 1)
+        abort();
     if (s->refuses)
         return K_NOENT;
     if (s->room == 0)
