@@ -318,6 +318,69 @@ static void test_nobody_waits_with_a_broadcast(void **state)
     assert_int_equal(station[2].frames, 1);
 }
 
+/* What is behind the switch's own tag is no tag: who gets the frame without the first would take it for one. */
+static void test_a_tag_behind_a_tag_leads_to_no_other_vlan(void **state)
+{
+    u8 stacked[64];
+
+    (void)state;
+    station[0].cfg.vlan = 10;
+    station[1].cfg.vlan = 10;
+    station[1].cfg.trunk[0] = 20; /* may have the VLAN that the others are not in */
+    station[2].cfg.trunk[0] = 10;
+    station[3].cfg.trunk[0] = 10;
+    all_up();
+    ethernet(frame, 56, 1, 0);
+    memcpy(stacked, frame, 12);
+    memcpy(stacked + 12, "\x81\x00\x60\x00\x81\x00\x00\x14", 8);
+    memcpy(stacked + 20, frame + 12, 44);
+    send_from(0, stacked, 64);
+    assert_int_equal(station[1].frames, 0);
+    assert_int_equal(station[0].port.count.tx_vlan, 1);
+    stacked[11] = 2;
+    stacked[15] = 10;
+    send_from(2, stacked, 64);
+    assert_int_equal(station[1].frames, 0);
+    assert_int_equal(station[2].port.count.tx_vlan, 1);
+    /* Between trunks it is a frame like others: the outer tag stays. */
+    stacked[5] = 3;
+    send_from(2, stacked, 64);
+    assert_int_equal(station[3].frames, 1);
+    assert_memory_equal(station[3].seen[0].bytes, stacked, 64);
+}
+
+static void test_a_large_frame_costs_as_much_of_a_rate_as_its_segments(void **state)
+{
+    struct net_vec vec = { frame, 54 + 256 };
+    struct net_frame f = { .vec = &vec,
+                           .vecs = 1,
+                           .len = 54 + 256,
+                           .csum = true,
+                           .csum_start = 34,
+                           .csum_offset = 16,
+                           .gso = NET_GSO_TCP4,
+                           .gso_size = 1 };
+    u64 start;
+
+    (void)state;
+    station[0].cfg.rate_mbit = 8;
+    all_up();
+    ethernet(frame, f.len, 1, 0);
+    memcpy(frame + 12, "\x08\x00\x45\x00\x01\x28\x00\x00\x40\x00\x40\x06", 12);
+    frame[46] = 0x50;
+    start = arch_ticks();
+    for (u32 i = 0; i < 100; i++) {
+        u64 at = net_ready_at(&station[0].port);
+
+        if (at != 0)
+            host_clock_set(at);
+        net_send(&station[0].port, &f);
+    }
+    assert_int_equal(station[1].frames, 25600);
+    assert_in_range(time_ticks_to_ns(arch_ticks() - start), 99 * 256 * 55000UL - 2100000,
+                    100 * 256 * 55000UL);
+}
+
 static void test_a_rate_is_kept(void **state)
 {
     u64 start, at;
@@ -412,7 +475,9 @@ int main(void)
         TEST(test_a_patient_sender_waits_for_room),
         TEST(test_who_never_has_room_is_waited_for_once),
         TEST(test_nobody_waits_with_a_broadcast),
+        TEST(test_a_tag_behind_a_tag_leads_to_no_other_vlan),
         TEST(test_a_rate_is_kept),
+        TEST(test_a_large_frame_costs_as_much_of_a_rate_as_its_segments),
         TEST(test_too_long_frames_are_dropped),
         TEST(test_a_capture_is_a_pcap_file),
     };

@@ -241,6 +241,7 @@ bool net_take(struct net_transit *t, struct net_port *from, const struct net_fra
             return false;
         t->tci = get16(t->head + TYPE_AT + 2);
         move_head(t, NET_TAG_SIZE);
+        t->stacked = get16(t->head + TYPE_AT) == TYPE_VLAN;
     }
     t->target = net_mac_key(t->head);
     t->source = net_mac_key(t->head + NET_MAC_SIZE);

@@ -51,6 +51,7 @@ struct net_transit {
     u16 tci;  /* of the tag that it came with, VLAN included; else 0 */
     u32 vlan;
     bool tagged;        /* has its tag just now: put there by net_tag() */
+    bool stacked;       /* without its tag it begins with another one */
     u64 source, target; /* as net_mac_key() */
     bool group;         /* to many */
 };

@@ -253,6 +253,11 @@ static void deliver(struct net_transit *t, struct net_port *p, struct net_port *
 {
     struct net_frame cut;
 
+    if (unlikely(t->stacked) &&
+        t->vlan == q->cfg->vlan) { /* q would take the inner tag for the frame's VLAN */
+        net_count(&p->count.tx_vlan, 1);
+        return;
+    }
     net_tag(t, t->vlan != q->cfg->vlan);
     if (mtu_of(t) > q->cfg->mtu) {
         net_count(&q->count.rx_long, 1);
@@ -367,6 +372,13 @@ static void charge(struct net_port *p, u32 bytes)
     p->tokens_at = max_u64(p->tokens_at, oldest) + time_ns_to_ticks(ns);
 }
 
+/* A large frame costs what its segments would: each has the headers. */
+static void charge_segments(struct net_port *p, const struct net_transit *t)
+{
+    if (p->cfg->rate_mbit != 0)
+        charge(p, (net_segments(t) - 1) * t->f.header_len);
+}
+
 u64 net_ready_at(const struct net_port *p)
 {
     return p->cfg->rate_mbit == 0 || p->tokens_at <= arch_ticks() ? 0 : p->tokens_at;
@@ -395,8 +407,10 @@ void net_send(struct net_port *p, const struct net_frame *f)
     }
     net_count(&p->count.tx_frames, 1);
     net_count(&p->count.tx_bytes, f->len);
-    if (t.f.gso != NET_GSO_NONE)
+    if (t.f.gso != NET_GSO_NONE) {
         net_count(&p->count.tx_large, 1);
+        charge_segments(p, &t);
+    }
     forward(&t, p);
 }
 
