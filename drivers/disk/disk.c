@@ -12,6 +12,8 @@
 #include "lib/checked.h"
 #include "lib/fmt.h"
 
+#define DISK_SAY_MAX 100U
+
 /* Part of a disk, or all, in the hands of one user. */
 struct part {
     struct block_device dev;
@@ -148,12 +150,18 @@ struct search {
     u64 number; /* 0: by name */
     u32 found;
     struct disk_partition p;
+    char there[DISK_SAY_MAX]; /* all that there are */
+    int said;
 };
 
 static void look(void *arg, const struct disk_partition *p)
 {
     struct search *s = arg;
 
+    if (s->said < (int)sizeof(s->there))
+        s->said += fmt_sn(s->there + s->said, sizeof(s->there) - (size_t)s->said, "%s %u%s%s%s",
+                          s->said != 0 ? "," : "", p->number, p->name[0] != '\0' ? " (" : "", p->name,
+                          p->name[0] != '\0' ? ")" : "");
     if (s->number != 0 ? p->number == s->number : strcmp(p->name, s->name) == 0) {
         s->p = *p;
         s->found++;
@@ -178,8 +186,8 @@ static enum kerr find_partition(struct disk *d, const char *name, struct disk_pa
     if (e != K_OK)
         return e;
     if (s.found != 1) {
-        (void)fmt_sn(why, size, "%s has %s partition '%s'", d->name, s.found == 0 ? "no" : "more than one",
-                     name);
+        (void)fmt_sn(why, size, "%s has %s partition '%s'; it has%s", d->name,
+                     s.found == 0 ? "no" : "more than one", name, s.said != 0 ? s.there : " none");
         return K_NOENT;
     }
     *out = s.p;

@@ -23,7 +23,11 @@ struct overlay {
     struct block_device *base;
     u64 leaves;
     u64 **leaf;
+    struct frames_claim claim; /* empty: what is left is everybody's, but Keel keeps enough to go on */
 };
+
+/* Every word of a leaf that was zeroed as a whole, which has no memory. */
+static u64 zero_word = WORD_MASK;
 
 /* A read, of which the base does some. */
 struct split {
@@ -41,25 +45,50 @@ struct piece {
 
 static struct overlay *of(struct block_device *d) { return container_of(d, struct overlay, dev); }
 
-static u64 *word_of(const struct overlay *o, u64 sector, bool make)
+/* NULL: nothing of the whole leaf was written. */
+static const u64 *word_of(const struct overlay *o, u64 sector)
 {
-    u64 **leaf = &o->leaf[sector / LEAF_SECTORS];
+    const u64 *leaf = o->leaf[sector / LEAF_SECTORS];
 
-    if (*leaf == NULL && make)
-        *leaf = page_alloc();
-    return *leaf != NULL ? &(*leaf)[sector / PAGE_SECTORS % LEAF_WORDS] : NULL;
+    return leaf == NULL || leaf == &zero_word ? leaf : &leaf[sector / PAGE_SECTORS % LEAF_WORDS];
+}
+
+/* To be changed; NULL: no memory. */
+static u64 *make_word(struct overlay *o, u64 sector)
+{
+    u64 **slot = &o->leaf[sector / LEAF_SECTORS], *leaf = *slot;
+
+    if (leaf == NULL || leaf == &zero_word) {
+        leaf = page_alloc_for(&o->claim);
+        if (leaf == NULL)
+            return NULL;
+        for (u32 i = 0; *slot != NULL && i < LEAF_WORDS; i++)
+            leaf[i] = WORD_MASK;
+        *slot = leaf;
+    }
+    return &leaf[sector / PAGE_SECTORS % LEAF_WORDS];
+}
+
+static void drop_leaf(struct overlay *o, u64 *leaf)
+{
+    if (leaf == NULL || leaf == &zero_word)
+        return;
+    for (u32 i = 0; i < LEAF_WORDS; i++)
+        if ((leaf[i] & WORD_PAGE) != 0)
+            page_free_for(&o->claim, (void *)(uintptr_t)(leaf[i] & WORD_PAGE));
+    page_free_for(&o->claim, leaf);
 }
 
 /* These: within one page. */
 static u64 sectors_mask(u64 sector, u64 n) { return (BIT(n) - 1) << sector % PAGE_SECTORS; }
 
-static enum kerr write_part(const struct overlay *o, u64 sector, u64 n, u64 **word)
+static enum kerr write_part(struct overlay *o, u64 sector, u64 n, u64 **word)
 {
-    *word = word_of(o, sector, true);
+    *word = make_word(o, sector);
     if (*word == NULL)
         return K_NOMEM;
     if ((**word & WORD_PAGE) == 0) {
-        void *page = page_alloc();
+        void *page = page_alloc_for(&o->claim);
 
         if (page == NULL)
             return K_NOMEM;
@@ -69,16 +98,16 @@ static enum kerr write_part(const struct overlay *o, u64 sector, u64 n, u64 **wo
     return K_OK;
 }
 
-static enum kerr zero_part(const struct overlay *o, u64 sector, u64 n)
+static enum kerr zero_part(struct overlay *o, u64 sector, u64 n)
 {
-    u64 *word = word_of(o, sector, true), mask = sectors_mask(sector, n);
+    u64 *word = make_word(o, sector), mask = sectors_mask(sector, n);
     char *page;
 
     if (word == NULL)
         return K_NOMEM;
     page = (char *)(uintptr_t)(*word & WORD_PAGE);
     if (page != NULL && mask == WORD_MASK) {
-        page_free(page);
+        page_free_for(&o->claim, page);
         *word = 0;
     } else if (page != NULL) {
         memset(page + sector % PAGE_SECTORS * BLOCK_SECTOR, 0, n * BLOCK_SECTOR);
@@ -94,7 +123,7 @@ static u64 run_of(const struct overlay *o, u64 sector, u64 most, bool *written)
 
     *written = false;
     for (; n < most; n++) {
-        const u64 *word = word_of(o, sector + n, false);
+        const u64 *word = word_of(o, sector + n);
         bool w = word != NULL && (*word & sectors_mask(sector + n, 1)) != 0;
 
         if (n == 0)
@@ -150,7 +179,7 @@ static char *page_at(const u64 *word, u64 sector)
     return page != NULL ? page + sector % PAGE_SECTORS * BLOCK_SECTOR : NULL;
 }
 
-static enum kerr write(const struct overlay *o, const struct block_request *r)
+static enum kerr write(struct overlay *o, const struct block_request *r)
 {
     struct cursor c = { r->vec, 0 };
     u64 *word;
@@ -167,11 +196,17 @@ static enum kerr write(const struct overlay *o, const struct block_request *r)
     return K_OK;
 }
 
-static enum kerr zero(const struct overlay *o, const struct block_request *r)
+static enum kerr zero(struct overlay *o, const struct block_request *r)
 {
     for (u64 sector = r->sector, end = sector + r->sectors, n; sector < end; sector += n) {
         enum kerr e;
 
+        if (is_aligned(sector, LEAF_SECTORS) && end - sector >= LEAF_SECTORS) {
+            n = LEAF_SECTORS;
+            drop_leaf(o, o->leaf[sector / n]);
+            o->leaf[sector / n] = &zero_word;
+            continue;
+        }
         n = part_of(sector, end - sector);
         e = zero_part(o, sector, n);
         if (e != K_OK)
@@ -259,7 +294,7 @@ static void read(const struct overlay *o, struct block_request *r)
         n = run_of(o, sector, end - sector, &written);
         if (written) {
             n = part_of(sector, n);
-            copy(&c, page_at(word_of(o, sector, false), sector), n * BLOCK_SECTOR, false);
+            copy(&c, page_at(word_of(o, sector), sector), n * BLOCK_SECTOR, false);
         } else {
             e = read_base(o, s, &c, sector, n);
         }
@@ -269,7 +304,7 @@ static void read(const struct overlay *o, struct block_request *r)
 
 static void submit(struct block_device *dev, struct block_request *r)
 {
-    const struct overlay *o = of(dev);
+    struct overlay *o = of(dev);
 
     switch (r->op) {
     case BLOCK_READ: read(o, r); break;
@@ -284,14 +319,8 @@ static void destroy(struct block_device *dev)
 {
     struct overlay *o = of(dev);
 
-    for (u64 i = 0; i < o->leaves; i++) {
-        if (o->leaf[i] == NULL)
-            continue;
-        for (u32 k = 0; k < LEAF_WORDS; k++)
-            if ((o->leaf[i][k] & WORD_PAGE) != 0)
-                page_free((void *)(uintptr_t)(o->leaf[i][k] & WORD_PAGE));
-        page_free(o->leaf[i]);
-    }
+    for (u64 i = 0; i < o->leaves; i++)
+        drop_leaf(o, o->leaf[i]);
     heap_free(o->leaf, o->leaves * sizeof(*o->leaf));
     o->base->ops->destroy(o->base);
     heap_free(o, sizeof(*o));

@@ -5,8 +5,8 @@
 
 #include "drivers/block.h"
 
-/* base is destroyed with it, not when this fails. Host memory is taken as it is written; where there is none, the write
- * fails. */
+/* base is destroyed with it, not when this fails. Host memory is taken as it is written; where there is none, but
+ * for what Keel keeps for itself, the write fails. What is discarded gives it back. */
 MUST_USE enum kerr overlay_create(struct block_device *base, struct block_device **out);
 
 #endif

@@ -2,6 +2,7 @@
 """Disks of the host, real devices as far as QEMU has them, in the hands of stock Debian guests."""
 import hashlib
 import os
+import re
 import struct
 import subprocess
 import zlib
@@ -106,7 +107,9 @@ def test_partitions_overlays_and_shares_keep_to_what_is_theirs(start, write_dts,
     second = [("c", 'device = "one"; partition = "shared"; read-only;')]
     machine = start(write_dts(configuration(("debian", True, first), ("other", False, second),
                                             ("greedy", False, [("all", 'device = "one";')]),
-                                            ("lost", False, [("none", 'device = "two";')]))), *qemu(image, "virtio-pci"))
+                                            ("lost", False, [("none", 'device = "two";')]),
+                                            ("absent", False, [("none", 'device = "one"; partition = "home";')]),
+                                            ("writer", False, [("w", 'device = "one"; partition = "3";')]))), *qemu(image, "virtio-pci"))
     machine.boot()
     assert [machine.sh(f"cat /sys/block/vd{d}/size") for d in "abc"] == ["8192", "10240", "10240"]
     for disk, first_sector in (("a", 2048), ("b", 10240), ("c", 20480)):
@@ -121,7 +124,9 @@ def test_partitions_overlays_and_shares_keep_to_what_is_theirs(start, write_dts,
     assert machine.sh("dd if=/dev/zero of=/dev/vdc count=1 2>/dev/null", check=False) == ""
     listing = machine.keel("disk list")
     assert "partition 2" in listing and "data" in listing
-    for vm, why in (("greedy", "they may share what both only read"), ("lost", "this host has no disk 'two'")):
+    for vm, why in (("greedy", "they may share what both only read"), ("lost", "this host has no disk 'two'"),
+                    ("absent", "no partition 'home'; it has 1 (root), 2 (data), 3 (shared)"),
+                    ("writer", "is read by debian/c: they may share what both only read")):
         machine.keel(f"vm start {vm}")
         assert why in machine.keel("log")
     machine.keel("vm start other")
@@ -137,14 +142,42 @@ def test_partitions_overlays_and_shares_keep_to_what_is_theirs(start, write_dts,
     assert after == expected
 
 
+def test_an_overlay_that_finds_no_more_memory_is_an_io_error_and_the_rest_goes_on(start, write_dts, tmp_path):
+    image = tmp_path / "disk.img"
+    with open(image, "wb") as f:
+        f.truncate(512 * MIB)
+    machine = start(write_dts(configuration(("debian", True, [("disk", 'device = "one"; overlay;')]),
+                                            ("other", True, [("disk", 'size = "16M";')]))),
+                    "--ram", "512M", *qemu(image, "virtio-pci"))
+    machine.boot()
+    machine.boot()
+    machine.focus(1)
+    fill = "dd if=/tmp/r of=/dev/vda bs=1M seek=$n conv=fsync 2>/dev/null"
+    machine.sh("dd if=/dev/urandom of=/tmp/r bs=1M count=1 2>/dev/null")
+    written = int(machine.sh(f"n=0; while {fill}; do n=$((n + 1)); done; echo $n"))
+    assert 8 <= written < 128
+    pages = dict(re.findall(r"^(\w+) +(\d+) +\d+$", machine.keel("mem"), re.M))
+    assert 256 <= int(pages["free"]) - int(pages["claimed"]) < 512 # what Keel keeps for itself
+    machine.focus(2)
+    machine.sh("dd if=/dev/urandom of=/tmp/r bs=1M count=16 2>/dev/null; dd if=/tmp/r of=/dev/vda bs=1M conv=fsync 2>/dev/null")
+    machine.sh("echo 3 > /proc/sys/vm/drop_caches; cmp /dev/vda /tmp/r")
+    machine.focus(1)
+    machine.sh("echo 3 > /proc/sys/vm/drop_caches")
+    machine.sh(f"dd if=/dev/vda bs=1M skip={written - 1} count=1 2>/dev/null | cmp - /tmp/r")
+    machine.sh("blkdiscard /dev/vda")
+    machine.sh(f"n=300; while [ $n -lt 308 ]; do {fill} || exit 1; n=$((n + 1)); done")
+    assert image.stat().st_blocks == 0
+
+
 @pytest.mark.parametrize("device", ["virtio-pci", "nvme"])
 def test_errors_of_the_hosts_disk_are_the_guests_and_the_rest_goes_on(start, write_dts, tmp_path, device):
     image = tmp_path / "disk.img"
     image.write_bytes(bytes(16 * MIB))
     drive = ("if=none,id=d0,driver=raw,file.driver=blkdebug,"
              f"file.image.driver=file,file.image.filename={image}")
-    for i, (event, sector) in enumerate((("read_aio", 4096), ("write_aio", 8192))):
-        drive += f",file.inject-error.{i}.event={event},file.inject-error.{i}.errno=5,file.inject-error.{i}.sector={sector}"
+    errors = (("read_aio", "sector=4096"), ("write_aio", "sector=8192"), ("flush_to_disk", "once=on"))
+    for i, (event, when) in enumerate(errors):
+        drive += f",file.inject-error.{i}.event={event},file.inject-error.{i}.errno=5,file.inject-error.{i}.{when}"
     machine = start(write_dts(configuration(("debian", True, [("disk", 'device = "one";')]))),
                     *qemu(image, device, drive))
     machine.boot()
@@ -153,7 +186,10 @@ def test_errors_of_the_hosts_disk_are_the_guests_and_the_rest_goes_on(start, wri
                       check=False).endswith("read")
     assert machine.sh("dd if=/dev/zero of=/dev/vda bs=4k seek=1024 count=1 conv=fsync 2>/dev/null || echo wri''te",
                       check=False).endswith("write")
-    machine.sh("dd if=/dev/urandom of=/tmp/r bs=4k count=64 2>/dev/null; dd if=/tmp/r of=/dev/vda bs=4k conv=fsync 2>/dev/null")
+    # The write succeeds, and it is the flush after it that fails, once.
+    machine.sh("dd if=/dev/urandom of=/tmp/r bs=4k count=64 2>/dev/null; dd if=/tmp/r of=/dev/vda bs=4k 2>/dev/null")
+    assert machine.sh("dd if=/tmp/r of=/dev/vda bs=4k conv=fsync 2>/dev/null || echo flu''sh", check=False).endswith("flush")
+    machine.sh("dd if=/tmp/r of=/dev/vda bs=4k conv=fsync 2>/dev/null")
     machine.sh("echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=4k count=64 2>/dev/null | cmp - /tmp/r")
 
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "arch/mmu.h"
+#include "core/frames.h"
 #include "drivers/disk/overlay.h"
 #include "lib/bits.h"
 
@@ -38,16 +39,20 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-void *page_alloc(void)
+/* An empty claim is one that leaves Keel something. */
+void *page_alloc_for(struct frames_claim *c)
 {
     void *p = no_pages ? NULL : aligned_alloc(4096, 4096);
 
+    assert_non_null(c);
+    assert_int_equal(c->left, 0);
     objects += p != NULL;
     return p != NULL ? memset(p, 0, 4096) : NULL;
 }
 
-void page_free(void *p)
+void page_free_for(struct frames_claim *c, void *p)
 {
+    assert_non_null(c);
     objects--;
     free(p);
 }
@@ -233,6 +238,60 @@ static void test_an_error_of_the_base_is_the_whole_requests_once(void **state)
     assert_int_equal(last_result, K_OK);
 }
 
+#define LARGE 0x2800U /* sectors: two leaves of the table, and a half */
+#define CHUNK 64U
+
+static void large_submit(struct block_device *d, struct block_request *r)
+{
+    (void)d;
+    for (u32 i = 0; i < r->vecs; i++)
+        memset(hpa_to_ptr(r->vec[i].addr), 0x5a, r->vec[i].len);
+    r->done(r, K_OK);
+}
+
+static void assert_bytes(u64 sector, u64 sectors, u8 expected)
+{
+    for (u64 done = 0; done < sectors; done += CHUNK) {
+        run(BLOCK_READ, sector + done, CHUNK);
+        assert_int_equal(last_result, K_OK);
+        for (u32 i = 0; i < CHUNK * BLOCK_SECTOR; i++)
+            if (*memory_at(CHUNK, i) != expected)
+                fail_msg("byte %u of sector %lu", i, sector + done);
+    }
+}
+
+static void test_a_disk_that_is_discarded_takes_no_memory(void **state)
+{
+    static const struct block_ops large_ops = { large_submit, base_destroy };
+    struct block_request discard = { .op = BLOCK_DISCARD, .sector = 8, .sectors = 0x2000, .done = done };
+    u32 empty;
+
+    (void)state;
+    overlay->ops->destroy(overlay);
+    base.ops = &large_ops;
+    base.sectors = LARGE;
+    assert_int_equal(overlay_create(&base, &overlay), K_OK);
+    empty = objects;
+    memset(memory, 0xa5, sizeof(memory));
+    for (u64 at = 0; at < LARGE; at += CHUNK)
+        run(BLOCK_WRITE, at, CHUNK);
+    assert_int_equal(objects, empty + 3 + LARGE / 8);
+    no_pages = true; /* it needs none either */
+    overlay->ops->submit(overlay, &discard);
+    assert_int_equal(last_result, K_OK);
+    assert_int_equal(objects, empty + 2 + 1 + (LARGE - 0x2000) / 8 - 1);
+    no_pages = false;
+    run(BLOCK_READ, 0, 8);
+    assert_int_equal(*memory_at(8, 0), 0xa5);
+    assert_bytes(64, 0x1fc0, 0);
+    assert_bytes(0x2040, LARGE - 0x2040, 0xa5);
+    memset(memory, 0xa5, sizeof(memory));
+    run(BLOCK_WRITE, 0x1800, CHUNK); /* into what was discarded as a whole */
+    assert_bytes(0x1800, CHUNK, 0xa5);
+    assert_bytes(0x1840, CHUNK, 0);
+    assert_bytes(0x1000, 0x800, 0);
+}
+
 static void test_a_write_without_memory_fails(void **state)
 {
     (void)state;
@@ -254,6 +313,7 @@ int main(void)
         T(test_zeros_hide_the_base_and_give_pages_back),
         T(test_any_mixture_reads_as_it_was_written),
         T(test_an_error_of_the_base_is_the_whole_requests_once),
+        T(test_a_disk_that_is_discarded_takes_no_memory),
         T(test_a_write_without_memory_fails),
     };
 
