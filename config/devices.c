@@ -212,13 +212,13 @@ static void set_disk(const struct cfg_node *n, const struct device_props *p, con
     d->kind = CFG_IS_DISK;
     if (p->device != NULL && (p->image != NULL || p->size != 0))
         cfg_report_value(n, "device", "a disk of the host has neither image nor size");
-    if (p->device == NULL && (p->partition != NULL || p->overlay))
-        cfg_report(n, "device", "device: missing; partition and overlay are of a disk of the host");
     if (p->read_only && p->overlay)
         cfg_report(n, "overlay", "overlay: what is read-only has no use for it");
-    if (p->image == NULL && p->size == 0 && p->device == NULL)
+    if (p->device == NULL && (p->partition != NULL || p->overlay))
+        cfg_report(n, "device", "device: missing; partition and overlay are of a disk of the host");
+    else if (p->image == NULL && p->size == 0 && p->device == NULL)
         cfg_report(n, "image", "image: missing; a disk has an image, or a size, or both, or a device");
-    if (p->image == NULL && p->device == NULL && p->read_only)
+    else if (p->image == NULL && p->device == NULL && p->read_only)
         cfg_report(n, "read-only", "read-only: a disk without an image must be written to be of use");
     disk->image.name = p->image;
     disk->size = p->size;

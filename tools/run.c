@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/bits.h"
@@ -117,6 +118,7 @@ static bool take_disk(struct run *r, const char *value)
 {
     size_t len = strlen(value);
     struct disk_option *d = &r->vm.disk[r->vm.disks];
+    struct stat st;
 
     if (r->vm.disks == DISKS_MAX) {
         complain("--disk %s: at most %u disks", value, DISKS_MAX);
@@ -124,8 +126,12 @@ static bool take_disk(struct run *r, const char *value)
     }
     d->read_only = len > 3 && strcmp(value + len - 3, ",ro") == 0;
     d->file = d->read_only ? xformat("%.*s", (int)len - 3, value) : value;
-    if (access(d->file, d->read_only ? R_OK : R_OK | W_OK) != 0) {
+    if (access(d->file, d->read_only ? R_OK : R_OK | W_OK) != 0 || stat(d->file, &st) != 0) {
         complain("--disk %s: %s", d->file, strerror(errno));
+        return false;
+    }
+    if (!S_ISBLK(st.st_mode) && (!S_ISREG(st.st_mode) || st.st_size == 0)) {
+        complain("--disk %s: must be a file that is not empty, or a block device", d->file);
         return false;
     }
     r->vm.disks++;

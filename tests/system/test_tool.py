@@ -47,6 +47,11 @@ def check(place, text):
     return keel("check", "m.dts", cwd=place)
 
 
+
+def disk(properties):
+    return GOOD + f'devices {{ d {{ compatible = "keel,disk"; {properties} }}; }};'
+
+
 MISTAKES = [
     # what stands in the VM's node, the line that must come
     (GOOD.replace("<1>", "<9>"), "/vms/a: vcpus = <9>: must be 1 to 8"),
@@ -89,6 +94,21 @@ MISTAKES = [
      'or "keel,console" or "keel,rng" or "keel,balloon" or "keel,vsock"'),
     (GOOD + "devices { d { }; };",
      "/vms/a/devices/d: compatible: missing, must be one string of 1 to 63 printable characters"),
+    (disk(""), "/vms/a/devices/d: image: missing; a disk has an image, or a size, or both, or a device"),
+    (disk('size = "0";'), '/vms/a/devices/d: size = "0": must be a multiple of 4K, at most 64G, such as "512M" or <0x0 0x20000000>'),
+    (disk('image = "none";'), '/vms/a/devices/d: image = "none": No such file or directory'),
+    (disk('image = "empty";'), '/vms/a/devices/d: image = "empty": the file is empty'),
+    (disk('image = "i"; size = "4K";'), "/vms/a: disk d: size = 4 KiB: must hold the image's 6 KiB"),
+    (disk('device = "one"; size = "1M";'), '/vms/a/devices/d: device = "one": a disk of the host has neither image nor size'),
+    (disk('size = "1M"; overlay;'), "/vms/a/devices/d: device: missing; partition and overlay are of a disk of the host"),
+    (disk('partition = "root";'), "/vms/a/devices/d: device: missing; partition and overlay are of a disk of the host"),
+    (disk('device = "one"; overlay; read-only;'), "/vms/a/devices/d: overlay: what is read-only has no use for it"),
+    (disk('size = "1M"; read-only;'), "/vms/a/devices/d: read-only: a disk without an image must be written to be of use"),
+    (disk('size = "1M"; queues = <17>;'), "/vms/a/devices/d: queues = <17>: must be 1 to 16"),
+    (disk('size = "1M"; ring = "spilt";'), '/vms/a/devices/d: ring = "spilt": must be "packed" or "split"'),
+    (disk('size = "1M"; transport = "isa";'), '/vms/a/devices/d: transport = "isa": must be "mmio" or "pci"'),
+    (disk('size = "1M"; io = "virtio";'), "/vms/a/devices/d: io: unknown property; may be compatible, reg, interrupts, transport, "
+                                          "cpu, ring, poll-us, image, size, device, partition, overlay, read-only, queues"),
     (GOOD + 'devices { d { compatible = "arm,pl011"; reg = <0 0x40001000 0 0x1000>; }; };',
      "/vms/a/devices/d: 0x40001000-0x40001fff (arm,pl011) overlaps memory at 0x40000000-0x43ffffff"),
     (GOOD + 'devices { d { compatible = "arm,pl011"; interrupts = <32>; }; };',
@@ -315,6 +335,10 @@ def test_run_starts_other_boards(place):
      'keel run: /vms/guest: firmware = "f": a VM boots by kernel or by firmware, not by both'),
     (["--kernel", "k", "--mem", "1G", "--ram", "1G"],
      "keel run: /vms/guest: memory = 1G: this host has 1023 MiB to give"),
+    (["--kernel", "k", "--disk", "none"], "keel: --disk none: No such file or directory"),
+    (["--kernel", "k", "--disk", "."], "keel: --disk .: must be a file that is not empty, or a block device"),
+    (["--kernel", "k", "--disk", "/dev/null,ro"], "keel: --disk /dev/null: must be a file that is not empty, or a block device"),
+    (["--kernel", "k", "--disk", "f,ro", "--net", "tap"], "keel: --net tap: must be user"),
     (["--kernel", "k", "--frob"], "keel run: unrecognized option '--frob'"),
     (["--kernel"], "keel run: option '--kernel' requires an argument"),
 ])
