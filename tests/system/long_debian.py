@@ -4,6 +4,8 @@ import subprocess
 
 import debian
 import harness
+import pytest
+from test_host_disk import write_gpt
 
 LOAD_S = 1800
 FILE = "--name=v --filename=/m/verify --size=1g --bs=64k --ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c"
@@ -14,14 +16,46 @@ def wait_for_data(machine, path):
     machine.sh(f"while [ ! -s {path} ]; do sleep 0.2; done", harness.BOOT_S)
 
 
-def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, write_dts, tmp_path, debian_disk):
-    data = tmp_path / "data.img"
-    subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", data, "1600M"], check=True)
-    machine = start(write_dts(debian.configuration('device = "root";', 'device = "data";')), "--",
-                    *debian.nvme("root", debian_disk), "-drive", f"if=none,id=d,format=raw,file={data}",
-                    "-device", "virtio-blk-pci,drive=d,serial=data,disable-legacy=on")
+@pytest.fixture
+def within_partition(tmp_path, debian_disk):
+    """A larger disk, on which Debian's is one of two partitions."""
+    path = tmp_path / "host.img"
+    mib = debian_disk.stat().st_size // debian.MIB
+    with open(path, "wb") as f:
+        f.truncate((mib + 4) * debian.MIB)
+    subprocess.run(["dd", f"if={debian_disk}", f"of={path}", "bs=1M", "seek=1", "conv=notrunc,sparse", "status=none"], check=True)
+    write_gpt(path, (mib + 4) * 2048, [("guest", 2048, (mib + 1) * 2048 - 1), ("other", (mib + 1) * 2048, (mib + 2) * 2048 - 1)])
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize("partition", [False, True], ids=["whole", "partition"])
+@pytest.mark.parametrize("device", debian.DEVICES)
+@pytest.mark.parametrize("firmware", [harness.EDK2, harness.UBOOT], ids=["edk2", "u-boot"])
+def test_firmware_boots_debian_to_a_login(start, write_dts, request, debian_disk, firmware, device, partition):
+    path = request.getfixturevalue("within_partition") if partition else debian_disk
+    wanted = 'device = "root"; partition = "guest";' if partition else 'device = "root";'
+    machine = start(write_dts(debian.configuration(wanted, firmware=firmware)), "--", *debian.disk(device, "root", path))
     machine.login(LOAD_S)
-    machine.sh("mkdir /m; mount /dev/vdb /m")
+    assert machine.sh("systemctl is-system-running --wait", LOAD_S) == "running"
+    machine.sh("dd if=/dev/urandom of=/root/random bs=1M count=16 2>/dev/null; sync")
+    machine.send("poweroff\n")
+    assert machine.wait_end(harness.BOOT_S) == 0
+    debian.assert_root_is_clean(path, 1 if partition else 0)
+
+
+# Each form of ring, each transport and each device of the host in company with each other.
+@pytest.mark.parametrize("device,ring,transport", [("virtio-blk", "packed", "pci"), ("virtio-blk", "split", "mmio"),
+                                                   ("nvme", "split", "pci"), ("nvme", "packed", "mmio")])
+def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, write_dts, tmp_path, debian_disk, device, ring,
+                                                                     transport):
+    data = tmp_path / "data.img"
+    subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", "-L", "data", data, "1600M"], check=True)
+    how = f'ring = "{ring}"; transport = "{transport}";'
+    machine = start(write_dts(debian.configuration(f'device = "root"; {how}', f'device = "data"; {how}')), "--",
+                    *debian.disk("nvme", "root", debian_disk), *debian.disk(device, "data", data))
+    machine.login(LOAD_S)
+    machine.sh("mkdir /m; mount LABEL=data /m")
     machine.sh(f"fio {FILE} --rw=randwrite --do_verify=1 --end_fsync=1 --output=/root/fio", LOAD_S)
     assert "err= 0" in machine.sh("grep err= /root/fio")
     machine.sh("sync")
@@ -31,7 +65,7 @@ def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, writ
     wait_for_data(machine, "/root/copy0")
     machine.send("reboot\n")
     machine.login(LOAD_S)
-    machine.sh("mkdir -p /m; mount /dev/vdb /m")
+    machine.sh("mkdir -p /m; mount LABEL=data /m")
 
     # The same, and a reset of the machine under it.
     machine.sh("rm -rf /root/copy*; sync; (while :; do cp -a /usr/lib/python3.11 /root/more; cp /m/verify /dev/null; "
@@ -40,7 +74,7 @@ def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, writ
     machine.keel("vm reset debian")
     machine.focus(1)
     machine.login(LOAD_S)
-    machine.sh("mkdir -p /m; mount /dev/vdb /m")
+    machine.sh("mkdir -p /m; mount LABEL=data /m")
     machine.sh(f"fio {FILE} --rw=randread --verify_only=1 --output=/root/fio", LOAD_S)
     assert "err= 0" in machine.sh("grep err= /root/fio")
     machine.sh("rm -rf /root/more /m/other; umount /m")

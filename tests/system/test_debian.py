@@ -12,7 +12,7 @@ VERIFY = ("fio --name=v --filename=/root/verify --size=24M --rw=randwrite --bs=4
 
 
 def test_edk2_boots_debian_from_nvme_and_its_disk_is_clean_afterwards(start, write_dts, debian_disk):
-    machine = start(write_dts(debian.configuration('device = "root";')), "--", *debian.nvme("root", debian_disk))
+    machine = start(write_dts(debian.configuration('device = "root";')), "--", *debian.disk("nvme", "root", debian_disk))
     machine.expect("UEFI firmware", harness.BOOT_S)
     machine.expect("Booting `Debian'", harness.BOOT_S)
     machine.login()
