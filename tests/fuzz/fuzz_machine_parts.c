@@ -5,42 +5,12 @@
 #include <string.h>
 
 #include "arch/host/host.h"
-#include "core/heap.h"
-#include "core/sched.h"
-#include "core/task.h"
 #include "irq/inject/vgic.h"
+#include "tests/unit/test_idle_threads.h"
 #include "vdev/gpio/pl061.h"
 #include "vdev/watchdog/sp805.h"
 
 static bool gpio_line, dog_line;
-
-void *heap_alloc(size_t size) { return calloc(1, size); }
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    free(p);
-}
-
-enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
-                                   struct task **out)
-{
-    static struct task task;
-
-    (void)name, (void)prio, (void)fn, (void)budget_ns;
-    *out = &task;
-    return K_OK;
-}
-
-void task_wake(struct task *t) { (void)t; }
-
-void task_block(void) { abort(); }
-
-bool task_block_until(u64 deadline)
-{
-    (void)deadline;
-    abort();
-}
 
 void vm_watchdog(struct vm *vm)
 {

@@ -10,11 +10,9 @@
 
 #include "arch/host/host.h"
 #include "config/guest_fdt.h"
-#include "core/heap.h"
-#include "core/sched.h"
-#include "core/task.h"
 #include "drivers/rtc.h"
 #include "irq/inject/vgic.h"
+#include "tests/unit/test_idle_threads.h"
 #include "vdev/rtc/pl031.h"
 
 #define DR 0x00
@@ -29,40 +27,7 @@
 #define HZ 62500000UL
 
 static bool line;
-static u32 line_intid, wakes;
-
-void *heap_alloc(size_t size) { return calloc(1, size); }
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    free(p);
-}
-
-enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
-                                   struct task **out)
-{
-    static struct task task;
-
-    (void)name, (void)prio, (void)fn, (void)budget_ns;
-    *out = &task;
-    return K_OK;
-}
-
-void task_wake(struct task *t)
-{
-    (void)t;
-    wakes++;
-}
-
-void task_block(void) { fail(); }
-
-bool task_block_until(u64 deadline)
-{
-    (void)deadline;
-    fail();
-    return false;
-}
+static u32 line_intid;
 
 u64 rtc_seconds(void) { return NOW; }
 

@@ -11,11 +11,9 @@
 #include "arch/host/host.h"
 #include "arch/time.h"
 #include "config/guest_fdt.h"
-#include "core/heap.h"
-#include "core/sched.h"
-#include "core/task.h"
 #include "core/timer.h"
 #include "irq/inject/vgic.h"
+#include "tests/unit/test_idle_threads.h"
 #include "vdev/watchdog/sp805.h"
 
 #define LOAD 0x00
@@ -28,40 +26,7 @@
 #define SECOND 24000000U /* counts */
 
 static bool line;
-static u32 bites, wakes;
-
-void *heap_alloc(size_t size) { return calloc(1, size); }
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    free(p);
-}
-
-enum kerr thread_create_guaranteed(const char *name, u8 prio, void (*fn)(void *arg), u64 budget_ns,
-                                   struct task **out)
-{
-    static struct task task;
-
-    (void)name, (void)prio, (void)fn, (void)budget_ns;
-    *out = &task;
-    return K_OK;
-}
-
-void task_wake(struct task *t)
-{
-    (void)t;
-    wakes++;
-}
-
-void task_block(void) { fail(); }
-
-bool task_block_until(u64 deadline)
-{
-    (void)deadline;
-    fail();
-    return false;
-}
+static u32 bites;
 
 static struct vm vm;
 static void *dev;
