@@ -91,10 +91,11 @@ struct cfg_net {
     u16 vlan;                 /* of frames that have no tag at the port */
     u16 trunk[CFG_TRUNK_MAX]; /* of frames that have; 0: end */
     u16 mtu;
-    u8 queues;     /* pairs */
-    bool isolated; /* reaches only ports that are not */
-    bool any_mac;  /* may send as anybody, as a bridge does; else as `mac` */
-    u32 rate_mbit; /* of what it sends; 0: no limit */
+    u8 queues;          /* pairs */
+    bool isolated;      /* reaches only ports that are not */
+    bool any_mac;       /* may send as anybody, as a bridge does; else as `mac` */
+    bool follow_uplink; /* the link is down while the network's uplink has none */
+    u32 rate_mbit;      /* of what it sends; 0: no limit */
 };
 
 struct cfg_rng {

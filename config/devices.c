@@ -88,6 +88,7 @@ static const struct prop_rule net_prop[] = {
     { "trunk", PROP_CELLS, false, AT(net.trunk), 1, CFG_VLAN_MAX, NULL },
     { "isolated", PROP_FLAG, false, AT(net.isolated), 0, 0, NULL },
     { "any-mac", PROP_FLAG, false, AT(net.any_mac), 0, 0, NULL },
+    { "follow-uplink", PROP_FLAG, false, AT(net.follow_uplink), 0, 0, NULL },
     { "rate-mbit", PROP_CELL, false, AT(net.rate_mbit), 1, CFG_NET_RATE_MAX, NULL },
 };
 #undef AT

@@ -91,6 +91,7 @@ void cfg_set_net(const struct cfg_node *n, const struct cfg_net_props *p, const 
                              .queues = (u8)p->queues,
                              .isolated = p->isolated,
                              .any_mac = p->any_mac,
+                             .follow_uplink = p->follow_uplink,
                              .rate_mbit = p->rate_mbit };
     if (!name_is_good(p->network))
         cfg_report_value(n, "network", "must have no blank, slash or quote");
@@ -130,9 +131,11 @@ static void read_network(const struct cfg_node *n, struct cfg_machine *m)
     (void)schema_only_child(n, NULL);
     schema_read(n, &network_rules, &p);
     *out = (struct cfg_network){ .uplink = p.uplink };
-    out->port = (struct cfg_net){
-        .network = cfg_node_name(n), .mtu = (u16)p.net.mtu, .vlan = (u16)p.net.vlan, .any_mac = true
-    };
+    out->port = (struct cfg_net){ .network = cfg_node_name(n),
+                                  .mtu = (u16)p.net.mtu,
+                                  .vlan = (u16)p.net.vlan,
+                                  .any_mac = true,
+                                  .follow_uplink = true };
     if (!name_is_good(out->port.network) || strlen(out->port.network) >= CFG_NAME_MAX)
         cfg_report(n, NULL, "a network's name must be 1 to %u characters, no blank or quote",
                    CFG_NAME_MAX - 1);
@@ -178,6 +181,15 @@ static const struct cfg_vm *same_mac(const struct cfg_machine *m, const struct c
     return NULL;
 }
 
+static bool has_uplink(const struct cfg_machine *m, const char *network)
+{
+    for (u32 i = 0; i < m->network_count; i++) {
+        if (strcmp(m->network[i].port.network, network) == 0)
+            return true;
+    }
+    return false;
+}
+
 void cfg_check_nets(const struct cfg_machine *m, struct cfg_errors *errors)
 {
     for (const struct cfg_vm *vm = m->vm; vm < m->vm + m->vm_count; vm++) {
@@ -188,10 +200,13 @@ void cfg_check_nets(const struct cfg_machine *m, struct cfg_errors *errors)
 
             if (d->kind != CFG_IS_NET)
                 continue;
+            cfg_node_vm(&n, vm, errors);
+            if (d->net.follow_uplink && !has_uplink(m, d->net.network))
+                cfg_report(&n, "follow-uplink", "follow-uplink: %.31s: network %.31s has no uplink", d->node,
+                           d->net.network);
             clash = same_mac(m, vm, d, &other);
             if (clash == NULL)
                 continue;
-            cfg_node_vm(&n, vm, errors);
             cfg_report(&n, "mac", "mac: that of %.31s is also that of %.31s in VM %s", d->node, other->node,
                        clash->name);
         }

@@ -9,7 +9,7 @@ struct cfg_net_props {
     const char *network, *mac;
     u32 vlan, mtu, queues, rate_mbit, io;
     struct cfg_cells trunk;
-    bool isolated, any_mac;
+    bool isolated, any_mac, follow_uplink;
 };
 
 #define CFG_NET_DEFAULTS                                                                                     \

@@ -55,6 +55,9 @@ struct nic_ops {
     enum kerr (*send)(struct nic *n, const struct net_frame *f);
     /* After a batch of them. */
     void (*kick)(struct nic *n);
+    /* Once a second, on CPU 0 in an interrupt: the driver's thread is to ask the device whether it is there, which
+     * what was pulled out does not say. */
+    void (*look)(struct nic *n);
 };
 
 /* Who uses it; called in the driver's thread. */
@@ -62,6 +65,7 @@ struct nic_user {
     void (*received)(void *arg, const struct net_frame *f); /* the frame is not kept */
     void (*batch_end)(void *arg);
     void (*room)(void *arg);
+    void (*link)(void *arg, bool up); /* it changed; down at first */
 };
 
 struct nic {
@@ -71,7 +75,7 @@ struct nic {
     u8 mac[6];
 
     char name[NIC_NAME_MAX]; /* "net0" and so on, as they were found */
-    u32 link;                /* atomic */
+    u32 link, dead;          /* atomic; dead: given up */
     const struct nic_user *user;
     void *arg;
     struct nic *next;
@@ -83,8 +87,9 @@ struct nic *nic_first(void);
 struct nic *nic_find(const char *name);
 /* K_BUSY: has a user. */
 MUST_USE enum kerr nic_open(struct nic *n, const struct nic_user *user, void *arg);
-/* The link's state, from the driver. */
+/* From the driver, in its thread: the link's state; and that the device will not be used any more. */
 void nic_set_link(struct nic *n, bool up);
+void nic_give_up(struct nic *n, enum kerr why);
 
 struct hvirtio_driver;
 extern const struct hvirtio_driver hvirtio_net_driver;

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "arch/cpu.h"
+#include "arch/time.h"
 #include "core/log.h"
+#include "core/timer.h"
 #include "drivers/net.h"
 #include "lib/fmt.h"
 
+#define LOOK_NS 1000000000UL
+
 static struct nic *first;
+static struct timer look_timer;
 
 void nic_add(struct nic *n)
 {
@@ -32,17 +38,45 @@ struct nic *nic_find(const char *name)
     return n;
 }
 
+static void look(void *arg)
+{
+    (void)arg;
+    for (struct nic *n = first; n != NULL; n = n->next)
+        if (n->user != NULL && __atomic_load_n(&n->dead, __ATOMIC_RELAXED) == 0)
+            n->ops->look(n);
+    timer_arm(&look_timer, arch_ticks() + time_ns_to_ticks(LOOK_NS));
+}
+
 enum kerr nic_open(struct nic *n, const struct nic_user *user, void *arg)
 {
+    enum kerr e;
+
     if (n->user != NULL)
         return K_BUSY;
     n->arg = arg;
     n->user = user;
-    return n->ops->open(n);
+    e = n->ops->open(n);
+    if (e == K_OK && !look_timer.armed) {
+        unsigned long flags = arch_irq_save();
+
+        timer_init(&look_timer, look, NULL);
+        timer_arm(&look_timer, arch_ticks() + time_ns_to_ticks(LOOK_NS));
+        arch_irq_restore(flags);
+    }
+    return e;
 }
 
 void nic_set_link(struct nic *n, bool up)
 {
-    if (__atomic_exchange_n(&n->link, up, __ATOMIC_RELAXED) != (u32)up)
-        log_info("%s: link %s", n->name, up ? "up" : "down");
+    if (__atomic_exchange_n(&n->link, up, __ATOMIC_RELAXED) == (u32)up)
+        return;
+    log_info("%s: link %s", n->name, up ? "up" : "down");
+    n->user->link(n->arg, up);
+}
+
+void nic_give_up(struct nic *n, enum kerr why)
+{
+    log_error("%s: given up: %s", n->name, kerr_str(why));
+    __atomic_store_n(&n->dead, 1, __ATOMIC_RELAXED);
+    nic_set_link(n, false);
 }

@@ -20,6 +20,8 @@ static void list_port(void *arg, const char *network, struct net_port *p)
 {
     struct table *t = arg;
     const struct cfg_net *c = p->cfg;
+    const struct nic *n = nic_find(p->name); /* other ports' names have a slash */
+    const u8 *mac = n != NULL ? n->mac : c->mac;
     char trunk[48] = "-";
     size_t len = 0;
 
@@ -27,8 +29,7 @@ static void list_port(void *arg, const char *network, struct net_port *p)
         len += (size_t)fmt_sn(trunk + len, sizeof(trunk) - len, "%s%u", i != 0 ? "," : "", c->trunk[i]);
     table_cell(t, "%s", network);
     table_cell(t, "%s", p->name);
-    table_cell(t, "%02x:%02x:%02x:%02x:%02x:%02x", c->mac[0], c->mac[1], c->mac[2], c->mac[3], c->mac[4],
-               c->mac[5]);
+    table_cell(t, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
     table_cell(t, "%u", c->vlan);
     table_cell(t, "%s", trunk);
     table_cell(t, "%u", c->mtu);
@@ -36,9 +37,13 @@ static void list_port(void *arg, const char *network, struct net_port *p)
         table_cell(t, "%u", c->rate_mbit);
     else
         table_cell(t, "-");
-    table_cell(t, "%s%s", net_link_up(p) ? "up" : "down",
-               __atomic_load_n(&p->open, __ATOMIC_RELAXED) != 0 ? "" : ", no driver");
-    table_cell(t, "%s%s%s", c->isolated ? "isolated " : "", c->any_mac ? "any-mac " : "",
+    if (n != NULL && __atomic_load_n(&n->dead, __ATOMIC_RELAXED) != 0)
+        table_cell(t, "given up");
+    else
+        table_cell(t, "%s%s", net_link_up(p) ? "up" : "down",
+                   __atomic_load_n(&p->open, __ATOMIC_RELAXED) != 0 ? "" : ", no driver");
+    table_cell(t, "%s%s%s%s%s", n != NULL ? n->where : "", n != NULL ? " " : "",
+               c->isolated ? "isolated " : "", c->any_mac ? "any-mac " : "",
                __atomic_load_n(&p->capture, __ATOMIC_RELAXED) != NULL ? "captured" : "");
 }
 

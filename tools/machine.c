@@ -166,6 +166,7 @@ static void option_devices(struct gfdt *f, const struct vm_options *o)
     if (o->net) {
         begin_device(f, "net0", CFG_NET);
         gfdt_string(f, "network", "user");
+        gfdt_empty(f, "follow-uplink"); /* which is all that there is */
         gfdt_end_node(f);
     }
     gfdt_end_node(f);

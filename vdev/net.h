@@ -32,7 +32,7 @@ struct net_port_ops {
     MUST_USE enum kerr (*receive)(struct net_port *p, const struct net_frame *f);
     /* After the last frame of a batch: time to interrupt. NULL: nothing to do. */
     void (*flush)(struct net_port *p);
-    /* net_link_up() changed. vmm or shell thread; also while closed. NULL: nobody wants to know. */
+    /* net_link_up() changed. vmm, shell or an uplink's thread; also while closed. NULL: nobody wants to know. */
     void (*link_changed)(struct net_port *p);
 };
 
@@ -65,6 +65,7 @@ struct net_port {
     char name[NET_PORT_NAME_SIZE];
     u8 slot;                     /* in its network */
     u32 open, users, link;       /* atomic */
+    bool pulled;                 /* by net_set_link(); under the network's lock */
     u32 stuck;                   /* atomic: was waited for in vain; until it has room */
     u64 waiters;                 /* atomic: slots of ports whose senders wait for our room */
     u64 touched;                 /* sender's: slots of ports that want a flush */
@@ -104,6 +105,10 @@ MUST_USE u64 net_ready_at(const struct net_port *p);
 /* p has room again, after receive() said K_FULL. Any thread. */
 void net_room(struct net_port *p);
 
+/* Whether the network's uplink has a link: without one, ports that follow it are down, and it is itself. Thread
+ * context. */
+void net_set_carrier(struct net_network *n, bool up);
+
 /* Boot. Makes an interface of the host a port of the network. K_NOENT: the host has none of that name. */
 MUST_USE enum kerr net_uplink(const struct cfg_network *cfg);
 
@@ -125,7 +130,7 @@ struct net_capture_info {
 MUST_USE enum kerr net_capture_read(const char *port, u32 at, void *buf, u32 *n,
                                     struct net_capture_info *info);
 
-/* Administrative state of the link, what the guest is to see. Any context. */
+/* The link, as the guest is to see it. Any context. */
 static inline bool net_link_up(const struct net_port *p)
 {
     return __atomic_load_n(&p->link, __ATOMIC_ACQUIRE) != 0;

@@ -241,7 +241,7 @@ static void recover(struct igb *g)
         e = g->restarts++ < RESTARTS_MAX ? start(g) : K_IO;
     if (e != K_OK) {
         pcie_set_master(g->pci, false);
-        log_error("%s: given up: %s", g->nic.name, kerr_str(e));
+        nic_give_up(&g->nic, e);
         return;
     }
     flags = spin_lock_irq(&g->lock);
@@ -362,7 +362,12 @@ static enum kerr open(struct nic *n)
     return K_OK;
 }
 
-static const struct nic_ops ops = { open, igb_send, igb_kick };
+static void look(struct nic *n)
+{
+    worker_kick(&igb_of(n)->worker);
+} /* which reads the link's state each time */
+
+static const struct nic_ops ops = { open, igb_send, igb_kick, look };
 
 static void read_mac(struct igb *g)
 {

@@ -40,7 +40,7 @@ struct hnet {
     struct hvirtio *virtio;
     struct hvq *rx, *tx;
     struct worker worker; /* has the receive queue */
-    u32 config;           /* atomic: the configuration changed */
+    u32 config, look;     /* atomic: the configuration changed; the device is to be asked how it is */
     u32 restarts;
     u8 *rx_pool;
 
@@ -250,7 +250,7 @@ static void recover(struct hnet *h)
     if (e == K_OK)
         e = h->restarts++ < RESTARTS_MAX ? hvirtio_restart(h->virtio) : K_IO;
     if (e != K_OK) {
-        log_error("%s: given up: %s", h->nic.name, kerr_str(e));
+        nic_give_up(&h->nic, e);
         return;
     }
     fill_rx(h);
@@ -266,6 +266,8 @@ static void run(void *arg)
 {
     struct hnet *h = arg;
 
+    if (__atomic_exchange_n(&h->look, 0, __ATOMIC_ACQUIRE) != 0)
+        (void)hvirtio_ask(h->virtio);
     if (hvirtio_failed(h->virtio) && !h->down)
         recover(h);
     if (h->down)
@@ -308,7 +310,15 @@ static enum kerr net_open(struct nic *n)
     return K_OK;
 }
 
-static const struct nic_ops ops = { net_open, net_send, net_kick };
+static void net_look(struct nic *n)
+{
+    struct hnet *h = of(n);
+
+    __atomic_store_n(&h->look, 1, __ATOMIC_RELEASE);
+    worker_kick(&h->worker);
+}
+
+static const struct nic_ops ops = { net_open, net_send, net_kick, net_look };
 
 static enum kerr probe(struct hvirtio *d)
 {

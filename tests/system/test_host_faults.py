@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices of the host that are pulled out, or do not answer, under stock Debian guests."""
+"""Devices of the host that are pulled out, have no link, or do not answer, under stock Debian guests."""
 import json
 import re
 import socket
 
+import harness
 import pytest
 from test_host_disk import MIB, configuration
 
@@ -39,7 +40,7 @@ class Monitor(Lines):
         self.line()
         self.command("qmp_capabilities")
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         self.send(json.dumps({"execute": name, "arguments": arguments}))
         while "return" not in (answer := json.loads(self.line())):
             assert "error" not in answer, answer
@@ -118,3 +119,64 @@ def test_a_disk_that_does_not_answer_is_reset_and_serves_again(start, write_dts,
     machine.focus(1)
     machine.sh(f"until {COMPARE}; do :; done")
     machine.sh(f"until {WRITE}; do :; done; until {COMPARE}; do :; done")
+
+
+NET = f"""/dts-v1/;
+/ {{
+    compatible = "keel,machine";
+    networks {{ lan {{ uplink = "net0"; }}; }};
+    vms {{
+        NODES
+    }};
+}};
+"""
+GUEST = """%s {
+    vcpus = <1>; memory = "160M"; autostart; kernel = "%s"; initrd = "%s"; bootargs = "console=ttyAMA0";
+    devices {
+        serial { compatible = "arm,pl011"; };
+        net0 { compatible = "keel,net"; network = "lan"; %s };
+    };
+};
+"""
+
+
+@pytest.mark.parametrize("nic", ["virtio-net-pci,disable-legacy=on", "igb"])
+def test_an_interface_without_a_cable_and_one_that_is_pulled_out(start, write_dts, tmp_path, nic):
+    kernel = (harness.VMLINUZ, harness.BUILD / "guest" / "initrd-io.gz")
+    nodes = GUEST % ("one", *kernel, "follow-uplink;") + GUEST % ("two", *kernel, "")
+    machine = start(write_dts(NET.replace("NODES", nodes)), "--", "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off",
+                    "-qtest", f"unix:{tmp_path}/qtest,server=on,wait=off", "-qtest-log", "/dev/null",
+                    "-device", "pcie-root-port,id=rp,chassis=1,addr=2", "-netdev", "user,id=n",
+                    "-device", f"{nic},id=nic,netdev=n,bus=rp,mac=52:54:00:00:00:07,romfile=")
+    machine.boot()
+    machine.boot()
+
+    def carrier(guest, value):
+        machine.focus(guest)
+        machine.sh(f"until grep -q {value} /sys/class/net/eth0/carrier; do sleep 0.1; done")
+
+    for guest in (1, 2):
+        machine.focus(guest)
+        machine.sh(f"ip addr add 10.0.2.{20 + guest}/24 dev eth0; ip link set eth0 up; ping -c 1 -W 5 10.0.2.2")
+    assert re.search(r"net0 +52:54:00:00:00:07 .* up .*pci-01:00.0", machine.keel("net list"))
+    machine.focus(2)
+    machine.sh("ping -c 1 -W 5 10.0.2.21")
+    monitor = Monitor(tmp_path / "qmp")
+    monitor.command("set_link", name="nic", up=False)
+    carrier(1, 0)
+    carrier(2, 1)
+    assert re.search(r"net0 .* down ", machine.keel("net list"))
+    monitor.command("set_link", name="nic", up=True)
+    carrier(1, 1)
+    for guest in (1, 2):
+        machine.focus(guest)
+        machine.sh("ping -c 3 -W 5 10.0.2.2")
+    machine.sh("ping -A -s 1400 10.0.2.2 > /dev/null &")
+    Bus(tmp_path / "qtest").power_off(2)
+    carrier(1, 0)
+    assert re.search(r"net0 .* given up ", machine.keel("net list"))
+    # What has a link of its own goes on, and so do its disks of the host and Keel.
+    machine.keel("net link one/net0 up")
+    carrier(2, 1)
+    machine.sh("ping -c 1 -W 1 10.0.2.2 && exit 1; killall ping; true")
+    machine.sh("true")

@@ -56,7 +56,7 @@ static void test_a_network_device_has_defaults(void **state)
     assert_int_equal(n->vlan, 0);
     assert_int_equal(n->trunk[0], 0);
     assert_int_equal(n->rate_mbit, 0);
-    assert_false(n->isolated || n->any_mac);
+    assert_false(n->isolated || n->any_mac || n->follow_uplink);
     assert_int_equal(n->mac[0], 2); /* locally administered, one station's */
     assert_int_equal(machine.vm[0].device[1].transport, CFG_PCI);
     assert_string_equal(machine.vm[0].device[1].compatible, CFG_NET);
@@ -99,6 +99,8 @@ static void test_all_properties_are_read(void **state)
     blob_cells(blob, N, "rate-mbit", CELLS(100));
     blob_set(blob, N, "isolated", "", 0);
     blob_set(blob, N, "any-mac", "", 0);
+    blob_set(blob, N, "follow-uplink", "", 0);
+    blob_string(blob, "/networks/lan", "uplink", "net0");
     blob_string(blob, N, "transport", "mmio");
     parse_good();
     n = net(0);
@@ -110,7 +112,7 @@ static void test_all_properties_are_read(void **state)
     assert_int_equal(n->mtu, 9000);
     assert_int_equal(n->queues, 4);
     assert_int_equal(n->rate_mbit, 100);
-    assert_true(n->isolated && n->any_mac);
+    assert_true(n->isolated && n->any_mac && n->follow_uplink);
     assert_int_equal(machine.vm[0].device[0].transport, CFG_MMIO);
     assert_int_equal(machine.vm[0].device[0].base, 0x0a000000);
 }
@@ -203,7 +205,12 @@ static void test_a_network_may_have_an_uplink(void **state)
     assert_string_equal(n->uplink, "net0");
     assert_string_equal(n->port.network, "lan");
     assert_int_equal(n->port.trunk[0], 5);
-    assert_true(n->port.any_mac);
+    assert_true(n->port.any_mac && n->port.follow_uplink);
+    blob_set(blob, N, "follow-uplink", "", 0);
+    parse_good();
+    blob_string(blob, N, "network", "home");
+    expect("network home has no uplink");
+    blob_string(blob, N, "network", "lan");
     blob_string(blob, "/networks/other", "uplink", "net0");
     expect("is also that of");
     blob_string(blob, "/networks/other", "uplink", "net1");

@@ -13,6 +13,8 @@
 #include "arch/mmu.h"
 #include "core/frames.h"
 #include "core/log.h"
+#include "core/percpu.h"
+#include "core/timer.h"
 #include "core/worker.h"
 #include "drivers/net.h"
 #include "drivers/virtio.h"
@@ -35,7 +37,7 @@ static struct hvirtio device;
 static struct fake_queue queue[2]; /* receive, transmit */
 static struct worker *worker;
 static struct nic *nic;
-static bool failed, stops, restarts_well;
+static bool failed, stops, restarts_well, gone, link_up;
 static u32 wakes, restarts;
 static u16 link_status;
 static void *objects[16];
@@ -116,6 +118,13 @@ void hvirtio_fail(struct hvirtio *d, const char *why)
 {
     (void)why;
     d->failed = 1;
+}
+
+bool hvirtio_ask(struct hvirtio *d)
+{
+    if (gone)
+        hvirtio_fail(d, "is gone");
+    return !gone;
 }
 
 void hvirtio_config(struct hvirtio *d, u32 offset, void *buf, u32 len)
@@ -212,7 +221,13 @@ static void room(void *arg)
     rooms++;
 }
 
-static const struct nic_user user = { received, batch_end, room };
+static void link_is(void *arg, bool up)
+{
+    (void)arg;
+    link_up = up;
+}
+
+static const struct nic_user user = { received, batch_end, room, link_is };
 
 static int setup(void **state)
 {
@@ -224,6 +239,7 @@ static int setup(void **state)
     stops = restarts_well = true;
     restarts = frames = batches = rooms = wakes = 0;
     link_status = 1;
+    gone = false;
     host_clock_set(1UL << 40);
     assert_int_equal(hvirtio_net_driver.probe(&device), K_OK);
     for (nic = nic_first(); nic->next != NULL; nic = nic->next)
@@ -377,10 +393,25 @@ static void test_a_link_that_goes_down_is_noticed(void **state)
     assert_int_equal(wakes, 1);
     run_worker();
     assert_int_equal(nic->link, 0);
+    assert_false(link_up);
     link_status = 1;
     device.config_changed(&device);
     run_worker();
     assert_int_equal(nic->link, 1);
+}
+
+static void test_a_device_that_is_pulled_out_is_noticed(void **state)
+{
+    (void)state;
+    assert_true(link_up);
+    gone = true;
+    restarts_well = false;
+    nic->ops->look(nic);
+    assert_int_equal(wakes, 1);
+    run_worker();
+    assert_int_equal(nic->dead, 1);
+    assert_false(link_up);
+    assert_int_equal(send(60, 1), K_IO);
 }
 
 int main(void)
@@ -396,7 +427,9 @@ int main(void)
         TEST(test_a_device_that_goes_on_failing_is_given_up),
         TEST(test_a_device_that_does_not_stop_is_left_alone),
         TEST(test_a_link_that_goes_down_is_noticed),
+        TEST(test_a_device_that_is_pulled_out_is_noticed),
     };
 
+    timer_queue_init(&this_cpu()->timers);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,7 @@ static void test_its_receiver_is_on_for_all_addresses_with_all_buffers(void **st
     assert_int_equal(ring_of(IGB_RDBAL)[7].rx.addr, ptr_to_hpa(igb->rx_pool).v + 7 * IGB_BUFFER_SIZE);
     assert_memory_equal(igb->nic.mac, "\x52\x54\x00\x12\x34\x56", 6);
     assert_int_equal(igb->nic.link, 1);
+    assert_true(link_up);
     assert_int_equal(phy_writes, 1);
     assert_int_equal(*reg(IGB_MDIC) & 0x1200, 0x1200);
     assert_int_equal(master, 1);
@@ -320,8 +321,13 @@ static void test_a_device_that_is_pulled_out_is_noticed(void **state)
 {
     (void)state;
     memset(regs, 0xff, sizeof(regs));
+    wakes = 0;
+    igb->nic.ops->look(&igb->nic);
+    assert_int_equal(wakes, 1);
     run_worker();
     assert_int_equal(igb->nic.link, 0);
+    assert_int_equal(igb->nic.dead, 1);
+    assert_false(link_up);
     assert_int_equal(send(60, 1), K_IO);
     assert_int_equal(master, 0);
     assert_true(run_worker() < 100);

@@ -10,6 +10,7 @@
 #include "arch/mmu.h"
 #include "core/frames.h"
 #include "core/log.h"
+#include "core/percpu.h"
 #include "core/worker.h"
 #include "drivers/igb/internal.h"
 
@@ -34,7 +35,7 @@ static u32 object_count;
 /* What its user saw. */
 static u32 frames, batches, rooms, last_len;
 static u8 last[IGB_BUFFER_SIZE];
-static bool last_good;
+static bool last_good, link_up;
 
 static u32 *reg(u32 r) { return (u32 *)(void *)(regs + r); }
 
@@ -139,7 +140,13 @@ static void room(void *arg)
     rooms++;
 }
 
-static const struct nic_user user = { received, batch_end, room };
+static void link_is(void *arg, bool up)
+{
+    (void)arg;
+    link_up = up;
+}
+
+static const struct nic_user user = { received, batch_end, room, link_is };
 
 static union igb_desc *ring_of(u32 base) { return hpa_to_ptr(HPA(*reg(base) | (u64)*reg(base + 4) << 32)); }
 
@@ -149,6 +156,8 @@ static bool machine_up(bool messages)
     for (u32 i = 0; i < object_count; i++)
         free(objects[i]);
     first = NULL;
+    look_timer.armed = false;
+    timer_queue_init(&this_cpu()->timers);
     host_events_reset();
     host_hooks.wait = device_acts;
     host_clock_set(1UL << 40);
@@ -159,7 +168,7 @@ static bool machine_up(bool messages)
     host = (struct pcie_host){ .coherent = true };
     pci = (struct pcie_device){ .host = &host, .name = "00:02.0" };
     pci.msi = messages ? (struct msi_device *)(void *)&pci : NULL;
-    deaf = lies = false;
+    deaf = lies = link_up = false;
     wakes = resets = phy_writes = tx_head = object_count = 0;
     frames = batches = rooms = last_len = 0;
     if (igb_driver.probe(&pci) != K_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One port of a switch that is not there, for tests of the shell. */
+/* Two ports of a switch that is not there, one of them its uplink, for tests of the shell. */
 #ifndef TESTS_UNIT_TEST_NET_PORTS_H
 #define TESTS_UNIT_TEST_NET_PORTS_H
 
@@ -20,9 +20,17 @@ static bool port_captured;
 
 static inline bool is_the_port(const char *name) { return strcmp(name, the_port.name) == 0; }
 
+/* The network's interface of the host. */
+static struct nic the_nic = { .name = "net0", .where = "pci-00:01.0", .mac = { 0x52, 0x54, 0, 0, 0, 7 } };
+static const struct cfg_net uplink_cfg = { .network = "lan", .mtu = 1500, .any_mac = true };
+static struct net_port uplink_port = { .cfg = &uplink_cfg, .name = "net0", .open = 1, .link = 1 };
+
+struct nic *nic_find(const char *name) { return strcmp(name, the_nic.name) == 0 ? &the_nic : NULL; }
+
 void net_for_each(void (*fn)(void *arg, const char *network, struct net_port *p), void *arg)
 {
     fn(arg, "lan", &the_port);
+    fn(arg, "lan", &uplink_port);
 }
 
 enum kerr net_set_link(const char *port, bool up)

@@ -395,6 +395,11 @@ static void test_ports_are_listed_and_counted(void **state)
     assert_says("net stats nope", "there is no port 'nope'");
     assert_says("net link debian/net0 sideways", "'sideways': up or down");
     assert_says("net link nope down", "there is no port 'nope'");
+    /* An uplink shows what its interface is. */
+    assert_says("net list", "lan      net0         52:54:00:00:00:07     0  -      1500       -  up");
+    assert_says("net list", "pci-00:01.0 any-mac");
+    the_nic.dead = 1;
+    assert_says("net list", "given up");
     command_run("net link debian/net0 down");
     assert_says("net list", "down");
 }

@@ -242,6 +242,39 @@ static void test_no_frame_passes_a_link_that_is_down(void **state)
     assert_int_equal(net_set_link("vm/s9", true), K_NOENT);
 }
 
+static void test_ports_that_follow_an_uplink_have_its_link(void **state)
+{
+    struct net_port *uplink = &station[3].port, *follower = &station[1].port;
+
+    (void)state;
+    station[3].cfg.any_mac = station[3].cfg.follow_uplink = station[1].cfg.follow_uplink = true;
+    all_up();
+    assert_false(net_link_up(uplink) || net_link_up(follower));
+    assert_true(net_link_up(&station[0].port));
+    net_set_carrier(uplink->network, true);
+    assert_true(net_link_up(uplink) && net_link_up(follower));
+    assert_int_equal(station[1].link_changes, 1);
+    assert_int_equal(station[0].link_changes, 0);
+    send(0, 0x77, 100);
+    assert_int_equal(station[3].frames, 1);
+    net_set_carrier(uplink->network, false);
+    net_set_carrier(uplink->network, false);
+    assert_int_equal(station[1].link_changes, 2);
+    send(0, 0x77, 100);
+    send(0, 1, 100);
+    assert_int_equal(station[3].frames + station[1].frames, 1);
+    send(0, 2, 100); /* among themselves the others go on */
+    assert_int_equal(station[2].frames, 1);
+    /* What is pulled out stays so, whatever the uplink has. */
+    assert_int_equal(net_set_link("vm/s1", false), K_OK);
+    net_set_carrier(uplink->network, true);
+    assert_false(net_link_up(follower));
+    assert_int_equal(station[1].link_changes, 2);
+    assert_int_equal(net_set_link("vm/s1", true), K_OK);
+    assert_int_equal(station[1].link_changes, 3);
+    assert_true(net_link_up(follower));
+}
+
 static void test_a_closed_port_gets_nothing(void **state)
 {
     (void)state;
@@ -470,6 +503,7 @@ int main(void)
         TEST(test_a_trunk_speaks_with_tags),
         TEST(test_isolated_ports_reach_only_others),
         TEST(test_no_frame_passes_a_link_that_is_down),
+        TEST(test_ports_that_follow_an_uplink_have_its_link),
         TEST(test_a_closed_port_gets_nothing),
         TEST(test_two_ports_with_one_address_are_refused),
         TEST(test_a_patient_sender_waits_for_room),

@@ -87,6 +87,7 @@ struct net_network {
     struct spinlock lock;
     struct net_port *port[NET_PORTS_MAX];
     u64 slots;                    /* that are taken */
+    bool carrier;                 /* of the uplink */
     u8 by_mac[2 * NET_PORTS_MAX]; /* hash of ports that keep to their address: slot + 1 */
     struct net_table table;
 };

@@ -53,6 +53,11 @@ static enum kerr get_network(const char *name, struct net_network **out)
     return e;
 }
 
+static bool has_link_locked(const struct net_port *p)
+{
+    return !p->pulled && (p->network->carrier || !p->cfg->follow_uplink);
+}
+
 static bool keeps_address(const struct net_port *p) { return !p->cfg->any_mac; }
 
 static u32 mac_place(u64 mac) { return (u32)((mac * 0x9e3779b97f4a7c15) >> 57); }
@@ -95,7 +100,7 @@ enum kerr net_attach(struct net_port *p, const char *vm, const char *node)
         return e;
     (void)fmt_sn(p->name, sizeof(p->name), "%s%s%s", vm != NULL ? vm : "", vm != NULL ? "/" : "", node);
     p->open = p->users = p->stuck = 0;
-    p->link = 1;
+    p->pulled = false;
     p->waiters = p->touched = 0;
     p->tokens_at = 0;
     p->sender = NULL;
@@ -109,6 +114,7 @@ enum kerr net_attach(struct net_port *p, const char *vm, const char *node)
         e = K_EXIST;
     } else {
         p->network = n;
+        p->link = has_link_locked(p);
         p->slot = (u8)ctz64(~n->slots);
         n->port[p->slot] = p;
         n->slots |= BIT(p->slot);
@@ -450,6 +456,20 @@ struct search {
     bool found, up;
 };
 
+static void update_link(struct net_port *p)
+{
+    struct net_network *n = p->network;
+    unsigned long flags = spin_lock_irq(&n->lock);
+    bool up = has_link_locked(p);
+    bool changed = __atomic_exchange_n(&p->link, up, __ATOMIC_SEQ_CST) != (u32)up;
+
+    if (changed)
+        net_table_forget(&n->table, p->slot);
+    spin_unlock_irq(&n->lock, flags);
+    if (changed && p->ops->link_changed != NULL)
+        p->ops->link_changed(p);
+}
+
 static void set_link(void *arg, const char *network, struct net_port *p)
 {
     struct search *s = arg;
@@ -459,13 +479,10 @@ static void set_link(void *arg, const char *network, struct net_port *p)
     if (strcmp(p->name, s->name) != 0)
         return;
     s->found = true;
-    if (__atomic_exchange_n(&p->link, s->up, __ATOMIC_SEQ_CST) == (u32)s->up)
-        return;
     flags = spin_lock_irq(&p->network->lock);
-    net_table_forget(&p->network->table, p->slot);
+    p->pulled = !s->up;
     spin_unlock_irq(&p->network->lock, flags);
-    if (p->ops->link_changed != NULL)
-        p->ops->link_changed(p);
+    update_link(p);
 }
 
 enum kerr net_set_link(const char *port, bool up)
@@ -474,4 +491,20 @@ enum kerr net_set_link(const char *port, bool up)
 
     net_for_each(set_link, &s);
     return s.found ? K_OK : K_NOENT;
+}
+
+void net_set_carrier(struct net_network *n, bool up)
+{
+    unsigned long flags = spin_lock_irq(&n->lock);
+
+    n->carrier = up;
+    spin_unlock_irq(&n->lock, flags);
+    for (u32 slot = 0; slot < NET_PORTS_MAX; slot++) {
+        struct net_port *p = hold(n, slot);
+
+        if (p == NULL)
+            continue;
+        update_link(p);
+        let_go(p);
+    }
 }

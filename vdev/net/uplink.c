@@ -28,7 +28,9 @@ static void received(void *arg, const struct net_frame *f) { net_send(&((struct 
 static void batch_end(void *arg) { net_flush(&((struct uplink *)arg)->port); }
 static void room(void *arg) { net_room(&((struct uplink *)arg)->port); }
 
-static const struct nic_user user = { received, batch_end, room };
+static void link_is(void *arg, bool up) { net_set_carrier(((struct uplink *)arg)->port.network, up); }
+
+static const struct nic_user user = { received, batch_end, room, link_is };
 
 enum kerr net_uplink(const struct cfg_network *cfg)
 {
