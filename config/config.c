@@ -266,7 +266,7 @@ enum kerr config_parse(const void *blob, size_t size, const char *const *known_d
         read_vms(&n, known_devices, m);
         cfg_check_budgets(m, errors);
         cfg_check_nets(m, errors);
-        cfg_check_cids(m, errors);
+        cfg_check_sockets(m, errors);
     }
     return errors->count == errors_before ? K_OK : K_INVAL;
 }

@@ -112,9 +112,13 @@ struct cfg_console {
 
 #define CFG_CID_MIN 3U
 #define CFG_CID_MAX 0xfffffffeU
+enum cfg_may_see { CFG_SEES_NONE, CFG_SEES_OWN, CFG_SEES_ALL };
 struct cfg_vsock {
     u32 cid;           /* no other VM's */
-    const char *group; /* whose members reach each other; NULL: nobody but Keel */
+    const char *group; /* whose members reach each other; NULL: nobody */
+    u32 sees;          /* enum cfg_may_see: which VMs it may ask Keel about */
+    const char
+        *control; /* names of VMs, separated by commas, that it may start, stop and so on; NULL: none */
 };
 
 struct cfg_device {
@@ -238,6 +242,24 @@ static inline const char *cfg_port_name(const struct cfg_console *c, u32 i, u32 
     for (*len = 0; p[*len] != '\0' && p[*len] != ',';)
         (*len)++;
     return p;
+}
+
+/* Whether a list of names that are separated by commas has this one. NULL: an empty list. */
+static inline bool cfg_list_has(const char *list, const char *name)
+{
+    for (const char *p = list; p != NULL; p++) {
+        const char *n = name;
+
+        for (; *n != '\0' && *p == *n; n++)
+            p++;
+        if (*n == '\0' && (*p == ',' || *p == '\0'))
+            return true;
+        while (*p != ',' && *p != '\0')
+            p++;
+        if (*p == '\0')
+            return false;
+    }
+    return false;
 }
 
 static inline u32 config_promise_max_ppm(u32 cpu)

@@ -33,6 +33,9 @@ struct device_props {
 };
 
 static const char *const ring_words[] = { [CFG_PACKED] = "packed", [CFG_SPLIT] = "split", NULL };
+static const char *const see_words[] = {
+    [CFG_SEES_NONE] = "none", [CFG_SEES_OWN] = "own", [CFG_SEES_ALL] = "all", NULL
+};
 static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = "pci", NULL };
 
 #define AT(field) offsetof(struct device_props, field)
@@ -76,6 +79,8 @@ static const struct prop_rule vsock_prop[] = {
     OF_VIRTIO,
     { "cid", PROP_CELL, true, AT(vsock.cid), CFG_CID_MIN, CFG_CID_MAX, NULL },
     { "group", PROP_STRING, false, AT(vsock.group), 1, 31, NULL },
+    { "may-see", PROP_WORD, false, AT(vsock.sees), 0, 0, see_words },
+    { "may-control", PROP_STRING, false, AT(vsock.control), 1, CFG_MAX_VMS *CFG_NAME_MAX - 1, NULL },
 };
 static const struct prop_rule net_prop[] = {
     OF_VIRTIO,
@@ -526,14 +531,43 @@ void cfg_read_devices(const struct cfg_node *vm_node, int devices, const char *c
     check_places(vm_node, vm);
 }
 
-void cfg_check_cids(const struct cfg_machine *m, struct cfg_errors *errors)
+static bool is_vm(const struct cfg_machine *m, const char *name, size_t len)
+{
+    for (u32 i = 0; i < m->vm_count; i++)
+        if (strlen(m->vm[i].name) == len && memcmp(m->vm[i].name, name, len) == 0)
+            return true;
+    return false;
+}
+
+/* Every name is a VM's. */
+static void check_control(const struct cfg_machine *m, const struct cfg_vm *vm, const struct cfg_device *d,
+                          struct cfg_errors *errors)
+{
+    const char *end;
+    struct cfg_node n;
+
+    for (const char *p = d->vsock.control; p != NULL; p = *end == ',' ? end + 1 : NULL) {
+        for (end = p; *end != ',' && *end != '\0';)
+            end++;
+        if (is_vm(m, p, (size_t)(end - p)))
+            continue;
+        cfg_node_vm(&n, vm, errors);
+        cfg_report(&n, "may-control", "may-control of %.31s: no VM has the name \"%.*s\"", d->node,
+                   (int)min_u64((u64)(end - p), CFG_NAME_MAX), p);
+    }
+}
+
+void cfg_check_sockets(const struct cfg_machine *m, struct cfg_errors *errors)
 {
     for (u32 i = 0; i < m->vm_count * CFG_MAX_DEVICES; i++) {
         const struct cfg_vm *a = &m->vm[i / CFG_MAX_DEVICES];
         const struct cfg_device *d = &a->device[i % CFG_MAX_DEVICES];
         struct cfg_node n;
 
-        for (u32 j = 0; j < i && i % CFG_MAX_DEVICES < a->device_count && d->kind == CFG_IS_VSOCK; j++) {
+        if (i % CFG_MAX_DEVICES >= a->device_count || d->kind != CFG_IS_VSOCK)
+            continue;
+        check_control(m, a, d, errors);
+        for (u32 j = 0; j < i; j++) {
             const struct cfg_vm *b = &m->vm[j / CFG_MAX_DEVICES];
             const struct cfg_device *e = &b->device[j % CFG_MAX_DEVICES];
 

@@ -10,7 +10,7 @@
 void cfg_read_devices(const struct cfg_node *vm_node, int devices, const char *const *known,
                       struct cfg_vm *vm);
 
-/* All VMs together: no two vsock devices have one CID. */
-void cfg_check_cids(const struct cfg_machine *m, struct cfg_errors *errors);
+/* Vsock devices of all VMs together: no two have one CID, and who may be controlled is there. */
+void cfg_check_sockets(const struct cfg_machine *m, struct cfg_errors *errors);
 
 #endif

@@ -44,6 +44,18 @@ enum vm_piece { VM_PIECE_4K, VM_PIECE_64K, VM_PIECE_2M, VM_PIECES };
 
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_STOPPING };
 
+static inline const char *vm_state_name(enum vm_state state)
+{
+    static const char *const names[] = {
+        [VM_STOPPED] = "stopped",
+        [VM_RUNNING] = "running",
+        [VM_PAUSED] = "paused",
+        [VM_STOPPING] = "stopping",
+    };
+
+    return names[state];
+}
+
 /* How a VM came to stop; what vmm/ decides on. */
 enum vm_end { VM_END_NONE, VM_END_POWER_OFF, VM_END_RESET, VM_END_CRASH, VM_END_COMMAND, VM_END_WATCHDOG };
 

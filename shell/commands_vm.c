@@ -14,12 +14,6 @@
 #define MIB_SHIFT 20
 #define NS_PER_MS 1000000UL
 
-static const char *const state_names[] = {
-    [VM_STOPPED] = "stopped",
-    [VM_RUNNING] = "running",
-    [VM_PAUSED] = "paused",
-    [VM_STOPPING] = "stopping",
-};
 static const char *const end_names[] = {
     [VM_END_NONE] = "-",      [VM_END_POWER_OFF] = "power-off", [VM_END_RESET] = "reset",
     [VM_END_CRASH] = "crash", [VM_END_COMMAND] = "command",     [VM_END_WATCHDOG] = "watchdog",
@@ -36,7 +30,7 @@ void command_vm_list(u32 argc, const char *const *argv)
         vmm_get(i, &info);
         table_cell(t, "%u", i + 1);
         table_cell(t, "%s", info.cfg->name);
-        table_cell(t, "%s", state_names[info.state]);
+        table_cell(t, "%s", vm_state_name(info.state));
         table_cell(t, "%u", info.cfg->vcpu_count);
         table_cell(t, "%lluM", (unsigned long long)(info.cfg->mem_size >> MIB_SHIFT));
         table_cell(t, "%llu", (unsigned long long)info.starts);
@@ -59,7 +53,7 @@ static bool change(const char *vm, enum kerr (*what)(u32 index), const char *ver
     vmm_get(index, &info);
     vmm_put(index);
     if (err == K_BUSY)
-        command_say("cannot %s %s: it is %s", verb, info.cfg->name, state_names[info.state]);
+        command_say("cannot %s %s: it is %s", verb, info.cfg->name, vm_state_name(info.state));
     else if (err != K_OK)
         command_say("cannot %s %s: %s; 'log' may tell more", verb, info.cfg->name, kerr_str(err));
     return err == K_OK;
@@ -192,7 +186,7 @@ void command_vm_info(u32 argc, const char *const *argv)
     if (!command_vm(argv[0], &index))
         return;
     vmm_get(index, &info);
-    command_say("%s: %s, %u vCPUs, %lluM, started %llu times", info.cfg->name, state_names[info.state],
+    command_say("%s: %s, %u vCPUs, %lluM, started %llu times", info.cfg->name, vm_state_name(info.state),
                 info.cfg->vcpu_count, (unsigned long long)(info.cfg->mem_size >> MIB_SHIFT),
                 (unsigned long long)info.starts);
     if (info.last_end != VM_END_NONE)

@@ -209,7 +209,7 @@ static void take_request(struct slot *s, u32 index, const struct vdev_model *con
     unsigned long flags = spin_lock_irq(&vmm_lock);
 
     op = s->op_taken || s->op_done ? OP_NONE : s->op;
-    from_boot = !s->waiter && s->starts == 0;
+    from_boot = !s->waiter && s->starts == 0 && s->cfg->autostart;
     spin_unlock_irq(&vmm_lock, flags);
     if (op == OP_NONE)
         return;

@@ -64,6 +64,9 @@ extern struct spinlock vmm_lock;
 /* Carries out what is due; returns when it wants to be called again at the latest. */
 u64 slot_run(struct slot *s, u32 index, const struct vdev_model *const *models, u64 now);
 
+/* A request whose result nobody waits for: it will be tried. K_BUSY: another is under way. Any thread. */
+MUST_USE enum kerr slot_ask(u32 index, enum slot_op op);
+
 /* The request is done. vmm thread. */
 void slot_answer(struct slot *s, enum kerr result);
 

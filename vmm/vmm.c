@@ -134,27 +134,36 @@ static bool collect(struct slot *s, bool give_up, enum kerr *result)
     return done;
 }
 
-static enum kerr request(u32 index, enum slot_op op)
+static enum kerr ask(struct slot *s, enum slot_op op, struct task *waiter)
 {
-    u64 limit = arch_ticks() + time_ns_to_ticks(REQUEST_LIMIT_NS);
-    enum kerr result = K_BUSY;
-    bool in_time = true, busy;
-    unsigned long flags;
-    struct slot *s;
+    unsigned long flags = spin_lock_irq(&vmm_lock);
+    bool busy = s->op != OP_NONE;
 
-    if (index >= vmm_count())
-        return K_NOENT;
-    s = &slots[index];
-    flags = spin_lock_irq(&vmm_lock);
-    busy = s->op != OP_NONE;
     if (!busy) {
         s->op = op;
-        s->waiter = task_current();
+        s->waiter = waiter;
     }
     spin_unlock_irq(&vmm_lock, flags);
     if (busy)
         return K_BUSY;
     wake();
+    return K_OK;
+}
+
+enum kerr slot_ask(u32 index, enum slot_op op) { return ask(&slots[index], op, NULL); }
+
+static enum kerr request(u32 index, enum slot_op op)
+{
+    u64 limit = arch_ticks() + time_ns_to_ticks(REQUEST_LIMIT_NS);
+    enum kerr result = K_BUSY;
+    bool in_time = true;
+    struct slot *s;
+
+    if (index >= vmm_count())
+        return K_NOENT;
+    s = &slots[index];
+    if (ask(s, op, task_current()) != K_OK)
+        return K_BUSY;
     while (!collect(s, !in_time, &result))
         in_time = task_block_until(limit);
     wake(); /* with the request gone, all may be done */

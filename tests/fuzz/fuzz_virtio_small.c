@@ -2,6 +2,8 @@
 /* Drivers of the small virtio devices that do anything: registers in any order, rings and buffers of their own
  * making. A device must keep to its memory, and serve or refuse a proper driver after a reset. The first byte says
  * which device, and which kind of ring. */
+#include <stdio.h>
+
 #include "core/log.h"
 #include "drivers/console.h"
 #include "drivers/entropy.h"
@@ -10,6 +12,7 @@
 #include "vdev/virtio/console.h"
 #include "vdev/virtio/rng.h"
 #include "vdev/virtio/vsock.h"
+#include "vmm/slot.h"
 
 #define FEATURES (1UL << VIRTIO_F_VERSION_1 | 1UL << VIRTIO_F_INDIRECT_DESC)
 
@@ -21,7 +24,7 @@ static const struct {
 } kinds[] = {
     { &virtio_rng_model, { .rng.bytes_per_s = 65536 }, 0, 1 },
     { &virtio_console_model, { .console = { "agent,log", 2, 80, 25 } }, 7, 8 },
-    { &virtio_vsock_model, { .vsock = { 3, "group" } }, 1, 3 },
+    { &virtio_vsock_model, { .vsock = { 3, "group", CFG_SEES_ALL, "device,other" } }, 1, 3 },
 };
 
 struct op {
@@ -81,15 +84,63 @@ const char *entropy_source(void) { return "test"; }
 
 void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
 
+bool log_allowed(struct log_limit *limit, u32 per_second)
+{
+    (void)limit, (void)per_second;
+    return true;
+}
+
+/* One VM, for Keel's endpoint of vsock. */
+static const struct cfg_vm other = { .name = "other", .vcpu_count = 1 };
+
+u32 vmm_count(void) { return 1; }
+
+bool vmm_find(const char *name, u32 *index)
+{
+    *index = 0;
+    return strcmp(name, other.name) == 0;
+}
+
+void vmm_get(u32 index, struct vmm_info *out)
+{
+    (void)index;
+    dry++;
+    *out = (struct vmm_info){ .cfg = &other, .state = (enum vm_state)(dry % 4) };
+    out->vm = (dry & 4) != 0 ? &ring.vm : NULL;
+}
+
+void vmm_put(u32 index) { (void)index; }
+
+enum kerr slot_ask(u32 index, enum slot_op op)
+{
+    if (index != 0 || op == OP_NONE)
+        abort();
+    return ++dry % 3 == 0 ? K_BUSY : K_OK;
+}
+
 /* A vsock packet of this guest's, in case it is that device. */
 static void packet(u32 id, u32 value)
 {
-    u32 h[11] = {
-        3,    0, 2 + (value & 1), 0, 1000, 1, value >> 8 & 255, 1U | (value >> 16 & 7) << 16, value >> 24,
-        4096, 0
-    };
+    static const char *const commands[] = { "list",       "show",         "show other",
+                                            "stop other", "start device", "pause x" };
+    u32 h[11] = { 3,
+                  0,
+                  2 + (value & 1),
+                  0,
+                  1000,
+                  value >> 1 & 3,
+                  value >> 8 & 255,
+                  1U | (value >> 16 & 7) << 16,
+                  value >> 24,
+                  4096,
+                  0 };
+    char *place = ram_at(&ring, DRIVER_BUFFERS + id * 256U);
+    const char *command = commands[(value >> 3 & 7) % ARRAY_SIZE(commands)];
 
-    memcpy(ram_at(&ring, DRIVER_BUFFERS + id * 256U), h, sizeof(h));
+    if ((value & 0x40) != 0)
+        h[6] = (u32)strlen(command) + 1;
+    memcpy(place, h, sizeof(h));
+    (void)snprintf(place + sizeof(h), 64, "%s\n", command);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -79,19 +79,20 @@ def test_a_named_port_is_a_port_of_the_console(guest):
     assert guest.sh("until [ -s /tmp/heard ]; do sleep 0.1; done; cat /tmp/heard") == "from the host"
 
 
-def test_guests_of_a_group_talk_by_sockets_and_ask_keel_about_themselves(start, write_dts, with_programs, tmp_path):
+def test_guests_of_a_group_talk_by_sockets_and_ask_keel_what_they_may(start, write_dts, with_programs, tmp_path):
     program = with_programs("vsock")
     initrd = tmp_path / "io.gz"
     extra = program.read_bytes()[len(harness.INITRD.read_bytes()):]
     initrd.write_bytes((harness.BUILD / "guest" / "initrd-io.gz").read_bytes() + extra)
 
-    def vm(name, cid):
+    def vm(name, cid, rights):
         devices = (f'serial {{ compatible = "arm,pl011"; }}; '
-                   f'socket {{ compatible = "keel,vsock"; cid = <{cid}>; group = "lab"; }};')
+                   f'socket {{ compatible = "keel,vsock"; cid = <{cid}>; group = "lab"; {rights} }};')
         node = machines.vm(name, initrd=initrd, vcpus=2)
         return node.rstrip()[:-2] + f"    devices {{ {devices} }};\n        }};"
 
-    machine = start(write_dts(machines.machine(vm("left", 3), vm("right", 4))))
+    machine = start(write_dts(machines.machine(
+        vm("left", 3, 'may-see = "all"; may-control = "right";'), vm("right", 4, ""))))
     for index in (1, 2):
         machine.focus(index)
         machine.send("\n")
@@ -100,7 +101,7 @@ def test_guests_of_a_group_talk_by_sockets_and_ask_keel_about_themselves(start, 
     machine.sh("vsock listen 5000 > /tmp/got &")
     machine.focus(1)
     text = machine.sh("vsock connect 2 1 < /dev/null")
-    assert text.startswith("vm left\ncid 3\nvcpus 2\n") and "exits mmio " in text
+    assert text.startswith("vm left\ncid 3\nvcpus 2\nstate running\n") and "exits mmio " in text
     machine.sh("dd if=/dev/urandom of=/tmp/sent bs=64k count=48 2>/dev/null")
     machine.sh("vsock connect 4 5000 < /tmp/sent")
     here = machine.sh("md5sum < /tmp/sent")
@@ -108,3 +109,15 @@ def test_guests_of_a_group_talk_by_sockets_and_ask_keel_about_themselves(start, 
     assert machine.sh("wait; md5sum < /tmp/got") == here
     # Nobody listens there; the other side's kernel says so.
     assert "reset" in machine.sh("vsock connect 3 5001 < /dev/null 2>&1; true").lower()
+    # This one may ask Keel nothing; the other one may.
+    for command in ("vsock connect 2 1 < /dev/null", "echo list | vsock connect 2 2"):
+        assert "reset" in machine.sh(f"{command} 2>&1; true").lower()
+    machine.focus(1)
+    assert machine.sh("echo list | vsock connect 2 2") == "left running 3\nright running 4"
+    assert machine.sh("echo reset left | vsock connect 2 2") == "error: not allowed"
+    for command, state in (("pause", "paused"), ("resume", "running")):
+        assert machine.sh(f"echo {command} right | vsock connect 2 2") == "ok"
+        machine.sh(f"until echo show right | vsock connect 2 2 | grep -q 'state {state}'; do sleep 0.1; done")
+    # With its port the prefixes of all lines go: no reading of the console meanwhile.
+    machine.send("echo stop right | vsock connect 2 2\n")
+    machine.wait_state("right", "stopped")

@@ -248,6 +248,32 @@ static void test_each_vm_has_a_cid_of_its_own(void **state)
     assert_int_equal(config_parse(blob, sizeof(blob), models, &machine, &errors), K_OK);
 }
 
+static void test_who_may_control_others_names_them(void **state)
+{
+    struct cfg_errors errors;
+
+    (void)state;
+    start(CFG_VSOCK);
+    blob_cells(blob, D, "cid", CELLS(7));
+    assert_int_equal(device()->vsock.sees, CFG_SEES_NONE);
+    assert_null(device()->vsock.control);
+    blob_string(blob, D, "may-see", "some");
+    expect("may-see = \"some\": must be \"none\" or \"own\" or \"all\"");
+    blob_string(blob, D, "may-see", "all");
+    blob_string(blob, D, "may-control", "b");
+    expect("may-control of d: no VM has the name \"b\"");
+    blob_cells(blob, "/vms/b", "vcpus", CELLS(1));
+    blob_string(blob, "/vms/b", "memory", "2M");
+    blob_string(blob, "/vms/b", "kernel", "k");
+    blob_string(blob, D, "may-control", "a,b,");
+    expect("may-control of d: no VM has the name \"\"");
+    blob_string(blob, D, "may-control", "b,a");
+    errors = collect_errors(&reports);
+    assert_int_equal(config_parse(blob, sizeof(blob), models, &machine, &errors), K_OK);
+    assert_true(cfg_list_has("b,a", "a") && cfg_list_has("b,a", "b"));
+    assert_false(cfg_list_has("bb,aa", "a") || cfg_list_has("b,aa", "") || cfg_list_has(NULL, "a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_a_console_may_have_ports_with_names),
         cmocka_unit_test(test_ports_that_cannot_be_are_refused),
         cmocka_unit_test(test_each_vm_has_a_cid_of_its_own),
+        cmocka_unit_test(test_who_may_control_others_names_them),
         cmocka_unit_test(test_a_back_end_on_a_cpu_that_is_not_there_is_refused),
         cmocka_unit_test(test_a_host_must_have_the_memory_that_disks_may_come_to_hold),
     };

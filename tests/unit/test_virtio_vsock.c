@@ -5,6 +5,7 @@
 
 #include "lib/bits.h"
 #include "tests/unit/test_virtio_machine.h"
+#include "vdev/manage.h"
 #include "vdev/virtio/vsock.h"
 
 #include <cmocka.h>
@@ -28,6 +29,19 @@ static struct worker *workers[2];
 static struct cfg_device cfg[2];
 static void *dev[2];
 
+static char told[MANAGE_LINE_MAX]; /* the last command */
+static u32 answer_len;
+
+void manage_command(const struct vm *vm, const struct cfg_vsock *rights, char *said, struct manage_answer *a)
+{
+    assert_ptr_equal(vm, &ring.vm);
+    assert_ptr_equal(rights, &cfg[0].vsock);
+    strcpy(told, said);
+    for (u32 i = 0; i < answer_len; i++)
+        a->text[i] = (char)('a' + i % 26);
+    a->len = answer_len;
+}
+
 static void run_both(void)
 {
     for (u32 i = 0; i < 100 && kicks != 0; i++) {
@@ -50,8 +64,10 @@ static void up(u32 n)
 
 static int setup_with(bool packed, const char *second_group)
 {
-    cfg[0] = (struct cfg_device){ .vsock = { 3, "a" } };
-    cfg[1] = (struct cfg_device){ .vsock = { 4, second_group } };
+    told[0] = '\0';
+    answer_len = 300;
+    cfg[0] = (struct cfg_device){ .vsock = { 3, "a", CFG_SEES_OWN, NULL } };
+    cfg[1] = (struct cfg_device){ .vsock = { .cid = 4, .group = second_group } };
     machine_make(&virtio_vsock_model, &cfg[0], packed, 64, &dev[0]);
     workers[0] = worker;
     cfg[1].base = MMIO_BASE + WINDOW;
@@ -144,41 +160,143 @@ static bool got(u32 n, struct header *h, const u8 **data)
     return true;
 }
 
+/* What comes after `first`, with the answer between. */
+static void expect_answer(u16 first, u32 port)
+{
+    struct header h;
+    const u8 *data;
+    u32 n = 0;
+
+    if (first != 0) {
+        assert_true(got(0, &h, &data));
+        assert_int_equal(h.op, first);
+        assert_int_equal(h.src_cid, 2);
+        assert_int_equal(h.src_port, port);
+        assert_int_equal(h.dst_port, 1000);
+    }
+    while (got(0, &h, &data) && h.op == RW)
+        for (u32 i = 0; i < h.len; i++, n++)
+            assert_int_equal(data[i], 'a' + n % 26);
+    assert_int_equal(n, answer_len);
+    assert_int_equal(h.op, SHUTDOWN);
+    assert_int_equal(h.flags, 3);
+    assert_false(got(0, &h, &data));
+}
+
 static void test_keel_tells_a_guest_about_itself_and_hangs_up(void **state)
 {
     struct header h = to(3, 2, 1, REQUEST, 0);
-    char text[2048];
-    const u8 *data;
-    u32 n = 0;
 
     (void)state;
     assert_int_equal(mmio_read(0x100, 8), 4); /* the window is the second's */
     offer_buffers(0, 16, 250);
     send(0, &h, 0);
-    assert_true(got(0, &h, &data));
-    assert_int_equal(h.op, RESPONSE);
-    assert_int_equal(h.src_cid, 2);
-    assert_int_equal(h.dst_port, 1000);
-    while (got(0, &h, &data) && h.op == RW) {
-        memcpy(text + n, data, h.len);
-        n += h.len;
-    }
-    assert_int_equal(h.op, SHUTDOWN);
-    assert_int_equal(h.flags, 3);
-    text[n] = '\0';
-    assert_non_null(strstr(text, "vm vm\ncid 3\n"));
-    assert_non_null(strstr(text, "exits "));
+    assert_string_equal(told, "show");
+    expect_answer(RESPONSE, 1);
 }
 
-static void test_keel_has_no_other_port(void **state)
+/* One packet to Keel with `text` in it. */
+static void send_text(u32 port, const char *text, u32 len)
 {
-    struct header h = to(3, 2, 7, REQUEST, 0);
+    struct header h = to(3, 2, port, RW, len);
+    u32 used;
+    u16 id;
+
+    driver_offer(tx[0], 0, 1, 0, (u32)sizeof(h) + len, false);
+    memcpy(ram_at(tx[0], DRIVER_BUFFERS), &h, sizeof(h));
+    memcpy(ram_at(tx[0], (u32)(DRIVER_BUFFERS + sizeof(h))), text, len);
+    window = 0;
+    mmio_write(0x50, TX);
+    run_both();
+    assert_true(driver_take(tx[0], &id, &used));
+}
+
+static void test_a_line_to_keel_is_a_command(void **state)
+{
+    struct header h = to(3, 2, 2, REQUEST, 0);
     const u8 *data;
 
     (void)state;
-    offer_buffers(0, 4, 250);
+    offer_buffers(0, 16, 250);
     send(0, &h, 0);
-    assert_true(got(0, &h, &data) && h.op == RST && h.src_port == 7 && h.dst_port == 1000);
+    assert_true(got(0, &h, &data) && h.op == RESPONSE && h.src_port == 2);
+    assert_string_equal(told, "");
+    send_text(2, "stop b\n", 7);
+    assert_string_equal(told, "stop b");
+    expect_answer(0, 2);
+}
+
+static void expect_refusal(u32 port)
+{
+    struct header h;
+    const u8 *data;
+
+    assert_true(got(0, &h, &data) && h.op == RST && h.src_port == port && h.dst_port == 1000);
+    assert_false(got(0, &h, &data));
+}
+
+static void test_what_is_no_line_of_a_command_is_refused(void **state)
+{
+    char longest[MANAGE_LINE_MAX + 1];
+
+    (void)state;
+    memset(longest, 'x', sizeof(longest));
+    longest[MANAGE_LINE_MAX] = '\n';
+    offer_buffers(0, 16, 250);
+    send_text(2, "stop b", 6);
+    expect_refusal(2);
+    send_text(2, "", 0);
+    expect_refusal(2);
+    send_text(2, longest, sizeof(longest));
+    expect_refusal(2);
+    send_text(1, "stop b\n", 7);
+    expect_refusal(1);
+    assert_string_equal(told, "");
+    send_text(2, longest + 1, MANAGE_LINE_MAX);
+    assert_int_equal(strlen(told), MANAGE_LINE_MAX - 1);
+}
+
+static void test_an_answer_that_does_not_fit_is_not_sent(void **state)
+{
+    struct header h = to(3, 2, 1, REQUEST, 0);
+    const u8 *data;
+
+    (void)state;
+    h.buf_alloc = 299;
+    offer_buffers(0, 16, 250);
+    send(0, &h, 0);
+    assert_true(got(0, &h, &data) && h.op == RESPONSE);
+    expect_refusal(1);
+}
+
+static void ask(u32 port, bool heard)
+{
+    struct header h = to(3, 2, port, REQUEST, 0);
+    const u8 *data;
+
+    send(0, &h, 0);
+    assert_true(got(0, &h, &data));
+    assert_int_equal(h.op, heard ? RESPONSE : RST);
+    while (got(0, &h, &data))
+        ;
+}
+
+static void test_keel_listens_to_those_with_a_right(void **state)
+{
+    (void)state;
+    offer_buffers(0, 30, 250);
+    ask(7, false);
+    cfg[0].vsock.sees = CFG_SEES_NONE;
+    ask(1, false);
+    ask(2, false);
+    send_text(2, "list\n", 5);
+    expect_refusal(2);
+    cfg[0].vsock.control = "b";
+    ask(1, false);
+    ask(2, true);
+    cfg[0].vsock = (struct cfg_vsock){ 3, "a", CFG_SEES_ALL, NULL };
+    ask(1, true);
+    ask(2, true);
 }
 
 static void test_a_packet_reaches_the_other_guest_in_pieces_that_fit(void **state)
@@ -307,7 +425,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(test_keel_tells_a_guest_about_itself_and_hangs_up),
-        BOTH(test_keel_has_no_other_port),
+        BOTH(test_a_line_to_keel_is_a_command),
+        BOTH(test_what_is_no_line_of_a_command_is_refused),
+        BOTH(test_an_answer_that_does_not_fit_is_not_sent),
+        BOTH(test_keel_listens_to_those_with_a_right),
         BOTH(test_a_packet_reaches_the_other_guest_in_pieces_that_fit),
         BOTH(test_packets_wait_for_buffers),
         BOTH(test_a_guest_that_is_not_there_refuses),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* virtio-vsock (Virtual I/O Device 1.2, section 5.10), stream sockets. Keel passes packets on, between guests of one
- * group: connections and their credit are the guests' affair. CID 2 is Keel itself, which tells a VM about that VM. */
+ * group: connections and their credit are the guests' affair. CID 2 is Keel itself, for those who may ask it something. */
 #include "vdev/virtio/vsock.h"
 
 #include <assert.h>
@@ -8,10 +8,9 @@
 
 #include "core/heap.h"
 #include "core/lock.h"
-#include "core/vcpu.h"
 #include "lib/bits.h"
-#include "lib/fmt.h"
 #include "lib/list.h"
+#include "vdev/manage.h"
 #include "vdev/virtio/virtio.h"
 
 #define VSOCK_ID 19U
@@ -24,9 +23,9 @@
 #define VSOCK_WAITING_BYTES 262144U
 #define VSOCK_WAITING 512U
 #define VSOCK_CID_KEEL 2U
-#define VSOCK_PORT_STATE 1U
-#define VSOCK_TEXT_MAX 1024U
-#define VSOCK_KEEL_ROOM 4096U /* what we say that we take: nothing is sent to us */
+#define VSOCK_PORT_STATE 1U   /* tells at once */
+#define VSOCK_PORT_COMMAND 2U /* hears one line */
+#define VSOCK_KEEL_ROOM 4096U /* what we say that we take */
 
 enum vsock_queue { RX, TX, EVENT, QUEUES };
 enum vsock_type { TYPE_STREAM = 1 };
@@ -59,7 +58,7 @@ struct packet {
 struct vsock {
     struct virtio_device dev; /* first: virtio_model_reset() */
     u64 cid;
-    const char *group; /* NULL: none but Keel */
+    const struct cfg_vsock *cfg;
     /* The worker's. */
     struct vq_chain chain;
     struct packet *sending;
@@ -145,7 +144,8 @@ static struct vsock *find_locked(u64 cid)
 
 static bool may_talk(const struct vsock *a, const struct vsock *b)
 {
-    return a != b && a->group != NULL && b->group != NULL && strcmp(a->group, b->group) == 0;
+    return a != b && a->cfg->group != NULL && b->cfg->group != NULL &&
+           strcmp(a->cfg->group, b->cfg->group) == 0;
 }
 
 /* To another guest. What it has no room for ends the connection on both sides. */
@@ -173,22 +173,6 @@ static void forward(struct vsock *from, struct packet *p)
     refuse(from, &h);
 }
 
-static u32 state_text(const struct vm *vm, u64 cid, char *text)
-{
-    u32 len = (u32)fmt_sn(text, VSOCK_TEXT_MAX, "vm %s\ncid %llu\nvcpus %u\n", vm->name,
-                          (unsigned long long)cid, vm->vcpu_count);
-
-    for (u32 r = 0; r < EXIT_REASONS && len < VSOCK_TEXT_MAX; r++) {
-        u64 sum = 0;
-
-        for (u32 i = 0; i < vm->vcpu_count; i++)
-            sum += __atomic_load_n(&vm->vcpu[i]->exits[r], __ATOMIC_RELAXED);
-        len += (u32)fmt_sn(text + len, VSOCK_TEXT_MAX - len, "exits %s %llu\n", exit_reason_names[r],
-                           (unsigned long long)sum);
-    }
-    return (u32)min_u64(len, VSOCK_TEXT_MAX - 1);
-}
-
 static void say(struct vsock *s, const struct header *to, enum vsock_op op, u32 flags, const char *text,
                 u32 len)
 {
@@ -201,22 +185,61 @@ static void say(struct vsock *s, const struct header *to, enum vsock_op op, u32 
     post(s, p);
 }
 
-/* Who connects is told at once and hung up on, so that there is no connection to keep. */
-static void to_keel(struct vsock *s, const struct header *h)
+/* Its answer, and the end: so there is no connection to keep. False: the answer does not fit. */
+static bool command(struct vsock *s, const struct header *h, char *line)
 {
-    char text[VSOCK_TEXT_MAX];
-    u32 len;
+    struct manage_answer *a = heap_alloc(sizeof(*a));
+    bool fits;
 
-    if (h->op == OP_REQUEST && h->dst_port == VSOCK_PORT_STATE) {
-        len = state_text(s->dev.vm, s->cid, text);
-        if (len <= h->buf_alloc) {
-            say(s, h, OP_RESPONSE, 0, "", 0);
-            say(s, h, OP_RW, 0, text, len);
-            say(s, h, OP_SHUTDOWN, SHUTDOWN_BOTH, "", 0);
-            return;
-        }
+    if (a == NULL)
+        return false;
+    manage_command(s->dev.vm, s->cfg, line, a);
+    fits = a->len <= h->buf_alloc;
+    if (fits) {
+        say(s, h, OP_RW, 0, a->text, a->len);
+        say(s, h, OP_SHUTDOWN, SHUTDOWN_BOTH, "", 0);
     }
-    if (h->op == OP_REQUEST || h->op == OP_RW || h->op == OP_SHUTDOWN)
+    heap_free(a, sizeof(*a));
+    return fits;
+}
+
+/* The packet that is in s->chain is a command: one line, whole. */
+static bool hear(struct vsock *s, const struct vq *q, const struct header *h)
+{
+    char line[MANAGE_LINE_MAX];
+
+    if (h->len == 0 || h->len > sizeof(line) || vq_copy_out(q, &s->chain, sizeof(*h), line, h->len) != K_OK ||
+        line[h->len - 1] != '\n')
+        return false;
+    line[h->len - 1] = '\0';
+    return command(s, h, line);
+}
+
+/* Whether there is such a port for this guest. */
+static bool keel_listens(const struct vsock *s, u32 port)
+{
+    const struct cfg_vsock *c = s->cfg;
+
+    return (port == VSOCK_PORT_STATE && c->sees != CFG_SEES_NONE) ||
+           (port == VSOCK_PORT_COMMAND && (c->sees != CFG_SEES_NONE || c->control != NULL));
+}
+
+static void to_keel(struct vsock *s, const struct vq *q, const struct header *h)
+{
+    bool good = keel_listens(s, h->dst_port), commands = h->dst_port == VSOCK_PORT_COMMAND;
+    char own[] = MANAGE_OWN;
+
+    if (good && h->op == OP_REQUEST) {
+        say(s, h, OP_RESPONSE, 0, "", 0);
+        good = commands || command(s, h, own);
+    } else if (h->op == OP_RW) {
+        good = good && commands && hear(s, q, h);
+    } else if (h->op == OP_SHUTDOWN) {
+        good = false;
+    } else if (h->op != OP_REQUEST) {
+        return;
+    }
+    if (!good)
         refuse(s, h);
 }
 
@@ -246,7 +269,7 @@ static void take(struct vsock *s, const struct vq *q)
         return;
     }
     if (h.dst_cid == VSOCK_CID_KEEL) {
-        to_keel(s, &h);
+        to_keel(s, q, &h);
         return;
     }
     p = packet_make(&h, h.len);
@@ -396,7 +419,7 @@ static enum kerr vsock_create(struct vm *vm, const struct cfg_device *cfg, void 
     if (s == NULL)
         return K_NOMEM;
     s->cid = cfg->vsock.cid;
-    s->group = cfg->vsock.group;
+    s->cfg = &cfg->vsock;
     list_init(&s->node);
     list_init(&s->waiting);
     s->dev.kind = &vsock_kind;
