@@ -43,6 +43,7 @@ static struct spinlock lock = SPINLOCK_INIT(LOCK_RANK_VDEV);
 static struct list devices = { &devices, &devices };
 static struct task *thread;
 static u64 next_look = NEVER; /* when the thread looks by itself */
+static u64 looked_at;         /* when it did last */
 
 static u64 ticks_of(u32 count) { return time_ns_to_ticks(((u64)count + 1) * 1000 / (SP805_HZ / 1000000)); }
 
@@ -57,8 +58,11 @@ static u32 count_left(const struct sp805 *d)
                : (u32)min_u64(time_ticks_to_ns(d->zero_at - now) * (SP805_HZ / 1000000) / 1000, d->load);
 }
 
+static u64 soonest_locked(void) { return looked_at + time_ns_to_ticks(LOOK_INTERVAL_NS); }
+
 static void look_by_locked(u64 when)
 {
+    when = max_u64(when, soonest_locked());
     if (when < next_look) {
         next_look = when;
         task_wake(thread);
@@ -125,8 +129,9 @@ u64 sp805_check_all(void)
         expire_locked(d, now);
         next = min_u64(next, d->zero_at);
     }
+    looked_at = now;
     if (next != NEVER)
-        next = max_u64(next, now + time_ns_to_ticks(LOOK_INTERVAL_NS));
+        next = max_u64(next, soonest_locked());
     next_look = next;
     spin_unlock_irq(&lock, flags);
     return next;
