@@ -200,6 +200,45 @@ static void test_buffers_outside_memory_need_a_reset(void **state)
     assert_int_equal(mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET, VIRTIO_NEEDS_RESET);
 }
 
+static void test_a_driver_is_told_once_that_a_reset_is_needed(void **state)
+{
+    (void)state;
+    driver_up(NET_FEATURES, RX);
+    offer_rx(2, 256);
+    ring_desc(&ring, 0)->addr = ring_desc(&ring, 1)->addr = 0x1000;
+    fill_frame(60);
+    peer_send(guest_mac, frame, 60);
+    assert_int_equal(mmio_read(0x60, 4), VIRTIO_ISR_CONFIG);
+    mmio_write(0x64, VIRTIO_ISR_CONFIG);
+    peer_send(guest_mac, frame, 60);
+    assert_int_equal(mmio_read(0x60, 4), 0);
+}
+
+/* Senders pay for the look at such a chain, so they look at one. */
+static void test_receive_buffers_that_hold_nothing_need_a_reset(void **state)
+{
+    (void)state;
+    driver_up(NET_FEATURES | MRG, RX);
+    offer_rx(1, 0);
+    fill_frame(60);
+    peer_send(guest_mac, frame, 60);
+    assert_int_equal(mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET, VIRTIO_NEEDS_RESET);
+}
+
+static void test_receive_buffers_with_something_to_read_need_a_reset(void **state)
+{
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES | MRG, RX);
+    driver_offer(&ring, 0, 1, 1, 100, false);
+    fill_frame(60);
+    peer_send(guest_mac, frame, 60);
+    assert_int_equal(mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET, VIRTIO_NEEDS_RESET);
+    assert_false(driver_take(&ring, &id, &len));
+}
+
 /* A command of the control queue; its answer. */
 static u8 control(const u8 *data, u32 len)
 {
@@ -233,6 +272,34 @@ static void test_the_control_queue_answers(void **state)
     assert_int_equal(control(no_vlan, sizeof(no_vlan)), 1);
     assert_int_equal(control(tables, sizeof(tables)), 0);
     assert_int_equal(control(liar, sizeof(liar)), 1);
+}
+
+static void test_commands_beyond_a_batch_are_answered_without_another_notification(void **state)
+{
+    static const u8 promisc_on[] = { 0, 0, 1 };
+    u32 len = 0;
+    u16 id = 99;
+
+    (void)state;
+    driver_up(NET_FEATURES | CTRL | 1UL << VIRTIO_F_EVENT_IDX, CTRL_QUEUE);
+    for (u16 i = 0; i < 20; i++) {
+        memcpy(buffer(2 * i), promisc_on, sizeof(promisc_on));
+        driver_offer(&ring, 2 * i, 1, 1, 3, true);
+    }
+    notify(CTRL_QUEUE);
+    for (u16 i = 0; i < 20; i++)
+        assert_true(driver_take(&ring, &id, &len));
+}
+
+/* Without MQ the control queue has the number of the second pair's receive queue. */
+static void test_the_control_queue_without_pairs_hears_notifications(void **state)
+{
+    (void)state;
+    net_unmake(dev);
+    cfg = net_cfg(2);
+    net_make(&cfg, ring.packed, &dev);
+    driver_up(NET_FEATURES | CTRL, CTRL_QUEUE);
+    assert_int_equal(*ring_u16(&ring, DRIVER_DEVICE, ring.packed ? 2 : 0), 0);
 }
 
 static void test_the_configuration_shows_address_and_link(void **state)
@@ -276,7 +343,12 @@ int main(void)
         BOTH(test_an_unfinished_checksum_is_passed_on),
         BOTH(test_a_chain_without_a_header_needs_a_reset),
         BOTH(test_buffers_outside_memory_need_a_reset),
+        BOTH(test_a_driver_is_told_once_that_a_reset_is_needed),
+        BOTH(test_receive_buffers_that_hold_nothing_need_a_reset),
+        BOTH(test_receive_buffers_with_something_to_read_need_a_reset),
         BOTH(test_the_control_queue_answers),
+        BOTH(test_commands_beyond_a_batch_are_answered_without_another_notification),
+        BOTH(test_the_control_queue_without_pairs_hears_notifications),
         BOTH(test_the_configuration_shows_address_and_link),
         BOTH(test_a_reset_closes_the_port),
     };

@@ -61,6 +61,9 @@ static u32 ctrl_queue(const struct vnet *n) { return virtio_has(&n->dev, NET_F_M
 
 /* --- to the guest --- */
 
+/* What the driver offers to be filled holds something, and nothing else (5.1.6.3.1). */
+static bool is_buffer(const struct vq_chain *c) { return c->reads == 0 && c->write_len != 0; }
+
 /* Adds a buffer to the plan, of which the frame still needs `need` bytes. False: too many pieces. */
 static bool plan_buffer(struct rx_plan *plan, const struct vq_chain *c, u64 need)
 {
@@ -87,7 +90,11 @@ static enum kerr take_buffers_locked(struct vnet *n, struct vq *q, u64 need, str
     while (need != 0 && (plan->heads == 0 || merge)) {
         e = vq_pop(q, &n->rx_chain);
         if (e == K_NOENT && vq_listen(q))
-            continue; /* came meanwhile: each time there is one less to come */
+            e = vq_pop(q, &n->rx_chain); /* came meanwhile; and if it has gone again, so be it */
+        if (e == K_OK && !is_buffer(&n->rx_chain)) {
+            q->broken = true;
+            e = K_INVAL;
+        }
         if (e != K_OK)
             break;
         e = plan_buffer(plan, &n->rx_chain, need) ? K_OK : K_RANGE;
@@ -364,8 +371,8 @@ static u64 work(struct virtio_device *d, u64 queues)
     struct vnet *n = of(d);
     u64 again = 0;
 
-    if ((queues >> ctrl_queue(n) & 1) != 0 && virtio_has(d, NET_F_CTRL_VQ) && !vnet_control(n, ctrl_queue(n)))
-        virtio_fail(d);
+    if ((queues >> ctrl_queue(n) & 1) != 0 && virtio_has(d, NET_F_CTRL_VQ) && vnet_control(n, ctrl_queue(n)))
+        again |= BIT(ctrl_queue(n));
     for (u32 i = 0; i < n->pairs; i++) {
         u32 queue = tx_queue(i);
 
@@ -406,7 +413,8 @@ static void start(struct virtio_device *d)
         accepts = 0; /* 5.1.3.1: the others need it */
     __atomic_store_n(&n->port.accepts, accepts, __ATOMIC_RELAXED);
     for (u32 i = 0; i < n->pairs; i++)
-        vq_silence(&d->queue[rx_queue(i)].vq);
+        if (rx_queue(i) != ctrl_queue(n))
+            vq_silence(&d->queue[rx_queue(i)].vq);
     net_open(&n->port);
 }
 

@@ -170,26 +170,38 @@ static bool command(struct vnet *n, const struct vq *q, const struct vq_chain *c
     }
 }
 
+/* K_NOENT: there is nothing in the queue. Others: the driver broke the protocol. */
+static enum kerr one(struct vnet *n, struct vq *q)
+{
+    struct vq_chain *c = &n->tx_chain;
+    enum kerr e = vq_pop(q, c);
+    u8 ack;
+
+    if (e != K_OK)
+        return e;
+    if (c->write_len == 0)
+        return K_INVAL;
+    ack = command(n, q, c) ? 0 : 1;
+    e = vq_copy_in(q, c, 0, &ack, 1);
+    if (e == K_OK)
+        vq_push(q, c, 1);
+    return e;
+}
+
 bool vnet_control(struct vnet *n, u32 queue)
 {
     struct vq *q = &n->dev.queue[queue].vq;
-    struct vq_chain *c = &n->tx_chain;
+    bool more = true;
 
-    for (u32 i = 0; i < CTRL_BATCH; i++) {
-        enum kerr e = vq_pop(q, c);
-        u8 ack;
+    for (u32 i = 0; i < CTRL_BATCH && more; i++) {
+        enum kerr e = one(n, q);
 
-        if (e == K_NOENT && !vq_listen(q))
-            break;
-        if (e == K_NOENT)
-            continue;
-        if (e != K_OK || c->write_len == 0)
+        if (e != K_OK && e != K_NOENT) {
+            virtio_fail(&n->dev);
             return false;
-        ack = command(n, q, c) ? 0 : 1;
-        if (vq_copy_in(q, c, 0, &ack, 1) != K_OK)
-            return false;
-        vq_push(q, c, 1);
+        }
+        more = e == K_OK || vq_listen(q);
     }
     virtio_publish(&n->dev, queue);
-    return true;
+    return more;
 }

@@ -70,7 +70,7 @@ struct vnet {
 
 /* net_ctrl.c. Whether the frame is one that the driver wants. Under rx_lock. */
 bool vnet_wants(const struct vnet *n, const struct net_frame *f);
-/* Carries out what is in the control queue; the worker's. False: the driver broke the protocol. */
+/* Carries out what is in the control queue; the worker's. True: there may be more, and the driver does not notify. */
 bool vnet_control(struct vnet *n, u32 queue);
 /* What a device is like before its driver says something. */
 void vnet_forget(struct vnet *n);

@@ -281,11 +281,11 @@ void virtio_config_write(struct virtio_device *d, u64 offset, unsigned size, u64
 void virtio_fail(struct virtio_device *d)
 {
     unsigned long flags = spin_lock_irq(&d->lock);
-    bool up = (d->status & VIRTIO_DRIVER_OK) != 0;
+    bool news = is_up(d);
 
     fail_locked(d);
     spin_unlock_irq(&d->lock, flags);
-    if (up)
+    if (news)
         d->interrupt(d, VIRTIO_ISR_CONFIG, 0);
 }
 
