@@ -50,7 +50,7 @@ static void read_image(const struct ramdisk *d, u64 at, void *buf, u64 n)
 {
     u64 there = at < d->image_size ? min_u64(n, d->image_size - at) : 0;
 
-    memcpy(buf, d->image + at, there);
+    arch_copy_wide(buf, d->image + at, there);
     memset((char *)buf + there, 0, n - there);
 }
 
@@ -64,7 +64,7 @@ static void read_part(struct ramdisk *d, u64 at, void *buf, u64 n)
     else if (*slot == &zero_page)
         memset(buf, 0, n);
     else
-        memcpy(buf, (char *)*slot + at % PAGE_SIZE, n);
+        arch_copy_wide(buf, (char *)*slot + at % PAGE_SIZE, n);
 }
 
 /* buf NULL: zeros. */
@@ -85,7 +85,7 @@ static enum kerr write_part(struct ramdisk *d, u64 at, const void *buf, u64 n)
         d->pages++;
     }
     if (buf != NULL)
-        memcpy((char *)*slot + at % PAGE_SIZE, buf, n);
+        arch_copy_wide((char *)*slot + at % PAGE_SIZE, buf, n);
     else
         memset((char *)*slot + at % PAGE_SIZE, 0, n);
     return K_OK;

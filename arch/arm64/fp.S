@@ -157,4 +157,31 @@ fp_copy_pages:
     subs    x2, x2, #1
     b.ne    1b
     ret
+
+/* void fp_copy_units(void *dst, const void *src, size_t units): of FP_COPY_UNIT bytes, one at least. The registers come
+ * back as they were. */
+    .global fp_copy_units
+fp_copy_units:
+    stp     q0, q1, [sp, #-128]!
+    stp     q2, q3, [sp, #32]
+    stp     q4, q5, [sp, #64]
+    stp     q6, q7, [sp, #96]
+1:
+    .rept   2
+    ldp     q0, q1, [x1], #32
+    ldp     q2, q3, [x1], #32
+    ldp     q4, q5, [x1], #32
+    ldp     q6, q7, [x1], #32
+    stp     q0, q1, [x0], #32
+    stp     q2, q3, [x0], #32
+    stp     q4, q5, [x0], #32
+    stp     q6, q7, [x0], #32
+    .endr
+    subs    x2, x2, #1
+    b.ne    1b
+    ldp     q2, q3, [sp, #32]
+    ldp     q4, q5, [sp, #64]
+    ldp     q6, q7, [sp, #96]
+    ldp     q0, q1, [sp], #128
+    ret
     .section .note.GNU-stack, "", %progbits

@@ -173,3 +173,22 @@ void fp_end(void)
     trap_enable(true);
     arch_irq_restore(lent_flags[this_cpu()->id]);
 }
+
+bool fp_copy(void *dst, const void *src, size_t size)
+{
+    unsigned long flags = arch_irq_save();
+    const struct vcpu *owner = this_cpu()->arch.fp_owner;
+    /* What is restored is 128 bits each: the rest would be zero. */
+    bool can = owner == NULL || likely(!has_sve(owner));
+    u64 cptr;
+
+    if (can) {
+        cptr = sysreg_read(cptr_el2);
+        if ((cptr & CPTR_TFP) != 0)
+            trap_enable(false);
+        fp_copy_units(dst, src, size / FP_COPY_UNIT);
+        sysreg_write(cptr_el2, cptr);
+    }
+    arch_irq_restore(flags);
+    return can;
+}

@@ -73,6 +73,8 @@ enum kerr arch_map_device(hpa_t base, u64 size)
 
 void arch_copy_bulk(void *dst, const void *src, size_t size) { memcpy(dst, src, size); }
 
+void arch_copy_wide(void *dst, const void *src, size_t size) { memcpy(dst, src, size); }
+
 void arch_zero_bulk(void *dst, size_t size) { memset(dst, 0, size); }
 
 void *host_memory(size_t size, size_t align)

@@ -60,9 +60,9 @@ def debian_disk(tmp_path):
 
 @pytest.fixture
 def with_programs(tmp_path):
-    """Our initrd with static programs from tests/guest in /bin; its path: with_programs("perf", ...)."""
+    """An initrd with static programs from tests/guest in /bin; its path: with_programs("perf", ...)."""
 
-    def build(*names):
+    def build(*names, base=harness.INITRD):
         root = pathlib.Path(tmp_path, "root")
         (root / "bin").mkdir(parents=True)
         for name in names:
@@ -73,7 +73,7 @@ def with_programs(tmp_path):
         archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=members.encode(), cwd=root,
                                  capture_output=True, check=True).stdout
         initrd = pathlib.Path(tmp_path, "initrd.gz")
-        initrd.write_bytes(harness.INITRD.read_bytes() + gzip.compress(archive))
+        initrd.write_bytes(base.read_bytes() + gzip.compress(archive))
         return initrd
 
     return build

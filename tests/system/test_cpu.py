@@ -112,6 +112,22 @@ def test_vectors_of_linux_processes_in_two_vms_do_not_mix(start, write_dts, with
     assert said and set(said) <= {"SVE 512 bits ok"}
 
 
+def test_vectors_survive_what_keel_copies_for_the_guest(start, write_dts, with_programs):
+    """One VM with SVE and one without share a CPU; both read a RAM disk while a process of theirs computes."""
+    initrd = with_programs("simd", "sve", base=harness.BUILD / "guest" / "initrd-io.gz")
+    disk = f'cpus = <0>; devices {{ serial {{ compatible = "arm,pl011"; }}; ' \
+           f'disk {{ compatible = "keel,disk"; image = "{harness.INITRD}"; }}; }};'
+    text = machine(vm("plain", initrd=initrd, sve_bits=0, cpus=[0]), vm("wide", initrd=initrd, sve_bits=512, cpus=[0]))
+    keel = start(write_dts(text.replace("cpus = <0>;", disk)), "--cpus", 1, "--cpu", "max")
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.expect(harness.BANNER, harness.BOOT_S)
+    for name, program in (1, "simd 2000"), (2, "for i in 1 2 3 4 5 6; do sve 1; done"):
+        keel.focus(name)
+        keel.sh("(while [ ! -e /tmp/enough ]; do dd if=/dev/vda of=/dev/null bs=1M iflag=direct 2>/dev/null; done) &")
+        assert set(keel.sh(program, seconds=180).splitlines()) <= {"SIMD ok", "SVE 512 bits ok"}
+        keel.sh("touch /tmp/enough")
+
+
 # --- keys, debug, what is hidden ---
 
 def boot_two(start, write_dts, initrd, *options, **second):

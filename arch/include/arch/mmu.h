@@ -73,6 +73,10 @@ void arch_code_sync(const void *p, size_t size);
 void arch_copy_bulk(void *dst, const void *src, size_t size);
 void arch_zero_bulk(void *dst, size_t size);
 
+/* memcpy() by wider registers, which are given back as they were: pays from some hundred bytes on. Any context; interrupts
+ * are masked for a page at a time. */
+void arch_copy_wide(void *dst, const void *src, size_t size);
+
 /* Keel's own address of host memory: all RAM is mapped. */
 static inline void *hpa_to_ptr(hpa_t a) { return (void *)(uintptr_t)a.v; }
 static inline hpa_t ptr_to_hpa(const void *p) { return HPA((uintptr_t)p); }
