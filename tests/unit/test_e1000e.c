@@ -353,6 +353,52 @@ static void test_reset_stops_everything_and_restores_the_address(void **state)
     assert_int_equal(sent, 0);
 }
 
+/* By the PHY: what a driver tests itself with. */
+static void test_looped_frame_comes_back_and_others_stay_out(void **state)
+{
+    static const u8 pattern[64] = { [0 ... 31] = 0xff, [32 ... 63] = 0xaa };
+
+    (void)state;
+    rings_up(2 | 1U << 26 | 1U << 15);
+    wr(0x20, 1U << 26 | 1U << 21 | 22U << 16 | 769);
+    wr(0x20, 1U << 26 | 1U << 21 | 0U << 16 | 0x4140); /* whatever the page */
+    memcpy(ram + TX_DATA, pattern, sizeof(pattern));
+    for (u32 i = 0; i < 2; i++) {
+        desc(TX_RING, i)[0] = RAM_BASE + TX_DATA;
+        desc(TX_RING, i)[1] = sizeof(pattern) | 0x0bUL << 24;
+    }
+    wr(0x3818, 1);
+    assert_int_equal(arrives(to_us, sizeof(to_us)), K_NOENT);
+    run_worker();
+    assert_int_equal(sent, 0);
+    assert_int_equal(rd(0x2810), 1);
+    assert_memory_equal(ram + RX_DATA, pattern, sizeof(pattern));
+    wr(0x20, 1U << 26 | 1U << 21 | 0U << 16 | 0x0140);
+    assert_int_equal(arrives(to_us, sizeof(to_us)), K_OK);
+    wr(0x3818, 2);
+    run_worker();
+    assert_int_equal(sent, 1);
+}
+
+/* The ones and zeros that a driver's own test writes (of Linux's e1000e). */
+static void test_registers_keep_the_bits_that_they_have(void **state)
+{
+    static const struct {
+        u32 offset, mask;
+    } reg[] = { { 0x28, ~0U },       { 0x2c, 0xffff },       { 0x30, 0xffff },       { 0x38, 0xffff },
+                { 0x2820, 0xffff },  { 0x2804, ~0U },        { 0x2808, 0xfff80 },    { 0x2810, 0xffff },
+                { 0x3808, 0xfff80 }, { 0x5404, 0x8003ffff }, { 0x547c, 0x8003ffff }, { 0x5200, ~0U },
+                { 0x2800, ~0xfU },   { 0x3800, ~0xfU },      { 0x3820, 0xffff } };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(reg); i++) {
+        for (u32 pattern = 0x5a5a5a5a, n = 0; n < 3; n++, pattern = n == 1 ? 0 : ~0U) {
+            wr(reg[i].offset, pattern);
+            assert_int_equal(rd(reg[i].offset), pattern & reg[i].mask);
+        }
+    }
+}
+
 static void test_without_bus_mastering_memory_is_left_alone(void **state)
 {
     (void)state;
@@ -382,6 +428,8 @@ int main(void)
         T(test_moderation_delays_and_loses_nothing),
         T(test_line_follows_causes_and_mask),
         T(test_reset_stops_everything_and_restores_the_address),
+        T(test_looped_frame_comes_back_and_others_stay_out),
+        T(test_registers_keep_the_bits_that_they_have),
         T(test_without_bus_mastering_memory_is_left_alone),
     };
 

@@ -17,9 +17,11 @@
 #define WORKER_PRIO 12U /* as virtio's */
 #define MSIX_BAR 3U
 #define NEVER UINT64_MAX
+#define ANY 0xffffffffU
 
 #define CTRL_RESET ((u32)(CTRL_FD | CTRL_SLU | CTRL_SPEED_1000))
 #define RA_VALID ((u32)BIT(31))
+#define RAH_MASK (RA_VALID | 0x3ffffU)
 #define EECD_VALUE 0x300U /* auto-read done, present; 64 words */
 #define EEMNGCTL_DONE ((u32)BIT(18))
 #define RING_LEN_MASK 0xfff80U
@@ -322,6 +324,15 @@ static void eerd_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask
     spin_unlock(&d->lock);
 }
 
+/* Halves of an address in turns; bits of the upper one that mean nothing stay clear (10.2.5.18). */
+static void ra_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
+{
+    struct e1000e *d = ctx;
+
+    (void)v, (void)mask;
+    e1000e_store(&d->ra[index], (u32)value & (index % 2 != 0 ? RAH_MASK : ANY));
+}
+
 /* Reading clears. */
 static u64 stat_read(void *ctx, struct vcpu *v, u32 index)
 {
@@ -332,14 +343,14 @@ static u64 stat_read(void *ctx, struct vcpu *v, u32 index)
 }
 
 #define AT(field) (s32) offsetof(struct e1000e, field)
-#define ANY 0xffffffffU
 #define REG(n, off, elements, ...)                                                                           \
     {                                                                                                        \
         .name = n, .offset = (off), .count = (elements), .size = 4, .widths = REG_W32, __VA_ARGS__           \
     }
 /* Remembers what is written, and has no effect. */
-#define PLAIN(n, off, elements, at, value)                                                                   \
-    REG(n, off, elements, .storage = AT(plain[at]), .write_mask = ANY, .reset = (value))
+#define MASKED(n, off, elements, at, value, mask)                                                            \
+    REG(n, off, elements, .storage = AT(plain[at]), .write_mask = (mask), .reset = (value))
+#define PLAIN(n, off, elements, at, value) MASKED(n, off, elements, at, value, ANY)
 #define CONSTANT(n, off, value) REG(n, off, 1, .storage = -1, .reset = (value))
 
 /* clang-format off */
@@ -351,7 +362,8 @@ static const struct reg regs[] = {
     REG("CTRL_EXT", 0x0018, 1, .storage = AT(ctrl_ext), .write_mask = ANY),
     PLAIN("FLA", 0x001c, 1, 0, 0),
     REG("MDIC", 0x0020, 1, .storage = AT(mdic), .reset = (u32)BIT(28), .write = mdic_write),
-    PLAIN("FCAL", 0x0028, 3, 1, 0), /* and FCAH, FCT */
+    PLAIN("FCAL", 0x0028, 1, 1, 0),
+    MASKED("FCAH", 0x002c, 2, 2, 0, 0xffff), /* and FCT */
     REG("VET", 0x0038, 1, .storage = AT(vet), .write_mask = 0xffff, .reset = 0x8100),
     REG("ICR", 0x00c0, 1, .storage = -1, .read = icr_read, .write = icr_write),
     REG("ITR", 0x00c4, 1, .storage = AT(itr), .write_mask = 0xffff),
@@ -385,7 +397,7 @@ static const struct reg regs[] = {
     REG("RDLEN", 0x2808, 1, .storage = AT(rx.len), .write_mask = RING_LEN_MASK),
     REG("RDH", 0x2810, 1, .storage = AT(rx.head), .write = rdh_write),
     REG("RDT", REG_RDT, 1, .storage = AT(rx.tail), .write = rdt_write),
-    PLAIN("RDTR", 0x2820, 1, 17, 0),
+    MASKED("RDTR", 0x2820, 1, 17, 0, 0xffff),
     PLAIN("RXDCTL", 0x2828, 1, 18, 0x10000),
     PLAIN("RADV", 0x282c, 1, 19, 0),
     PLAIN("RDBAL1", 0x2900, 12, 20, 0), /* the second queue: never used */
@@ -395,7 +407,7 @@ static const struct reg regs[] = {
     REG("TDLEN", 0x3808, 1, .storage = AT(tx.len), .write_mask = RING_LEN_MASK),
     REG("TDH", 0x3810, 1, .storage = AT(tx.head), .write = tdh_write),
     REG("TDT", REG_TDT, 1, .storage = AT(tx.tail), .write = tdt_write),
-    PLAIN("TIDV", 0x3820, 1, 33, 0),
+    MASKED("TIDV", 0x3820, 1, 33, 0, 0xffff),
     PLAIN("TXDCTL", 0x3828, 2, 34, 0), /* and TADV */
     PLAIN("TARC0", 0x3840, 1, 36, 0x403),
     PLAIN("TDBAL1", 0x3900, 12, 37, 0),
@@ -404,7 +416,7 @@ static const struct reg regs[] = {
     REG("RXCSUM", 0x5000, 1, .storage = AT(rxcsum), .write_mask = ANY, .reset = 0x300),
     REG("RFCTL", 0x5008, 1, .storage = AT(rfctl), .write_mask = ANY),
     REG("MTA", 0x5200, 128, .storage = AT(mta), .write_mask = ANY),
-    REG("RA", 0x5400, 32, .storage = AT(ra), .write_mask = ANY),
+    REG("RA", 0x5400, 32, .storage = AT(ra), .write = ra_write),
     REG("VFTA", 0x5600, 128, .storage = AT(vfta), .write_mask = ANY),
     PLAIN("WUC", 0x5800, 1, 50, 0),
     PLAIN("WUFC", 0x5808, 1, 51, 0),

@@ -116,6 +116,7 @@ struct e1000e {
     struct worker worker;
     struct e1000e_tx tx_state; /* the worker's */
     u32 kicked;                /* atomic: the worker will look at the rings */
+    u32 loop;                  /* atomic: the PHY gives back what is sent */
 
     struct spinlock lock; /* guards what follows, but single registers that are read */
     bool busy;            /* receiving or sending is being switched on or off */
@@ -159,6 +160,8 @@ bool e1000e_transmit(struct e1000e *d, u64 *wait);
 /* e1000e_rx.c. */
 enum kerr e1000e_receive(struct net_port *p, const struct net_frame *f);
 void e1000e_receive_flush(struct net_port *p);
+/* A frame that the device sent to itself; its first NET_ETH_SIZE + NET_TAG_SIZE bytes are in f->vec[0]. The worker's. */
+void e1000e_loop_back(struct e1000e *d, const struct net_frame *f);
 
 static inline u32 e1000e_load(const u32 *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 // NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin

@@ -33,6 +33,7 @@ enum phy_reg {
 };
 
 #define CONTROL_RESET BIT(15)
+#define CONTROL_LOOPBACK BIT(14)
 #define CONTROL_AUTONEG BIT(12)
 #define CONTROL_RESTART BIT(9)
 #define CONTROL_KEPT 0x7dc0U
@@ -62,6 +63,7 @@ void e1000e_phy_link(struct e1000e *d)
 void e1000e_phy_reset(struct e1000e *d)
 {
     memset(d->phy, 0, sizeof(d->phy));
+    e1000e_store(&d->loop, 0);
     d->phy[PHY_CONTROL] = 0x1140;
     d->phy[PHY_ID1] = 0x0141;
     d->phy[PHY_ID2] = 0x0cb1;
@@ -89,6 +91,7 @@ static u32 phy_write(struct e1000e *d, u32 reg, u16 value)
         return 0;
     }
     d->phy[PHY_CONTROL] = value & CONTROL_KEPT & (u16) ~(CONTROL_RESET | CONTROL_RESTART);
+    e1000e_store(&d->loop, (value & CONTROL_LOOPBACK) != 0);
     e1000e_phy_link(d);
     return (value & CONTROL_AUTONEG) && (value & (CONTROL_RESTART | CONTROL_RESET)) ? (u32)ICR_LSC : 0;
 }
@@ -96,8 +99,8 @@ static u32 phy_write(struct e1000e *d, u32 reg, u16 value)
 u32 e1000e_write_mdic(struct e1000e *d, u32 value)
 {
     u32 reg = (u32)MDIC_REG(value), causes = 0;
-    /* Other pages hold nothing; their register 22 leads back. */
-    bool there = d->phy[PHY_PAGE] == 0 || reg == PHY_PAGE;
+    /* The standard's registers are on all pages; besides them other pages hold nothing but the way back. */
+    bool there = d->phy[PHY_PAGE] == 0 || reg <= PHY_EXT_STATUS || reg == PHY_PAGE;
 
     if (value & MDIC_READY) { /* the driver clears it to start */
         d->mdic = value;

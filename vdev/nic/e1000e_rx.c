@@ -270,16 +270,21 @@ static enum kerr receive_locked(struct e1000e *d, const struct net_frame *f)
     return K_OK;
 }
 
-enum kerr e1000e_receive(struct net_port *p, const struct net_frame *f)
+static enum kerr receive(struct e1000e *d, const struct net_frame *f, bool own)
 {
-    struct e1000e *d = container_of(p, struct e1000e, port);
     unsigned long flags = spin_lock_irq(&d->lock);
     u32 visit = vm_enter(d->vm);
-    enum kerr e = d->rx_on && !d->busy && e1000e_is_master(d) ? receive_locked(d, f) : K_NOENT;
+    bool hears = d->rx_on && !d->busy && (d->loop != 0) == own && e1000e_is_master(d);
+    enum kerr e = hears ? receive_locked(d, f) : K_NOENT;
 
     vm_leave(d->vm, visit);
     spin_unlock_irq(&d->lock, flags);
     return e;
+}
+
+enum kerr e1000e_receive(struct net_port *p, const struct net_frame *f)
+{
+    return receive(container_of(p, struct e1000e, port), f, false);
 }
 
 void e1000e_receive_flush(struct net_port *p)
@@ -292,4 +297,11 @@ void e1000e_receive_flush(struct net_port *p)
     spin_unlock_irq(&d->lock, flags);
     if (any)
         e1000e_raise(d, (u32)(ICR_RXT0 | ICR_RXQ0));
+}
+
+void e1000e_loop_back(struct e1000e *d, const struct net_frame *f)
+{
+    /* Who completes sums and cuts is the switch. */
+    if (!f->csum && f->gso == NET_GSO_NONE && receive(d, f, true) == K_OK)
+        e1000e_receive_flush(&d->port);
 }

@@ -205,8 +205,8 @@ static bool set_checksum(struct net_frame *f, u32 start, u32 at, u32 shift)
     return true;
 }
 
-/* False: no frame that could be sent. */
-static bool build(struct e1000e *d, u64 last, struct net_frame *f)
+/* False: no frame that could be sent. One for ourselves has a private head. */
+static bool build(struct e1000e *d, u64 last, bool loop, struct net_frame *f)
 {
     struct e1000e_tx *x = &d->tx_state;
     const struct e1000e_context *c = &x->context;
@@ -224,6 +224,8 @@ static bool build(struct e1000e *d, u64 last, struct net_frame *f)
         head = c->ipcse + 1U;
     else if (tag)
         head = NET_ETH_SIZE;
+    if (unlikely(loop))
+        head = (u32)max_u64(head, min_u64(x->len, NET_ETH_SIZE + NET_TAG_SIZE));
     if (head > x->len || head > E1000E_HEAD_MAX || (head != 0 && head < NET_ETH_SIZE))
         return false;
     copy_head(x, at, head);
@@ -259,16 +261,20 @@ static bool build(struct e1000e *d, u64 last, struct net_frame *f)
 static void send(struct e1000e *d, u64 last)
 {
     struct e1000e_tx *x = &d->tx_state;
+    bool loop = e1000e_load(&d->loop) != 0;
     struct net_frame f;
     u8 to[NET_MAC_SIZE];
 
-    if (!build(d, last, &f))
+    if (!build(d, last, loop, &f))
         return;
     copy_head(x, to, sizeof(to));
     e1000e_count_frame(d, false, to, f.len + 4);
     if (f.gso != NET_GSO_NONE)
         e1000e_count(d, STAT_TSCTC, 1);
-    net_send(&d->port, &f);
+    if (unlikely(loop))
+        e1000e_loop_back(d, &f);
+    else
+        net_send(&d->port, &f);
 }
 
 /* Whole frames only: one whose end is not there yet is read anew when it is. True: the last one was sent. */
