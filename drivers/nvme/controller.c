@@ -379,9 +379,10 @@ static enum kerr set_up(struct nvme *n)
         e = read_controller(n, page);
     if (e == K_OK)
         e = read_namespace(n, page);
+    if (e != K_OK)
+        return e;
     page_free(page);
-    if (e == K_OK)
-        e = make_queues(n);
+    e = make_queues(n);
     if (e == K_OK)
         mask_wire(n, false);
     return e;
