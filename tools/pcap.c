@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keel pcap: finds the last complete `net dump` in a console's log, whatever stands before and between its lines, and
- * writes the file that it is the text of. */
+/* keel pcap: finds the last complete `net dump` in a console's log, whatever stands before it and whatever guests print
+ * between its lines, and writes the file that it is the text of. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,33 +60,28 @@ static bool decode(const char *text, size_t len, struct bytes *out)
     return true;
 }
 
-/* How long the prefix of its port is ("keel| "); cuts off what ends the line. */
-static size_t prefix_of(char *line)
+/* Begins with the name of its port: is a guest's, which may print what it likes. */
+static bool is_guests(const char *line)
 {
     const char *bar = strstr(line, "| ");
 
-    line[strcspn(line, "\r\n")] = '\0';
-    return bar != NULL && bar - line <= (int)CFG_NAME_MAX ? (size_t)(bar + 2 - line) : 0;
+    return bar != NULL && bar - line <= (int)CFG_NAME_MAX;
 }
 
 static bool read_log(FILE *log, struct bytes *last)
 {
-    char line[LINE_MAX_CHARS], prefix[CFG_NAME_MAX + 3] = "";
+    char line[LINE_MAX_CHARS];
     struct bytes now = { 0 };
     bool within = false, found = false;
 
     while (fgets(line, sizeof(line), log) != NULL) {
-        size_t skip = prefix_of(line);
-        const char *text = line + skip;
-
-        if (within && (strlen(prefix) != skip || strncmp(line, prefix, skip) != 0))
-            continue; /* others may print in between */
-        if (strncmp(text, BEGIN_MARK, strlen(BEGIN_MARK)) == 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (is_guests(line))
+            continue;
+        if (strncmp(line, BEGIN_MARK, strlen(BEGIN_MARK)) == 0) {
             within = true;
             now.size = 0;
-            memcpy(prefix, line, skip);
-            prefix[skip] = '\0';
-        } else if (within && strcmp(text, END_MARK) == 0) {
+        } else if (within && strcmp(line, END_MARK) == 0) {
             struct bytes old = *last;
 
             *last = now;
@@ -94,7 +89,7 @@ static bool read_log(FILE *log, struct bytes *last)
             within = false;
             found = true;
         } else if (within) {
-            (void)decode(text, strlen(text), &now);
+            (void)decode(line, strlen(line), &now);
         }
     }
     free(now.data);
