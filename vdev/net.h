@@ -5,6 +5,8 @@
 #ifndef VDEV_NET_H
 #define VDEV_NET_H
 
+#include <string.h>
+
 #include "config/config.h"
 #include "core/lock.h"
 #include "drivers/net.h"
@@ -19,6 +21,18 @@
 #define NET_HEAD_SIZE 160U /* of each frame, private: Ethernet with tag, IPv6 and TCP with options at least */
 #define NET_VECS_MAX 72U   /* a frame of one chain of a virtqueue, with its head */
 #define NET_PORT_NAME_SIZE 72U /* VM/NODE */
+
+static inline bool net_same_mac(const u8 *a, const u8 *b)
+{
+    u32 low[2];
+    u16 high[2];
+
+    memcpy(&low[0], a, sizeof(low[0]));
+    memcpy(&low[1], b, sizeof(low[1]));
+    memcpy(&high[0], a + sizeof(low[0]), sizeof(high[0]));
+    memcpy(&high[1], b + sizeof(low[1]), sizeof(high[1]));
+    return low[0] == low[1] && high[0] == high[1];
+}
 
 struct net_port;
 struct net_network;

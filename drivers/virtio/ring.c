@@ -155,6 +155,13 @@ static void put_indirect(struct hvq *q, u16 head, const struct hvq_buf *buf, u32
     q->free = q->slot[head].next;
 }
 
+static void put_one(struct hvq *q, u16 head, const struct hvq_buf *buf, bool write)
+{
+    fill(&q->desc[head], buf, write, 0, 0);
+    give(q, &q->desc[head], sizeof(*q->desc));
+    q->free = q->slot[head].next;
+}
+
 static void put_direct(struct hvq *q, u16 head, const struct hvq_buf *buf, u32 out, u32 n)
 {
     u16 at = head;
@@ -177,7 +184,9 @@ enum kerr hvq_add(struct hvq *q, const struct hvq_buf *buf, u32 out, u32 in, voi
 
     if (n == 0 || takes > q->free_count || hvirtio_failed(q->dev))
         return K_FULL;
-    if (takes < n)
+    if (n == 1)
+        put_one(q, head, buf, out == 0);
+    else if (takes < n)
         put_indirect(q, head, buf, out, n);
     else
         put_direct(q, head, buf, out, n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* virtio-net (Virtual I/O Device 1.2, section 5.1) as a port of the switch. What the guest sends, the device's worker
  * gives to the switch, which copies it into the receivers' buffers; so frames for the guest come in the senders'
- * threads. They share the receive queues by taking buffers under rx_lock, filling them without it, and giving them
- * back under it. */
+ * threads. They share the receive queues by taking buffers under rx_lock, filling them without it (but with small
+ * frames), and giving them back under it. */
 #include "vdev/virtio/net.h"
 
 #include <assert.h>
@@ -20,6 +20,7 @@
 #define NET_PAUSE_NS 1000000UL /* longest sleep for the port's rate at once */
 #define RX_HEADS_MAX 64U       /* buffers of one frame */
 #define RX_SEGMENTS_MAX 96U
+#define RX_SMALL 160U /* bytes; of a frame whose copy takes less than the lock */
 
 #define HDR_NEEDS_CSUM 1U
 #define HDR_DATA_VALID 2U
@@ -74,8 +75,8 @@ static bool plan_buffer(struct rx_plan *plan, const struct vq_chain *c, u64 need
     plan->head[plan->heads].id = c->id;
     plan->head[plan->heads].slots = c->slots;
     plan->head[plan->heads++].written = (u32)room;
-    memcpy(&plan->segment[plan->segments], &c->seg[c->reads], c->writes * sizeof(c->seg[0]));
-    plan->segments += c->writes;
+    for (u32 i = 0; i < c->writes; i++)
+        plan->segment[plan->segments++] = c->seg[c->reads + i];
     return true;
 }
 
@@ -116,7 +117,23 @@ struct rx_cursor {
     const struct vq_segment *next, *end;
     gpa_t at;
     u64 left; /* of the piece */
+    u8 *host; /* where its next bytes are, */
+    u64 room; /* so many together */
 };
+
+/* Finds room. False: there is none, or it is no memory. */
+static bool find_room(struct rx_cursor *to)
+{
+    while (to->left == 0) {
+        if (to->next == to->end)
+            return false;
+        to->at = to->next->gpa;
+        to->left = to->next->len;
+        to->next++;
+    }
+    to->host = vm_mem_part(to->vm, to->at, to->left, true, &to->room);
+    return to->host != NULL;
+}
 
 static bool put(struct rx_cursor *to, const void *from, u64 n)
 {
@@ -124,23 +141,16 @@ static bool put(struct rx_cursor *to, const void *from, u64 n)
 
     while (n != 0) {
         u64 part;
-        void *host;
 
-        if (to->left == 0) {
-            if (to->next == to->end)
-                return false;
-            to->at = to->next->gpa;
-            to->left = to->next->len;
-            to->next++;
-            continue;
-        }
-        host = vm_mem_part(to->vm, to->at, min_u64(to->left, n), true, &part);
-        if (host == NULL)
+        if (to->room == 0 && !find_room(to))
             return false;
-        memcpy(host, p, part);
+        part = min_u64(to->room, n);
+        memcpy(to->host, p, part);
         vm_wrote(to->vm, to->at, part);
         p += part;
         n -= part;
+        to->host += part;
+        to->room -= part;
         to->at.v += part;
         to->left -= part;
     }
@@ -225,22 +235,26 @@ static enum kerr receive(struct net_port *p, const struct net_frame *f)
     struct vnet *n = of_port(p);
     struct rx_plan plan;
     u32 queue = rx_queue(choose_pair(n, f));
+    bool filled = false;
     unsigned long flags = spin_lock_irq(&n->rx_lock);
     enum kerr e = vnet_wants(n, f) ? take_buffers_locked(n, &n->dev.queue[queue].vq,
                                                          sizeof(struct net_hdr) + f->len, &plan)
                                    : K_NOENT;
 
-    spin_unlock_irq(&n->rx_lock, flags);
-    if (e == K_INVAL || (e == K_OK && !fill(n, &plan, f))) {
-        virtio_fail(&n->dev); /* a broken ring, or buffers that are no memory */
-        return K_INVAL;
+    if (e == K_OK && f->len <= RX_SMALL) {
+        filled = fill(n, &plan, f);
+    } else if (e == K_OK) {
+        spin_unlock_irq(&n->rx_lock, flags);
+        filled = fill(n, &plan, f);
+        flags = spin_lock_irq(&n->rx_lock);
     }
-    if (e != K_OK)
-        return e;
-    flags = spin_lock_irq(&n->rx_lock);
-    give_back_locked(n, queue, &plan);
+    if (filled)
+        give_back_locked(n, queue, &plan);
     spin_unlock_irq(&n->rx_lock, flags);
-    return K_OK;
+    if (e != K_INVAL && (e != K_OK || filled))
+        return e;
+    virtio_fail(&n->dev); /* a broken ring, or buffers that are no memory */
+    return K_INVAL;
 }
 
 static void flush(struct net_port *p)

@@ -19,7 +19,7 @@ struct ctrl_header {
 static bool in_table(const struct vnet_macs *t, const u8 *mac)
 {
     for (u32 i = 0; i < t->count; i++)
-        if (memcmp(t->mac[i], mac, NET_MAC_SIZE) == 0)
+        if (net_same_mac(t->mac[i], mac))
             return true;
     return false;
 }
@@ -43,9 +43,9 @@ bool vnet_wants(const struct vnet *n, const struct net_frame *f)
     if (!wants_vlan(n, frame))
         return false;
     if ((frame[0] & 1) == 0)
-        return !x->no_single && (x->all_single || x->single.all || memcmp(frame, n->mac, NET_MAC_SIZE) == 0 ||
-                                 in_table(&x->single, frame));
-    if (memcmp(frame, everybody, NET_MAC_SIZE) == 0)
+        return !x->no_single &&
+               (x->all_single || x->single.all || net_same_mac(frame, n->mac) || in_table(&x->single, frame));
+    if (net_same_mac(frame, everybody))
         return !x->no_broadcast;
     return !x->no_group && (x->all_group || x->group.all || in_table(&x->group, frame));
 }
@@ -113,7 +113,7 @@ static bool set_address(struct vnet *n, const u8 mac[NET_MAC_SIZE])
 {
     unsigned long flags;
 
-    if ((mac[0] & 1) != 0 || (!n->port.cfg->any_mac && memcmp(mac, n->port.cfg->mac, NET_MAC_SIZE) != 0))
+    if ((mac[0] & 1) != 0 || (!n->port.cfg->any_mac && !net_same_mac(mac, n->port.cfg->mac)))
         return false;
     flags = spin_lock_irq(&n->rx_lock);
     memcpy(n->mac, mac, NET_MAC_SIZE);
