@@ -87,6 +87,8 @@ struct nic *nic_first(void);
 struct nic *nic_find(const char *name);
 /* K_BUSY: has a user. */
 MUST_USE enum kerr nic_open(struct nic *n, const struct nic_user *user, void *arg);
+/* For drivers: copies f, without gso, to where there is room for it, and completes its checksum on the way. */
+void nic_copy(u8 *to, const struct net_frame *f);
 /* From the driver, in its thread: the link's state; and that the device will not be used any more. */
 void nic_set_link(struct nic *n, bool up);
 void nic_give_up(struct nic *n, enum kerr why);

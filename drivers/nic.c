@@ -3,6 +3,7 @@
 
 #include "arch/cpu.h"
 #include "arch/time.h"
+#include "core/inet_sum.h"
 #include "core/log.h"
 #include "core/timer.h"
 #include "drivers/net.h"
@@ -79,4 +80,30 @@ void nic_give_up(struct nic *n, enum kerr why)
     log_error("%s: given up: %s", n->name, kerr_str(why));
     __atomic_store_n(&n->dead, 1, __ATOMIC_RELAXED);
     nic_set_link(n, false);
+}
+
+void nic_copy(u8 *to, const struct net_frame *f)
+{
+    u32 skip = f->csum ? f->csum_start : f->len; /* before what is summed */
+    u8 *at = to;
+    bool odd = false;
+    u64 sum = 0;
+    u16 done;
+
+    for (u32 i = 0; i < f->vecs; i++) {
+        const u8 *from = f->vec[i].at;
+        u32 plain = f->vec[i].len < skip ? f->vec[i].len : skip, n = f->vec[i].len - plain;
+
+        memcpy(at, from, plain);
+        skip -= plain;
+        if (n != 0)
+            sum = odd ? inet_add(sum, inet_swap(inet_sum_copy(at + plain, from + plain, n, 0)))
+                      : inet_sum_copy(at + plain, from + plain, n, sum);
+        odd ^= (n & 1) != 0; /* then the next byte is the second of a word */
+        at += f->vec[i].len;
+    }
+    if (f->csum) {
+        done = inet_finish(sum);
+        memcpy(to + f->csum_start + f->csum_offset, &done, sizeof(done));
+    }
 }

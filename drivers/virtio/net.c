@@ -99,7 +99,7 @@ static enum kerr full_locked(struct hnet *h)
 static enum kerr send_locked(struct hnet *h, const struct net_frame *f)
 {
     struct hvq_buf buf;
-    u8 *b, *at;
+    u8 *b;
     enum kerr e = K_OK;
 
     if (h->down || hvirtio_failed(h->virtio))
@@ -111,12 +111,8 @@ static enum kerr send_locked(struct hnet *h, const struct net_frame *f)
     if (e != K_OK)
         return e;
     b = h->free[h->free_count - 1];
-    at = b + HEADER_SIZE;
     memset(b, 0, HEADER_SIZE);
-    for (u32 i = 0; i < f->vecs; i++) {
-        memcpy(at, f->vec[i].at, f->vec[i].len);
-        at += f->vec[i].len;
-    }
+    nic_copy(b + HEADER_SIZE, f);
     dma_hand_over(h->virtio->coherent, b, HEADER_SIZE + f->len);
     buf = (struct hvq_buf){ ptr_to_hpa(b), HEADER_SIZE + f->len };
     e = hvq_add(h->tx, &buf, 1, 0, b);
@@ -331,6 +327,7 @@ static enum kerr probe(struct hvirtio *d)
     h->virtio = d;
     h->nic.ops = &ops;
     h->nic.where = d->name;
+    h->nic.accepts = NET_ACCEPT_CSUM; /* by nic_copy() */
     d->driver_data = h;
     e = worker_create(&h->worker, d->name, 0, WORKER_PRIO, run, h);
     if (e == K_OK)

@@ -17,6 +17,7 @@ static void set_up(void)
     station[1].cfg.vlan = 10;
     station[2].cfg.trunk[0] = 10;
     station[2].port.accepts = NET_ACCEPT_CSUM | NET_ACCEPT_TSO4 | NET_ACCEPT_TSO6 | NET_ACCEPT_USO;
+    station[1].port.accepts = NET_ACCEPT_CSUM_L4;
     station[3].cfg.any_mac = true;
     station[3].cfg.mtu = 9000;
     for (u32 i = 0; i < PORTS; i++)

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include "core/inet_sum.h"
 #include "tests/unit/test_switch_machine.h"
 #include "vdev/net/internal.h"
 
@@ -341,8 +342,85 @@ static void test_bytes_are_summed_right_wherever_they_lie(void **state)
         frame[i] = (u8)(0xff - i * i % 251);
     for (u32 at = 0; at < 16; at++)
         for (u32 n = 1; n < 300; n++)
-            assert_int_equal(__builtin_bswap16(net_fold(net_sum_bytes(frame + at, n, 0))),
+            assert_int_equal(__builtin_bswap16(inet_fold(inet_sum(frame + at, n, 0))),
                              plain_sum(frame + at, n, 0));
+}
+
+static void test_what_is_copied_is_summed_like_what_lies_there(void **state)
+{
+    u8 copy[320];
+
+    (void)state;
+    for (u32 i = 0; i < sizeof(frame); i++)
+        frame[i] = (u8)(0xff - i * i % 251);
+    for (u32 at = 0; at < 16; at++)
+        for (u32 n = 0; n < 300; n++) {
+            memset(copy, 0x5a, sizeof(copy));
+            assert_int_equal(inet_fold(inet_sum_copy(copy + 3, frame + at, n, 0x1234)),
+                             inet_fold(inet_sum(frame + at, n, 0x1234)));
+            assert_memory_equal(copy + 3, frame + at, n);
+            assert_int_equal(copy[2], 0x5a);
+            assert_int_equal(copy[3 + n], 0x5a);
+        }
+}
+
+static void test_carries_of_sums_are_not_lost(void **state)
+{
+    u8 ones[128];
+
+    (void)state;
+    memset(ones, 0xff, sizeof(ones));
+    for (u32 n = 8; n <= sizeof(ones); n += 8) {
+        assert_int_equal(inet_fold(inet_sum(ones, n, ~0UL)), 0xffff);
+        assert_int_equal(inet_fold(inet_sum(ones, n, 1)), 1);
+    }
+}
+
+/* In pieces of all lengths, odd ones too. */
+static void test_an_interface_completes_a_checksum_while_it_copies(void **state)
+{
+    static u8 copy[4096];
+    struct net_frame f = make(true, false, MSS);
+    struct net_vec vec[8];
+
+    (void)state;
+    for (u32 cut = 66; cut < 66 + 40; cut++) {
+        vec[0] = (struct net_vec){ frame, cut };
+        vec[1] = (struct net_vec){ frame + cut, 0 };
+        vec[2] = (struct net_vec){ frame + cut, 7 };
+        vec[3] = (struct net_vec){ frame + cut + 7, 500 };
+        vec[4] = (struct net_vec){ frame + cut + 507, f.len - cut - 507 };
+        f.vec = vec;
+        f.vecs = 5;
+        f.csum = true;
+        nic_copy(copy, &f);
+        assert_memory_equal(copy, frame, 50);
+        assert_memory_equal(copy + 52, frame + 52, f.len - 52);
+        assert_int_equal(plain_sum(copy + 34, f.len - 34, pseudo_sum(copy + 14, f.len - 34)), 0xffff);
+        f.csum = false;
+        nic_copy(copy, &f);
+        assert_memory_equal(copy, frame, f.len);
+    }
+}
+
+static void test_segments_are_not_summed_for_who_makes_checksums(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 2; i++) {
+        station[1].port.accepts = i == 0 ? NET_ACCEPT_CSUM : NET_ACCEPT_CSUM_L4;
+        station[1].frames = 0;
+        send_pieces(make(i == 0, i != 0, PAYLOAD));
+        assert_int_equal(station[1].frames, 4);
+        for (u32 j = 0; j < 4; j++) {
+            struct seen *s = &station[1].seen[j];
+            u32 l4 = i == 0 ? 34 : 54;
+
+            assert_true(s->f.csum);
+            assert_int_equal(s->f.csum_start, l4);
+            assert_int_equal(s->f.csum_offset, i == 0 ? 16 : 6);
+            assert_int_equal(get16(s->bytes + l4 + s->f.csum_offset), pseudo_sum(s->bytes + 14, s->len - l4));
+        }
+    }
 }
 
 int main(void)
@@ -360,6 +438,10 @@ int main(void)
         TEST(test_one_segment_is_not_large),
         TEST(test_a_segment_of_as_many_pieces_as_can_be_stays_in_its_place),
         TEST(test_bytes_are_summed_right_wherever_they_lie),
+        TEST(test_what_is_copied_is_summed_like_what_lies_there),
+        TEST(test_carries_of_sums_are_not_lost),
+        TEST(test_an_interface_completes_a_checksum_while_it_copies),
+        TEST(test_segments_are_not_summed_for_who_makes_checksums),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * are looked at in the sender's private copy: the guest cannot change what was checked. */
 #include <string.h>
 
+#include "core/inet_sum.h"
 #include "vdev/net/internal.h"
 
 #define TYPE_AT 12U
@@ -38,12 +39,6 @@ static void put32(u8 *p, u32 v)
     put16(p + 2, v & 0xffff);
 }
 
-static u64 add_carry(u64 a, u64 b)
-{
-    a += b;
-    return a + (a < b);
-}
-
 static u64 word_at(const u8 *p)
 {
     u64 word;
@@ -52,73 +47,35 @@ static u64 word_at(const u8 *p)
     return word;
 }
 
-u64 net_sum_bytes(const void *p, size_t n, u64 sum)
-{
-    const u8 *c = p;
-    u64 few = 0;
-
-    for (; n >= 64; n -= 64, c += 64) {
-        u64 low =
-            add_carry(add_carry(word_at(c), word_at(c + 8)), add_carry(word_at(c + 16), word_at(c + 24)));
-        u64 high = add_carry(add_carry(word_at(c + 32), word_at(c + 40)),
-                             add_carry(word_at(c + 48), word_at(c + 56)));
-
-        sum = add_carry(sum, add_carry(low, high));
-    }
-    for (; n >= 8; n -= 8, c += 8)
-        sum = add_carry(sum, word_at(c));
-    for (size_t i = 0; i < n; i++)
-        few |= (u64)c[i] << (8 * i);
-    return add_carry(sum, few);
-}
-
-u16 net_fold(u64 sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (u16)sum;
-}
-
-static void put_sum(u8 *p, u64 sum)
-{
-    u16 s = (u16)~net_fold(sum);
-
-    if (s == 0)
-        s = 0xffff;   /* the same number; for UDP, 0 means that there is none */
-    memcpy(p, &s, 2); /* a sum of words in memory order is in memory order */
-}
-
 /* The sum of a frame's bytes from `at` on, to the end. */
-static u64 sum_from(const struct net_vec *vec, u32 vecs, u32 at, u64 sum)
+static u64 sum_from(const struct net_vec *vec, u32 vecs, u32 at)
 {
+    u64 sum = 0;
     bool odd = false;
 
     for (u32 i = 0; i < vecs; i++) {
-        u64 part;
+        const u8 *p = (const u8 *)vec[i].at + at;
+        u32 n = vec[i].len - at;
 
         if (at >= vec[i].len) {
             at -= vec[i].len;
             continue;
         }
-        part = net_sum_bytes((const u8 *)vec[i].at + at, vec[i].len - at, 0);
-        if (odd) /* its first byte is the second of a word */
-            part = __builtin_bswap16(net_fold(part));
-        sum = add_carry(sum, part);
-        odd ^= ((vec[i].len - at) & 1) != 0;
+        sum = odd ? inet_add(sum, inet_swap(inet_sum(p, n, 0))) : inet_sum(p, n, sum);
+        odd ^= (n & 1) != 0;
         at = 0;
     }
     return sum;
 }
 
-void net_sum(struct net_transit *t)
+void net_sum(struct net_frame *f, u8 *head)
 {
-    u8 *at = t->head + t->f.csum_start + t->f.csum_offset;
+    u16 sum = inet_finish(sum_from(f->vec, f->vecs, f->csum_start));
 
-    put_sum(at, sum_from(t->f.vec, t->f.vecs, t->f.csum_start, 0));
-    t->f.csum = false;
-    t->f.csum_good = true;
+    memcpy(head + f->csum_start + f->csum_offset, &sum,
+           2); /* a sum of words in memory order is in memory order */
+    f->csum = false;
+    f->csum_good = true;
 }
 
 /* The head's copy, and what is behind it as it lies. */
@@ -254,81 +211,97 @@ u32 net_segments(const struct net_transit *t)
     return (t->f.len - t->f.header_len + t->f.gso_size - 1) / t->f.gso_size;
 }
 
-/* [at, at + n) of the frame. */
-static u32 slice(const struct net_frame *f, u32 at, u32 n, struct net_vec *out)
+/* A number of two bytes as it counts in a sum. */
+static u64 sum16(u32 v) { return __builtin_bswap16((u16)v); }
+
+void net_cut_begin(struct net_cut *c, const struct net_transit *t)
+{
+    u8 *ip = t->from->cut_head + NET_ETH_SIZE + (t->tagged ? NET_TAG_SIZE : 0);
+
+    *c = (struct net_cut){ .t = t, .ip = ip, .at = t->f.header_len };
+    memcpy(t->from->cut_head, t->head, t->f.header_len);
+    if (ip[0] >> 4 == 4) {
+        c->number = get16(ip + 4);
+        put32(ip + 2, 0); /* length and number */
+        put16(ip + 10, 0);
+        c->ip_sum = inet_sum(ip, (ip[0] & 0xfUL) * 4, 0);
+        c->l4_sum = inet_add(word_at(ip + 12), sum16(ip[9]));
+    } else {
+        c->l4_sum = inet_sum(ip + 8, 32, sum16(ip[6]));
+    }
+}
+
+static void set_ip(const struct net_cut *c, u32 len)
+{
+    u32 number = (c->number + c->count) & 0xffff;
+    u16 sum;
+
+    if (c->ip[0] >> 4 == 4) {
+        put16(c->ip + 2, len);
+        put16(c->ip + 4, number);
+        sum = (u16)~inet_fold(c->ip_sum + sum16(len) + sum16(number));
+        memcpy(c->ip + 10, &sum, 2);
+    } else {
+        put16(c->ip + 4, len - IPV6_SIZE);
+    }
+}
+
+static void set_tcp(const struct net_cut *c, u8 *tcp, bool last)
+{
+    const u8 *whole = c->t->head + c->t->f.csum_start;
+    u32 not = (last ? 0 : TCP_FIN | TCP_PSH) | (c->done == 0 ? 0 : TCP_CWR);
+
+    put32(tcp + 4, get32(whole + 4) + c->done);
+    tcp[13] = (u8)(whole[13] & ~not );
+}
+
+/* The next n bytes, which there are; returns the number of pieces. */
+static u32 slice(struct net_cut *c, u32 n, struct net_vec *out)
 {
     u32 count = 0;
 
-    for (u32 i = 0; i < f->vecs && n != 0; i++) {
-        u32 part;
+    while (n != 0) {
+        const struct net_vec *v = &c->t->f.vec[c->vec];
+        u32 part = (u32)min_u64(v->len - c->at, n);
 
-        if (at >= f->vec[i].len) {
-            at -= f->vec[i].len;
-            continue;
-        }
-        part = (u32)min_u64(f->vec[i].len - at, n);
-        out[count++] = (struct net_vec){ (const u8 *)f->vec[i].at + at, part };
-        at = 0;
+        if (part != 0)
+            out[count++] = (struct net_vec){ (const u8 *)v->at + c->at, part };
+        c->at += part;
         n -= part;
+        if (c->at == v->len) {
+            c->vec++;
+            c->at = 0;
+        }
     }
     return count;
 }
 
-/* A number of two bytes as it counts in a sum. */
-static u64 sum16(u32 v) { return __builtin_bswap16((u16)v); }
-
-/* Lengths of the IP header of a segment; returns the sum of the pseudo header but for the transport's length. */
-static u64 fix_ip(u8 *ip, u32 len, u32 i)
+bool net_cut_next(struct net_cut *c)
 {
-    if (ip[0] >> 4 == 4) {
-        u64 addresses = word_at(ip + 12), sum;
-        u32 size = (ip[0] & 0xfU) * 4;
-        u16 out;
-
-        put16(ip + 2, len);
-        put16(ip + 4, (get16(ip + 4) + i) & 0xffff);
-        put16(ip + 10, 0);
-        sum = add_carry(addresses, add_carry(word_at(ip), sum16(get16(ip + 8))));
-        if (size > IPV4_SIZE)
-            sum = net_sum_bytes(ip + IPV4_SIZE, size - IPV4_SIZE, sum);
-        out = (u16)~net_fold(sum);
-        memcpy(ip + 10, &out, 2);
-        return add_carry(addresses, sum16(ip[9]));
-    }
-    put16(ip + 4, len - IPV6_SIZE);
-    return net_sum_bytes(ip + 8, 32, sum16(ip[6]));
-}
-
-static void fix_tcp(u8 *tcp, u32 offset, bool first, bool last)
-{
-    put32(tcp + 4, get32(tcp + 4) + offset);
-    if (!last)
-        tcp[13] &= (u8) ~(TCP_FIN | TCP_PSH);
-    if (!first)
-        tcp[13] &= (u8)~TCP_CWR;
-}
-
-void net_cut(const struct net_transit *t, u32 i, struct net_frame *out)
-{
-    const struct net_frame *f = &t->f;
-    struct net_port *from = t->from;
-    u32 offset = i * f->gso_size, payload = f->len - f->header_len;
-    u32 n = (u32)min_u64(f->gso_size, payload - offset);
-    u8 *head = from->cut_head, *l4 = head + f->csum_start;
-    u8 *ip = head + NET_ETH_SIZE + (t->tagged ? NET_TAG_SIZE : 0);
+    const struct net_frame *f = &c->t->f;
+    struct net_port *from = c->t->from;
+    u32 payload = f->len - f->header_len, n = (u32)min_u64(f->gso_size, payload - c->done);
+    u8 *l4 = from->cut_head + f->csum_start;
     u32 l4_size = f->header_len - f->csum_start + n;
-    u64 sum;
+    u16 sum;
 
-    memcpy(head, t->head, f->header_len);
-    from->cut_vec[0] = (struct net_vec){ head, f->header_len };
-    *out = (struct net_frame){ .vec = from->cut_vec, .len = f->header_len + n, .csum_good = true };
-    out->vecs = 1 + slice(f, f->header_len + offset, n, from->cut_vec + 1);
-    sum = fix_ip(ip, (u32)(l4 - ip) + l4_size, i);
-    sum = add_carry(sum, sum16(l4_size & 0xffff));
+    if (n == 0)
+        return false;
+    from->cut_vec[0] = (struct net_vec){ from->cut_head, f->header_len };
+    c->f = (struct net_frame){ .vec = from->cut_vec,
+                               .vecs = 1 + slice(c, n, from->cut_vec + 1),
+                               .len = f->header_len + n,
+                               .csum = true,
+                               .csum_start = f->csum_start,
+                               .csum_offset = f->csum_offset };
+    set_ip(c, (u32)(l4 - c->ip) + l4_size);
     if (f->gso == NET_GSO_UDP)
         put16(l4 + 4, l4_size);
     else
-        fix_tcp(l4, offset, i == 0, offset + n == payload);
-    put16(l4 + f->csum_offset, 0);
-    put_sum(l4 + f->csum_offset, sum_from(out->vec, out->vecs, f->csum_start, sum));
+        set_tcp(c, l4, c->done + n == payload);
+    sum = inet_fold(inet_add(c->l4_sum, sum16(l4_size)));
+    memcpy(l4 + f->csum_offset, &sum, 2);
+    c->done += n;
+    c->count++;
+    return true;
 }

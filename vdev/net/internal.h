@@ -3,6 +3,8 @@
 #ifndef VDEV_NET_INTERNAL_H
 #define VDEV_NET_INTERNAL_H
 
+#include <string.h>
+
 #include "lib/bits.h"
 #include "vdev/net.h"
 
@@ -30,12 +32,24 @@ struct net_entry {
 struct net_table {
     u64 seed;
     u16 used[NET_PORTS_MAX];
+    u16 last[NET_PORTS_MAX]; /* number of the entry that each port was seen by last */
     struct net_entry entry[NET_TABLE_SETS][NET_TABLE_WAYS];
 };
 
-u64 net_mac_key(const u8 mac[NET_MAC_SIZE]); /* below 2^48 */
+/* An address as a number below 2^48. */
+static inline u64 net_mac_key(const u8 mac[NET_MAC_SIZE])
+{
+    u32 low;
+    u16 high;
+
+    memcpy(&low, mac, sizeof(low));
+    memcpy(&high, mac + sizeof(low), sizeof(high));
+    return (u64)high << 32 | low;
+}
 /* The port that address key was seen at last, or NET_SLOT_NONE. */
 u8 net_table_find(const struct net_table *t, u64 mac, u32 vlan, u64 now);
+/* That `slot` was seen by this address last, and is again. Else false: it is to be learned. */
+MUST_USE bool net_table_again(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now);
 /* False: there is no room for it. */
 bool net_table_learn(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now);
 /* The port is gone, or its link is down. */
@@ -62,14 +76,24 @@ MUST_USE bool net_take(struct net_transit *t, struct net_port *from, const struc
 void net_tag(struct net_transit *t, bool tagged);
 /* Whether the checksum that is to be completed is TCP's or UDP's, right behind IP. */
 bool net_sum_is_l4(const struct net_transit *t);
-/* Completes the checksum. */
-void net_sum(struct net_transit *t);
-/* Number of segments of a large frame, and segment i of them; without gso, the checksum complete. */
+/* Completes f's checksum; head: what vec[0] is. */
+void net_sum(struct net_frame *f, u8 *head);
 u32 net_segments(const struct net_transit *t);
-void net_cut(const struct net_transit *t, u32 i, struct net_frame *out);
-/* One's complement sum of the bytes, to be added to others by net_fold(). */
-u64 net_sum_bytes(const void *p, size_t n, u64 sum);
-u16 net_fold(u64 sum);
+
+/* Cuts a large frame: segment by segment, in the sender's scratch. */
+struct net_cut {
+    struct net_frame f; /* the last one: without gso, its checksum not complete */
+    const struct net_transit *t;
+    u8 *ip;
+    u32 count, done; /* segments, and bytes of payload, so far */
+    u32 vec, at;     /* where the next byte is: piece, and place in it */
+    u32 number;      /* IPv4's identification of the first */
+    u64 ip_sum;      /* of an IPv4 header without length, number and checksum */
+    u64 l4_sum;      /* of the pseudo header without the length */
+};
+void net_cut_begin(struct net_cut *c, const struct net_transit *t);
+/* False: that was the last. */
+bool net_cut_next(struct net_cut *c);
 
 /* --- capture.c --- */
 

@@ -151,13 +151,20 @@ void net_close(struct net_port *p)
 }
 
 /* Holds the port in `slot`, so that it stays; NULL: there is none any more. */
-static struct net_port *hold(struct net_network *n, u32 slot)
+static struct net_port *hold_locked(struct net_network *n, u32 slot)
 {
-    unsigned long flags = spin_lock_irq(&n->lock);
     struct net_port *q = n->port[slot];
 
     if (q != NULL)
         __atomic_fetch_add(&q->users, 1, __ATOMIC_SEQ_CST);
+    return q;
+}
+
+static struct net_port *hold(struct net_network *n, u32 slot)
+{
+    unsigned long flags = spin_lock_irq(&n->lock);
+    struct net_port *q = hold_locked(n, slot);
+
     spin_unlock_irq(&n->lock, flags);
     return q;
 }
@@ -248,16 +255,19 @@ static bool takes_whole(const struct net_port *q, enum net_gso gso)
     return (__atomic_load_n(&q->accepts, __ATOMIC_RELAXED) & needs[gso]) == needs[gso];
 }
 
-static bool takes_sum(const struct net_port *q, const struct net_transit *t)
+/* l4: the checksum is TCP's or UDP's. */
+static bool takes_sum(const struct net_port *q, const struct net_transit *t, bool l4)
 {
     u32 accepts = __atomic_load_n(&q->accepts, __ATOMIC_RELAXED);
 
-    return (accepts & NET_ACCEPT_CSUM) != 0 || ((accepts & NET_ACCEPT_CSUM_L4) != 0 && net_sum_is_l4(t));
+    return (accepts & NET_ACCEPT_CSUM) != 0 ||
+           ((accepts & NET_ACCEPT_CSUM_L4) != 0 && (l4 || net_sum_is_l4(t)));
 }
 
 static void deliver(struct net_transit *t, struct net_port *p, struct net_port *q, bool wait)
 {
-    struct net_frame cut;
+    struct net_cut cut;
+    bool sums;
 
     if (unlikely(t->stacked) &&
         t->vlan == q->cfg->vlan) { /* q would take the inner tag for the frame's VLAN */
@@ -271,19 +281,22 @@ static void deliver(struct net_transit *t, struct net_port *p, struct net_port *
     }
     p->touched |= BIT(q->slot);
     if (takes_whole(q, t->f.gso)) {
-        if (t->f.csum && !takes_sum(q, t))
-            net_sum(t);
+        if (t->f.csum && !takes_sum(q, t, false))
+            net_sum(&t->f, t->head);
         if (net_capturing(q))
             net_capture_frame(q, &t->f);
         hand_over(p, q, &t->f, wait);
         return;
     }
     net_count(&q->count.rx_cut, 1);
-    for (u32 i = 0, n = net_segments(t); i < n; i++) {
-        net_cut(t, i, &cut);
+    sums = takes_sum(q, t, true);
+    net_cut_begin(&cut, t);
+    while (net_cut_next(&cut)) {
+        if (!sums)
+            net_sum(&cut.f, p->cut_head);
         if (net_capturing(q))
-            net_capture_frame(q, &cut);
-        hand_over(p, q, &cut, wait);
+            net_capture_frame(q, &cut.f);
+        hand_over(p, q, &cut.f, wait);
     }
 }
 
@@ -304,6 +317,16 @@ static bool may_reach(const struct net_transit *t, const struct net_port *p, con
     return q != p && !(p->cfg->isolated && q->cfg->isolated) && in_vlan(q, t->vlan) && net_link_up(q);
 }
 
+/* Where t comes from; but no port's own address is behind another. */
+static void learn_locked(struct net_network *n, const struct net_transit *t, u8 slot)
+{
+    u64 now = arch_ticks();
+
+    if (!net_table_again(&n->table, t->source, t->vlan, slot, now) &&
+        find_owner(n, t->source) == NET_SLOT_NONE)
+        (void)net_table_learn(&n->table, t->source, t->vlan, slot, now);
+}
+
 /* The ports that t goes to, under the network's lock, where also its source is learned. */
 static u64 targets_locked(const struct net_transit *t, const struct net_port *p)
 {
@@ -311,8 +334,8 @@ static u64 targets_locked(const struct net_transit *t, const struct net_port *p)
     u8 slot = NET_SLOT_NONE;
     u64 to = 0, now;
 
-    if (p->cfg->any_mac && find_owner(n, t->source) == NET_SLOT_NONE)
-        (void)net_table_learn(&n->table, t->source, t->vlan, p->slot, arch_ticks());
+    if (p->cfg->any_mac)
+        learn_locked(n, t, p->slot);
     if (!t->group) {
         slot = find_owner(n, t->target);
         now = slot == NET_SLOT_NONE ? arch_ticks() : 0;
@@ -334,19 +357,19 @@ static void forward(struct net_transit *t, struct net_port *p)
     struct net_network *n = p->network;
     unsigned long flags = spin_lock_irq(&n->lock);
     u64 to = targets_locked(t, p);
+    struct net_port *q = to != 0 ? hold_locked(n, ctz64(to)) : NULL; /* mostly there is one */
     bool wait = p->patient && !t->group;
 
     spin_unlock_irq(&n->lock, flags);
     if (to == 0)
         net_count(&p->count.tx_nobody, 1);
-    for (; to != 0; to &= to - 1) {
-        struct net_port *q = hold(n, ctz64(to));
-
-        if (q == NULL)
-            continue;
-        if (is_open(q))
+    while (to != 0) {
+        if (q != NULL && is_open(q))
             deliver(t, p, q, wait);
-        let_go(q);
+        if (q != NULL)
+            let_go(q);
+        to &= to - 1;
+        q = to != 0 ? hold(n, ctz64(to)) : NULL;
     }
 }
 

@@ -4,15 +4,6 @@
 #include "core/timer.h"
 #include "vdev/net/internal.h"
 
-u64 net_mac_key(const u8 mac[NET_MAC_SIZE])
-{
-    u64 key = 0;
-
-    for (u32 i = 0; i < NET_MAC_SIZE; i++)
-        key = key << 8 | mac[i];
-    return key;
-}
-
 /* Never 0: VLANs are numbered from 1 in it. */
 static u64 make_key(u64 mac, u32 vlan) { return mac | (u64)(vlan + 1) << 48; }
 
@@ -60,6 +51,26 @@ static struct net_entry *place(struct net_table *t, struct net_entry *set, u8 sl
     return own;
 }
 
+static struct net_entry *entry_of(struct net_table *t, u32 number)
+{
+    return &t->entry[number / NET_TABLE_WAYS][number % NET_TABLE_WAYS];
+}
+
+static u16 number_of(const struct net_table *t, const struct net_entry *e)
+{
+    return (u16)(e - &t->entry[0][0]);
+}
+
+bool net_table_again(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now)
+{
+    struct net_entry *e = entry_of(t, t->last[slot]);
+
+    if (e->key != make_key(mac, vlan) || e->slot != slot)
+        return false;
+    e->seen = now;
+    return true;
+}
+
 bool net_table_learn(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now)
 {
     u64 key = make_key(mac, vlan);
@@ -70,6 +81,7 @@ bool net_table_learn(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now)
             e = &set[i];
     if (e != NULL && e->slot == slot) {
         e->seen = now;
+        t->last[slot] = number_of(t, e);
         return true;
     }
     if (e != NULL)
@@ -80,6 +92,7 @@ bool net_table_learn(struct net_table *t, u64 mac, u32 vlan, u8 slot, u64 now)
     drop(t, e);
     *e = (struct net_entry){ key, now, slot };
     t->used[slot]++;
+    t->last[slot] = number_of(t, e);
     return true;
 }
 
