@@ -50,7 +50,8 @@ struct pci_function {
     u32 msix_vectors; /* 0: no MSI-X; else the table lies in msix_bar, which is ours */
     u8 msix_bar;
     bool intx; /* uses INTA# */
-    /* Registers of the model's own capabilities, NULL: plain. Words that hold them, exit context. */
+    /* Registers of the model's own capabilities, and that the command register was written; NULL: plain. Words that hold them,
+     * exit context. */
     u32 (*config_read)(struct pci_function *f, struct vcpu *v, u32 offset, u32 value);
     void (*config_written)(struct pci_function *f, struct vcpu *v, u32 offset, u32 mask);
 

@@ -403,9 +403,15 @@ static void test_without_bus_mastering_memory_is_left_alone(void **state)
 {
     (void)state;
     rings_up(2);
+    halts = 0;
     config_set(0x04, PCI_COMMAND_MEMORY);
+    assert_int_equal(halts, 1); /* what is being sent is, before the write is over */
+    assert_int_equal(worker->halt, 0);
     assert_int_equal(arrives(to_us, sizeof(to_us)), K_NOENT);
     assert_int_equal(desc(RX_RING, 0)[1], 0);
+    worker_kicked = false;
+    config_set(0x04, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    assert_true(worker_kicked);
 }
 
 #define T(t) cmocka_unit_test_setup_teardown(t, fresh, done)

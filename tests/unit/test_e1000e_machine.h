@@ -32,7 +32,7 @@ static struct task worker_task;
 static struct worker *worker;
 static struct net_port *port;
 static bool port_open, link_is_up, worker_kicked;
-static u32 messages, last_vector, sent, rooms;
+static u32 messages, last_vector, sent, rooms, halts;
 static unsigned char frame[FRAME_ROOM]; /* the last one sent */
 static struct net_frame frame_info;
 static bool intx;
@@ -81,7 +81,12 @@ void worker_kick(struct worker *w)
 }
 
 void worker_kick_later(struct worker *w) { worker_kick(w); }
-void worker_halt(struct worker *w) { w->halt = 1; }
+void worker_halt(struct worker *w)
+{
+    w->halt = 1;
+    halts++;
+}
+
 void worker_go(struct worker *w) { w->halt = 0; }
 
 void vgic_spi_level(struct vm *which, u32 intid, bool level)

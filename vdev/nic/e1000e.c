@@ -148,6 +148,23 @@ static void reset_by_driver(struct e1000e *d)
     end(d);
 }
 
+/* The command register was written. Who takes bus mastery from the function finds its memory left alone on return. */
+static void config_written(struct pci_function *f, struct vcpu *v, u32 offset, u32 mask)
+{
+    struct e1000e *d = container_of(f, struct e1000e, function);
+
+    (void)v, (void)mask;
+    if (offset != PCI_COMMAND)
+        return;
+    if (e1000e_is_master(d)) {
+        worker_kick(&d->worker);
+    } else if (begin(d)) { /* receiving is done under the lock */
+        worker_halt(&d->worker);
+        worker_go(&d->worker);
+        end(d);
+    }
+}
+
 /* --- registers with effects --- */
 
 static u64 status_read(void *ctx, struct vcpu *v, u32 index)
@@ -511,6 +528,7 @@ static enum kerr e1000e_create(struct vm *vm, const struct cfg_device *cfg, void
         .msix_vectors = E1000E_VECTORS,
         .msix_bar = MSIX_BAR,
         .intx = true,
+        .config_written = config_written,
     };
     d->port.ops = &port_ops;
     d->port.cfg = &cfg->net;

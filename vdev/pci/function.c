@@ -109,7 +109,7 @@ void pci_config_write(struct pci_function *f, struct vcpu *v, u32 offset, unsign
         pci_line_changed(f);
     if (f->msix_cap != 0 && word == f->msix_cap / 4U)
         pci_msix_control(f);
-    if (f->config_written != NULL && offset >= FIRST_CAP)
+    if (f->config_written != NULL && (offset >= FIRST_CAP || word == PCI_COMMAND / 4))
         f->config_written(f, v, word * 4, mask);
 }
 

@@ -159,6 +159,7 @@ enum kerr virtio_mmio_attach(struct virtio_device *d, const struct cfg_device *c
     }
     d->interrupt = interrupt;
     d->transport = m;
+    d->master = true;
     return K_OK;
 }
 

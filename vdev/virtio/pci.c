@@ -47,7 +47,9 @@ static void interrupt(struct virtio_device *d, enum virtio_isr why, u32 queue)
     struct virtio_pci *p = d->transport;
     u16 *vector = why == VIRTIO_ISR_CONFIG ? &p->config_vector : &p->vector[queue];
 
-    if (!pci_msix_raise(&p->function, __atomic_load_n(vector, __ATOMIC_RELAXED)))
+    if (why == VIRTIO_ISR_CONFIG) /* with messages too (4.1.4.5.1); they keep the line silent */
+        raise_intx(p, why);
+    if (!pci_msix_raise(&p->function, __atomic_load_n(vector, __ATOMIC_RELAXED)) && why != VIRTIO_ISR_CONFIG)
         raise_intx(p, why);
 }
 
@@ -131,14 +133,23 @@ static u64 read_notify_off(void *ctx, struct vcpu *v, u32 index)
     return virtio_selected(r, &queue) ? queue : 0;
 }
 
+static void forget_vectors(struct virtio_pci *p)
+{
+    __atomic_store_n(&p->config_vector, NO_VECTOR, __ATOMIC_RELAXED);
+    for (u32 i = 0; i < VIRTIO_QUEUES_MAX; i++)
+        __atomic_store_n(&p->vector[i], NO_VECTOR, __ATOMIC_RELAXED);
+}
+
 static void write_status(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
 {
     struct virtio_pci *p = ctx;
 
     (void)v, (void)index, (void)mask;
     virtio_set_status(p->regs.dev, (u32)value);
-    if (value == 0)
+    if (value == 0) {
+        forget_vectors(p);
         (void)take_isr(p);
+    }
 }
 
 #define HOOKS(title, at, elements, bytes, width, get, set)                                                   \
@@ -167,9 +178,9 @@ static const struct reg common_regs[] = { /* 4.1.4.3 */
     HOOKS("queue_msix_vector", 0x1a, 1, 2, REG_W16, read_queue_vector, write_queue_vector),
     HOOKS("queue_enable", 0x1c, 1, 2, REG_W16, virtio_read_ready, virtio_write_ready),
     HOOKS("queue_notify_off", 0x1e, 1, 2, REG_W16, read_notify_off, NULL),
-    HOOKS("queue_desc", 0x20, 2, 4, REG_W32, NULL, virtio_write_desc),
-    HOOKS("queue_driver", 0x28, 2, 4, REG_W32, NULL, virtio_write_driver),
-    HOOKS("queue_device", 0x30, 2, 4, REG_W32, NULL, virtio_write_device),
+    HOOKS("queue_desc", 0x20, 2, 4, REG_W32, virtio_read_desc, virtio_write_desc),
+    HOOKS("queue_driver", 0x28, 2, 4, REG_W32, virtio_read_driver, virtio_write_driver),
+    HOOKS("queue_device", 0x30, 2, 4, REG_W32, virtio_read_device, virtio_write_device),
 };
 /* clang-format on */
 
@@ -240,7 +251,9 @@ static void config_written(struct pci_function *f, struct vcpu *v, u32 offset, u
     struct virtio_pci *p = container_of(f, struct virtio_pci, function);
 
     (void)mask;
-    if (offset == p->cfg_cap + 16U)
+    if (offset == PCI_COMMAND)
+        virtio_set_master(p->regs.dev, (pci_config_get(f, PCI_COMMAND) & PCI_COMMAND_MASTER) != 0);
+    else if (offset == p->cfg_cap + 16U)
         (void)window(p, v, true, pci_config_get(f, offset));
 }
 
@@ -264,9 +277,7 @@ static void add_capabilities(struct virtio_pci *p)
 static void forget_driver(struct virtio_pci *p)
 {
     p->regs = (struct virtio_regs){ .dev = p->regs.dev };
-    p->config_vector = NO_VECTOR;
-    for (u32 i = 0; i < VIRTIO_QUEUES_MAX; i++)
-        p->vector[i] = NO_VECTOR;
+    forget_vectors(p);
     p->isr = 0;
 }
 
@@ -311,6 +322,7 @@ void virtio_pci_reset(struct virtio_device *d)
     struct virtio_pci *p = d->transport;
 
     virtio_reset(d);
+    virtio_set_master(d, false);
     forget_driver(p);
     pci_reset(&p->function);
 }

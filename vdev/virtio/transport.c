@@ -56,7 +56,31 @@ void virtio_write_ready(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mas
         virtio_set_queue_ready(m->dev, queue, (value & 1) != 0);
 }
 
-/* Two words for each of the three areas, 16 bytes apart. */
+static u64 read_area(const struct virtio_regs *m, enum virtio_area area, u32 index)
+{
+    u32 queue;
+
+    return virtio_selected(m, &queue) ? virtio_queue_area(m->dev, queue, area, index != 0) : 0;
+}
+
+u64 virtio_read_desc(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    return read_area(ctx, VIRTIO_DESC, index);
+}
+
+u64 virtio_read_driver(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    return read_area(ctx, VIRTIO_DRIVER_AREA, index);
+}
+
+u64 virtio_read_device(void *ctx, struct vcpu *v, u32 index)
+{
+    (void)v;
+    return read_area(ctx, VIRTIO_DEVICE_AREA, index);
+}
+
 static void write_area(struct virtio_regs *m, enum virtio_area area, u32 index, u64 value)
 {
     u32 queue;
@@ -96,5 +120,5 @@ u64 virtio_read_generation(void *ctx, struct vcpu *v, u32 index)
     const struct virtio_regs *m = ctx;
 
     (void)v, (void)index;
-    return __atomic_load_n(&m->dev->generation, __ATOMIC_ACQUIRE);
+    return (u8)__atomic_load_n(&m->dev->generation, __ATOMIC_ACQUIRE); /* PCI's register has no more */
 }

@@ -25,6 +25,10 @@ u64 virtio_read_size_max(void *ctx, struct vcpu *v, u32 index);
 void virtio_write_size(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);
 u64 virtio_read_ready(void *ctx, struct vcpu *v, u32 index);
 void virtio_write_ready(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);
+/* Two words for each of the three areas. */
+u64 virtio_read_desc(void *ctx, struct vcpu *v, u32 index);
+u64 virtio_read_driver(void *ctx, struct vcpu *v, u32 index);
+u64 virtio_read_device(void *ctx, struct vcpu *v, u32 index);
 void virtio_write_desc(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);
 void virtio_write_driver(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);
 void virtio_write_device(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask);

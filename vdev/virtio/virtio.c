@@ -141,6 +141,38 @@ static void reset_by_driver(struct virtio_device *d)
     spin_unlock(&d->lock);
 }
 
+/* In one step: a reset by another vCPU finds it all, or nothing. */
+static void start_locked(struct virtio_device *d)
+{
+    if (d->kind->start != NULL)
+        d->kind->start(d);
+    worker_go(&d->worker);
+}
+
+void virtio_set_master(struct virtio_device *d, bool on)
+{
+    bool up, stop;
+
+    spin_lock(&d->lock);
+    up = (d->status & VIRTIO_DRIVER_OK) != 0 && !d->resetting;
+    stop = up && d->master && !on;
+    if (up && !d->master && on) {
+        __atomic_store_n(&d->notified, BIT(d->queue_count) - 1, __ATOMIC_SEQ_CST); /* nobody has looked yet */
+        start_locked(d);
+    }
+    d->master = on;
+    d->resetting |= stop;
+    spin_unlock(&d->lock);
+    if (!stop)
+        return;
+    quiesce(d);
+    spin_lock(&d->lock);
+    __atomic_store_n(&d->notified, 0, __ATOMIC_SEQ_CST);
+    set_status_locked(d, d->status & ~(u32)VIRTIO_DRIVER_OK);
+    d->resetting = false;
+    spin_unlock(&d->lock);
+}
+
 static bool features_are_good(const struct virtio_device *d)
 {
     return (d->accepted & ~d->offered) == 0 && (d->accepted >> VIRTIO_F_VERSION_1 & 1) != 0;
@@ -162,12 +194,8 @@ void virtio_set_status(struct virtio_device *d, u32 status)
     if ((status & VIRTIO_DRIVER_OK) != 0 && (status & VIRTIO_FEATURES_OK) == 0)
         status &= ~(u32)VIRTIO_DRIVER_OK;
     set_status_locked(d, status);
-    if ((status & ~old & VIRTIO_DRIVER_OK) !=
-        0) { /* in one step: a reset by another vCPU finds it all, or nothing */
-        if (d->kind->start != NULL)
-            d->kind->start(d);
-        worker_go(&d->worker);
-    }
+    if ((status & ~old & VIRTIO_DRIVER_OK) != 0 && d->master)
+        start_locked(d);
     spin_unlock(&d->lock);
 }
 
@@ -194,10 +222,23 @@ void virtio_set_queue_size(struct virtio_device *d, u32 queue, u32 size)
     spin_unlock(&d->lock);
 }
 
-void virtio_set_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high, u32 bits)
+static gpa_t *area_of(struct virtio_device *d, u32 queue, enum virtio_area area)
 {
     struct vq_layout *l = &d->queue[queue].layout;
-    gpa_t *a = area == VIRTIO_DESC ? &l->desc : area == VIRTIO_DRIVER_AREA ? &l->driver : &l->device;
+
+    return area == VIRTIO_DESC ? &l->desc : area == VIRTIO_DRIVER_AREA ? &l->driver : &l->device;
+}
+
+u32 virtio_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high)
+{
+    u64 a = __atomic_load_n(&area_of(d, queue, area)->v, __ATOMIC_RELAXED);
+
+    return (u32)(high ? a >> 32 : a);
+}
+
+void virtio_set_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high, u32 bits)
+{
+    gpa_t *a = area_of(d, queue, area);
 
     spin_lock(&d->lock);
     if (in_setup_locked(d) && !d->queue[queue].ready)

@@ -86,7 +86,8 @@ struct virtio_device {
 
     struct spinlock lock; /* the driver's set-up below */
     bool resetting;
-    u32 status; /* atomic for readers */
+    bool master; /* may reach the driver's memory */
+    u32 status;  /* atomic for readers */
     u64 accepted;
     u32 generation; /* of the configuration; atomic */
     struct virtio_queue queue[VIRTIO_QUEUES_MAX];
@@ -112,6 +113,9 @@ void virtio_model_fdt(void *dev, struct gfdt *f);
 u32 virtio_status(struct virtio_device *d);
 /* Zero resets the device, and sleeps until it is done. */
 void virtio_set_status(struct virtio_device *d, u32 status);
+/* Whether the device may reach the driver's memory. Without that a driver's DRIVER_OK waits; who takes it from a device that runs
+ * takes DRIVER_OK as well, and sleeps until nothing of the driver's is touched any more. */
+void virtio_set_master(struct virtio_device *d, bool on);
 /* The half (0: low) of the features that the driver accepts. */
 void virtio_accept(struct virtio_device *d, u32 half, u32 bits);
 /* Changes a queue's layout, which is kept while the queue is not ready and the driver not up. Queue below
@@ -119,6 +123,7 @@ void virtio_accept(struct virtio_device *d, u32 half, u32 bits);
 enum virtio_area { VIRTIO_DESC, VIRTIO_DRIVER_AREA, VIRTIO_DEVICE_AREA };
 void virtio_set_queue_size(struct virtio_device *d, u32 queue, u32 size);
 void virtio_set_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high, u32 bits);
+u32 virtio_queue_area(struct virtio_device *d, u32 queue, enum virtio_area area, bool high);
 void virtio_set_queue_ready(struct virtio_device *d, u32 queue, bool ready);
 u32 virtio_queue_size(struct virtio_device *d, u32 queue);
 bool virtio_queue_ready(struct virtio_device *d, u32 queue);
