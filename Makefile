@@ -63,7 +63,7 @@ TARGET_CFLAGS := $(CFLAGS_COMMON) -O2 $(TARGET_MACHINE) -ffunction-sections -fda
 TARGET_COLD := config/% init/% shell/% drivers/pci/% drivers/virtio/pci drivers/virtio/mmio drivers/disk/% drivers/uart% drivers/console% \
 	vmm/build vmm/load vmm/life vmm/guest_tree vmm/ram vmm/tune vmm/vmm vmm/manage vdev/pci/% vdev/rtc/% vdev/flash/% vdev/gpio/% vdev/watchdog/% \
 	vdev/uart/ns16550 vdev/uart/serial vdev/virtio/transport vdev/virtio/pci vdev/virtio/mmio vdev/virtio/net_ctrl vdev/virtio/console vdev/virtio/rng vdev/virtio/balloon vdev/virtio/vsock% \
-	vdev/nic/e1000e vdev/nic/e1000e_phy drivers/nvme/controller drivers/igb/controller drivers/entropy drivers/nic drivers/virtio/device core/frames_% core/heap core/ptw_merge core/vm_dirty core/vm_retire core/ram_map core/vmid core/sched_change core/log
+	vdev/nic/e1000e vdev/nic/e1000e_phy drivers/nvme/controller drivers/igb/controller drivers/entropy drivers/nic drivers/virtio/device drivers/virtio/net core/frames_% core/heap core/ptw_merge core/vm_dirty core/vm_retire core/ram_map core/vmid core/sched_change core/log
 TARGET_ASFLAGS := $(CFLAGS_COMMON) $(TARGET_MACHINE) $(TARGET_INC) $(DEBUG_FLAGS) -D__ASSEMBLY__
 # Keel relocates itself, so text must need no relocation.
 TARGET_LDFLAGS := -pie --fix-cortex-a53-843419 --no-dynamic-linker -z text -z norelro -z max-page-size=4096 -z noexecstack --build-id=none \

@@ -28,6 +28,8 @@ struct hvirtio_driver {
     u32 id; /* chapter 5 */
     /* Boot; waits are polled and bounded. */
     enum kerr (*probe)(struct hvirtio *d);
+    /* Of the features that both have, those that the driver can use together. NULL: all. */
+    u64 (*choose)(u64 features);
 };
 
 /* The drivers of this build, NULL-terminated; init/ has them. */
@@ -56,6 +58,8 @@ struct hvirtio_ops {
     enum kerr (*queue_irq)(struct hvirtio *d, u32 queue, u32 cpu);
     /* Interrupts' registers after a reset of the device. */
     void (*irqs_again)(struct hvirtio *d);
+    /* Lets it reach memory, or not. NULL: there is no such switch. */
+    void (*reach)(struct hvirtio *d, bool on);
 };
 
 struct hvirtio {
@@ -86,9 +90,10 @@ extern const struct pcie_driver hvirtio_pci_driver;
 MUST_USE enum kerr hvirtio_begin(struct hvirtio *d, u64 wanted, u32 queues);
 /* All queues are there: the device may run. */
 void hvirtio_go(struct hvirtio *d);
-/* It touches no memory when this returns. K_TIMEOUT: perhaps it does. Thread context or boot. */
+/* It touches no memory when this returns. K_TIMEOUT: it did not stop, and perhaps it does where there is no switch for
+ * that. Thread context or boot. */
 MUST_USE enum kerr hvirtio_stop(struct hvirtio *d);
-/* After hvirtio_stop(), with all taken back: agrees again, empty queues, goes. */
+/* After hvirtio_stop(), with all taken back: agrees again, on the same, empty queues, goes. */
 MUST_USE enum kerr hvirtio_restart(struct hvirtio *d);
 /* The device is of no use any more. Any context. */
 void hvirtio_fail(struct hvirtio *d, const char *why);

@@ -308,4 +308,4 @@ static enum kerr probe(struct hvirtio *v)
     return disk_host_add(&b->host);
 }
 
-const struct hvirtio_driver hvirtio_blk_driver = { "virtio-blk", BLK_ID, probe };
+const struct hvirtio_driver hvirtio_blk_driver = { "virtio-blk", BLK_ID, probe, NULL };

@@ -52,8 +52,11 @@ enum kerr hvirtio_stop(struct hvirtio *d)
     while (d->ops->status(d) != 0) {
         if (d->ops->status(d) == STATUS_GONE) /* unplugged: it reaches nothing any more */
             return K_OK;
-        if (arch_ticks() > deadline)
+        if (arch_ticks() > deadline) {
+            if (d->ops->reach != NULL)
+                d->ops->reach(d, false);
             return K_TIMEOUT;
+        }
         arch_relax();
     }
     return K_OK;
@@ -66,6 +69,8 @@ static enum kerr agree(struct hvirtio *d)
 
     if (e != K_OK)
         return e;
+    if (d->ops->reach != NULL)
+        d->ops->reach(d, true);
     d->ops->set_status(d, STATUS_ACKNOWLEDGE);
     d->ops->set_status(d, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
     offered = d->ops->features(d);
@@ -74,6 +79,8 @@ static enum kerr agree(struct hvirtio *d)
     /* Addresses are physical, and barriers those of real devices, in any case. */
     d->features = offered & (d->wanted | BIT(HVIRTIO_F_VERSION_1) | BIT(HVIRTIO_F_ACCESS_PLATFORM) |
                              BIT(HVIRTIO_F_ORDER_PLATFORM));
+    if (d->driver != NULL && d->driver->choose != NULL)
+        d->features = d->driver->choose(d->features);
     d->ops->accept(d, d->features);
     d->ops->set_status(d, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
     return (d->ops->status(d) & STATUS_FEATURES_OK) != 0 ? K_OK : K_UNSUPPORTED;
@@ -94,8 +101,11 @@ void hvirtio_go(struct hvirtio *d) { d->ops->set_status(d, d->ops->status(d) | S
 
 enum kerr hvirtio_restart(struct hvirtio *d)
 {
+    u64 before = d->features;
     enum kerr e = agree(d);
 
+    if (e == K_OK && d->features != before)
+        e = K_UNSUPPORTED; /* others know already what it has */
     if (e == K_OK)
         d->ops->irqs_again(d);
     for (u32 i = 0; i < HVIRTIO_QUEUES_MAX && e == K_OK; i++)

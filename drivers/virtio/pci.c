@@ -190,6 +190,8 @@ static enum kerr queue_irq(struct hvirtio *d, u32 queue, u32 cpu)
                    : K_OK;
 }
 
+static void reach(struct hvirtio *d, bool on) { pcie_set_master(of(d)->pci, on); }
+
 static const struct hvirtio_ops ops = {
     .status = status,
     .set_status = set_status,
@@ -204,6 +206,7 @@ static const struct hvirtio_ops ops = {
     .irqs = irqs,
     .queue_irq = queue_irq,
     .irqs_again = irqs_again,
+    .reach = reach,
 };
 
 /* One structure, where it is the first of its type and large enough; *length: what of it is mapped. */
@@ -263,7 +266,6 @@ static enum kerr probe(struct pcie_device *pci)
     p->dev.coherent = pci->host->coherent;
     (void)fmt_sn(p->dev.name, sizeof(p->dev.name), "pci-%s", pci->name);
     pcie_enable(pci);
-    pcie_set_master(pci, true);
     e = hvirtio_probe(&p->dev);
     if (e == K_NOENT) /* no driver for its kind; what failed in one may have interrupts attached, and stays */
         heap_free(p, sizeof(*p));

@@ -91,4 +91,4 @@ static enum kerr probe(struct hvirtio *v)
     return K_OK;
 }
 
-const struct hvirtio_driver hvirtio_rng_driver = { "virtio-rng", RNG_ID, probe };
+const struct hvirtio_driver hvirtio_rng_driver = { "virtio-rng", RNG_ID, probe, NULL };

@@ -14,8 +14,8 @@ def start(request):
     machines = []
     request.node.machines = machines
 
-    def starter(*args):
-        machine = harness.Machine(*args)
+    def starter(*args, under=()):
+        machine = harness.Machine(*args, under=under)
         machines.append(machine)
         return machine
 

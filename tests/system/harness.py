@@ -35,13 +35,13 @@ class Failure(AssertionError):
 
 
 class Machine:
-    """One `keel run`. Every wait is bounded and everything seen is kept for the report."""
+    """One `keel run`. Every wait is bounded and everything seen is kept for the report. `under`: what runs it."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, under=()):
         self.seen = []
         self._marks = 0
         self._greeted = 0
-        self.command = [str(KEEL), "run", *map(str, args)]
+        self.command = [*under, str(KEEL), "run", *map(str, args)]
         self._child = pexpect.spawn(self.command[0], self.command[1:], encoding="utf-8", codec_errors="replace",
                                     dimensions=(50, 200), timeout=REPLY_S)
         self._child.logfile_read = self

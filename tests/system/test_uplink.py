@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 
 import harness
@@ -138,3 +139,33 @@ def test_an_interface_without_messages_has_its_wire(machine_with, server, tmp_pa
     assert "INTx" in machine.keel("irq")
     machine.focus(1)
     assert machine.sh(fetch(server)).split()[0] == hashlib.md5(CONTENT).hexdigest()
+
+
+# A network of its own with a tap device, which takes and gives large frames, as whoever may make user namespaces can have
+# it; and somebody there who sends back what he gets.
+TAP = "ip link set lo up && ip tuntap add tap0 mode tap vnet_hdr && ip addr add 10.0.3.2/24 dev tap0 && ip link set tap0 up"
+ECHO = """
+import socket
+server = socket.create_server(("10.0.3.2", 5000))
+while True:
+    with server.accept()[0] as peer:
+        data = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+        peer.sendall(data)
+"""
+
+
+def test_large_frames_pass_an_interface_that_takes_them_uncut(start, write_dts):
+    probe = subprocess.run(["unshare", "-rn", "sh", "-c", TAP], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip(f"this machine gives no tap device to who is not root: {probe.stderr.strip()}")
+    machine = start(write_dts(CONFIGURATION), "--", "-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no",
+                    "-device", "virtio-net-pci,netdev=n,romfile=",
+                    under=["unshare", "-rn", "sh", "-c", f'{TAP}; "$0" -c "$1" & shift; exec "$@"', sys.executable, ECHO])
+    machine.boot()
+    machine.focus(1)
+    machine.sh("ip addr add 10.0.3.15/24 dev eth0; ip link set eth0 up; ping -c 1 -W 5 10.0.3.2")
+    machine.sh("dd if=/dev/urandom of=/tmp/up bs=1M count=4 2>/dev/null")
+    machine.sh("nc 10.0.3.2 5000 < /tmp/up | cmp - /tmp/up")
+    out, back = counters(machine, "debian/net0"), counters(machine, "net0")
+    assert out[2] > 50 and back[2] > 50
+    assert (out[6], back[6]) == (0, 0)

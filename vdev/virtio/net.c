@@ -11,6 +11,7 @@
 #include "arch/time.h"
 #include "core/heap.h"
 #include "core/timer.h"
+#include "drivers/net_header.h"
 #include "vdev/virtio/net_internal.h"
 
 #define NET_ID 1U
@@ -22,19 +23,8 @@
 #define RX_SEGMENTS_MAX 96U
 #define RX_SMALL 160U /* bytes; of a frame whose copy takes less than the lock */
 
-#define HDR_NEEDS_CSUM 1U
-#define HDR_DATA_VALID 2U
-#define GSO_ECN 0x80U
-enum hdr_gso { GSO_NONE = 0, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5 };
-
 #define STATUS_LINK_UP 1U
 #define STATUS_ANNOUNCE 2U
-
-struct net_hdr { /* 5.1.6 */
-    u8 flags, gso_type;
-    u16 hdr_len, gso_size, csum_start, csum_offset, num_buffers;
-};
-static_assert(sizeof(struct net_hdr) == 12, "5.1.6");
 
 struct net_config { /* 5.1.4 */
     u8 mac[NET_MAC_SIZE];
@@ -157,40 +147,17 @@ static bool put(struct rx_cursor *to, const void *from, u64 n)
     return true;
 }
 
-static struct net_hdr header_of(const struct net_frame *f, u32 buffers)
-{
-    static const u8 type[] = { [NET_GSO_NONE] = GSO_NONE,
-                               [NET_GSO_TCP4] = GSO_TCP4,
-                               [NET_GSO_TCP6] = GSO_TCP6,
-                               [NET_GSO_UDP] = GSO_UDP };
-    struct net_hdr h = { .num_buffers = (u16)buffers };
-
-    if (f->csum) {
-        h.flags = HDR_NEEDS_CSUM;
-        h.csum_start = f->csum_start;
-        h.csum_offset = f->csum_offset;
-    } else if (f->csum_good) {
-        h.flags = HDR_DATA_VALID;
-    }
-    if (f->gso != NET_GSO_NONE) {
-        h.gso_type = (u8)(type[f->gso] | (f->gso_ecn ? GSO_ECN : 0));
-        h.gso_size = f->gso_size;
-        h.hdr_len = f->header_len;
-    }
-    return h;
-}
-
 static bool fill(struct vnet *n, const struct rx_plan *plan, const struct net_frame *f)
 {
     struct rx_cursor to = { .vm = n->dev.vm, .next = plan->segment, .end = plan->segment + plan->segments };
-    struct net_hdr h = header_of(f, plan->heads);
+    struct net_header h = net_header_of(f, plan->heads);
     u32 visit;
     bool good;
 
     if (!virtio_has(&n->dev, NET_F_GUEST_CSUM))
         h.flags = 0;
     if (!virtio_has(&n->dev, NET_F_GUEST_ECN))
-        h.gso_type &= (u8)~GSO_ECN;
+        h.gso_type &= (u8)~NET_HEADER_ECN;
     visit = vm_enter(n->dev.vm);
     good = put(&to, &h, sizeof(h));
     for (u32 i = 0; good && i < f->vecs; i++)
@@ -238,7 +205,7 @@ static enum kerr receive(struct net_port *p, const struct net_frame *f)
     bool filled = false;
     unsigned long flags = spin_lock_irq(&n->rx_lock);
     enum kerr e = vnet_wants(n, f) ? take_buffers_locked(n, &n->dev.queue[queue].vq,
-                                                         sizeof(struct net_hdr) + f->len, &plan)
+                                                         sizeof(struct net_header) + f->len, &plan)
                                    : K_NOENT;
 
     if (e == K_OK && f->len <= RX_SMALL) {
@@ -288,26 +255,10 @@ static const struct net_port_ops port_ops = { receive, flush, link_changed };
 
 /* --- from the guest --- */
 
-static bool parse_header(const struct net_hdr *h, struct net_frame *f)
-{
-    *f = (struct net_frame){ .csum = (h->flags & HDR_NEEDS_CSUM) != 0,
-                             .csum_start = h->csum_start,
-                             .csum_offset = h->csum_offset,
-                             .gso_size = h->gso_size,
-                             .gso_ecn = (h->gso_type & GSO_ECN) != 0 };
-    switch (h->gso_type & ~GSO_ECN) {
-    case GSO_NONE: return true;
-    case GSO_TCP4: f->gso = NET_GSO_TCP4; return true;
-    case GSO_TCP6: f->gso = NET_GSO_TCP6; return true;
-    case GSO_UDP: f->gso = NET_GSO_UDP; return true;
-    default: return false;
-    }
-}
-
 /* Host memory below the frame. False: not all of it is memory, or it is in too many pieces. */
 static bool find_pieces(struct vnet *n, const struct vq_chain *c, struct net_frame *f)
 {
-    u64 skip = sizeof(struct net_hdr);
+    u64 skip = sizeof(struct net_header);
 
     f->vec = n->vec;
     for (u32 i = 0; i < c->reads; i++) {
@@ -332,14 +283,14 @@ static bool find_pieces(struct vnet *n, const struct vq_chain *c, struct net_fra
 static bool send(struct vnet *n, const struct vq *q)
 {
     const struct vq_chain *c = &n->tx_chain;
-    struct net_hdr h;
+    struct net_header h;
     struct net_frame f;
     u32 visit;
 
     if (vq_copy_out(q, c, 0, &h, sizeof(h)) != K_OK)
         return false;
     visit = vm_enter(n->dev.vm);
-    if (c->read_len - sizeof(h) > NET_FRAME_MAX || !parse_header(&h, &f) || !find_pieces(n, c, &f))
+    if (c->read_len - sizeof(h) > NET_FRAME_MAX || !net_header_read(&h, &f) || !find_pieces(n, c, &f))
         f.len = 0; /* counted with the malformed */
     net_send(&n->port, &f);
     vm_leave(n->dev.vm, visit);
