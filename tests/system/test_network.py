@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks between Debian guests, by the stock virtio-net driver."""
 import pathlib
+import re
 import struct
 import subprocess
 
 import harness
+import machines
 import pytest
+from test_emulated import with_devices
 
 TOP = pathlib.Path(__file__).parent.parent.parent
 
@@ -137,3 +140,45 @@ def test_a_network_outlives_the_reset_of_a_guest(pair):
     machine.sh("ip addr add 10.0.0.2/24 dev eth0; ip link set eth0 up")
     assert ping(machine)
     transfer(machine, 1, 2, 2)
+
+
+def test_a_guest_gives_way_to_another_with_its_address_while_others_go_on(start, write_dts):
+    """The other comes on another port, with a NIC of another kind; and the first one comes back."""
+    def guest(name, address, io, more="", mac="", **properties):
+        run = f"{mac and f'ip link set eth0 address {mac}; '}ip addr add 10.0.0.{address}/24 dev eth0; ip link set eth0 up"
+        run = f"insmod /modules/e1000e.ko; {run}" if io == "emulated" else run
+        return with_devices(machines.vm(name, initrd=harness.BUILD / "guest" / "initrd-io.gz",
+                                        bootargs=f'console=ttyAMA0 keel.run="{run}"', **properties),
+                            ("serial", 'compatible = "arm,pl011";'),
+                            ("net0", f'compatible = "keel,net"; network = "lan"; io = "{io}"; {more}'))
+
+    def ports():
+        listing = keel.keel("net list")
+        keel.focus(1)
+        return sorted(re.findall(r"^lan +(\S+)", listing, re.M))
+
+    shared = {"more": "any-mac;", "mac": "02:00:00:00:00:09"}
+    configured = machines.machine(guest("asks", 1, "virtio"), guest("answers", 2, "emulated"),
+                                  guest("first", 9, "emulated", **shared),
+                                  guest("second", 9, "virtio", **shared, autostart=False))
+    keel = start(write_dts(configured))
+    for _ in range(3):
+        keel.boot()
+    keel.focus(1)
+    keel.sh("until ping -c 1 -W 1 10.0.0.9 && ping -c 1 -W 1 10.0.0.2; do true; done")
+    keel.sh("(ping -i 0.02 10.0.0.2 > /tmp/answers) & (ping -i 0.02 10.0.0.9 > /tmp/nine) &")
+    for old, new in (("first", "second"), ("second", "first")):
+        keel.keel(f"vm stop {old} now")
+        keel.wait_state(old, "stopped")
+        assert ports() == ["answers/net0", "asks/net0"]
+        keel.keel(f"vm start {new}")
+        keel.boot()
+        assert ports() == sorted(["answers/net0", "asks/net0", f"{new}/net0"])
+        keel.sh("n=$(grep -c seq= /tmp/nine); until [ $(grep -c seq= /tmp/nine) -gt $((n + 20)) ]; do sleep 0.1; done")
+        sent, received = (int(counters(keel, f"{new}/net0")[way]) for way in ("sent", "received"))
+        keel.focus(1)
+        assert sent > 20 and received > 20
+    keel.sh("killall -INT ping; while pidof ping > /dev/null; do true; done")
+    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) packets received",
+                                        keel.sh("cat /tmp/answers")).groups())
+    assert sent > 100 and received >= sent - 1
