@@ -9,6 +9,10 @@
 
 #include <asm/percpu.h>
 
+/* What another CPU wants of this one's scheduler: one of a gang to run, one to go before all others. */
+#define SCHED_CALL_GANG 1U
+#define SCHED_CALL_HURRY 2U
+
 struct percpu {
     struct task *current;
     struct vcpu *loaded;     /* whose system registers are in this CPU, or NULL */
@@ -24,7 +28,7 @@ struct percpu {
     struct list ready[TASK_PRIO_MAX + 2]; /* by level, each sorted by key */
     u64 virtual_now;                      /* of time-shared tasks: none that waits is behind it */
     u32 promised_ppm;                     /* to tasks with budgets; guarded by sched_change.c's lock */
-    u32 gang_call;                        /* atomic: a gang wants to run; see sched_spin.c */
+    u32 calls;                            /* atomic: SCHED_CALL_GANG and the like */
     struct task *inbox;                   /* atomic: tasks that other CPUs want looked at */
     struct task *idle;
     struct task *later; /* to be woken when this CPU has nothing better to do: sched_later.c */

@@ -347,8 +347,8 @@ void sched_kicked(void)
     cpu->kicks++;
     if (!inbox_empty(cpu))
         drain_inbox(cpu);
-    if (unlikely(__atomic_load_n(&cpu->gang_call, __ATOMIC_RELAXED) != 0))
-        sched_gang_called(cpu);
+    if (unlikely(__atomic_load_n(&cpu->calls, __ATOMIC_RELAXED) != 0))
+        sched_called(cpu);
 }
 
 void sched_drop_vcpu(struct vcpu *v)

@@ -129,7 +129,7 @@ void sched_charge_budget(struct task *t, u64 ran)
     }
 }
 
-static u32 own_level(const struct task *t)
+u32 sched_own_level(const struct task *t)
 {
     if (t->params.prio == TASK_PRIO_SHARED && t->params.budget != 0)
         return TASK_PRIO_BUDGET + 1;
@@ -156,7 +156,7 @@ static void refill(void *arg)
         if (t->low_level != 0)
             t->key = KEY_LAST;
     } else {
-        t->level = own_level(t);
+        t->level = sched_own_level(t);
     }
     if (state == TASK_READY || (state == TASK_THROTTLED && !t->refill.armed)) {
         t->wait_ticks += now - t->ready_since;
@@ -315,7 +315,7 @@ void sched_enqueue(struct percpu *cpu, struct task *t, u64 now)
 void task_set_params(struct task *t, const struct task_params *p)
 {
     t->params = *p;
-    t->level = own_level(t);
+    t->level = sched_own_level(t);
     t->key = t->level == LEVEL_SHARED ? 0 : KEY_LAST;
     t->gang_lent = 0;
     t->budget_left = 0;

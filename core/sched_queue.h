@@ -106,9 +106,15 @@ void sched_turn_start(struct percpu *cpu, struct task *t, u64 now);
 bool sched_spin_turn_over(struct percpu *cpu, struct task *t, u64 now);
 /* The turn of t, of a gang, begins: calls the others, where that is due. */
 COLD void sched_gang_begin(struct percpu *cpu, struct task *t, u64 now);
-/* This CPU was called: ends the turn of what runs, where one of a gang is to go before it. As many steps as there are
+/* SCHED_CALL_GANG: ends the turn of what runs, where one of a gang is to go before it. As many steps as there are
  * equals ready. */
 COLD void sched_gang_called(struct percpu *cpu);
+
+/* sched_hurry.c: another CPU set percpu.calls. */
+COLD void sched_called(struct percpu *cpu);
+
+/* sched_queue.c: where t is by its parameters. */
+u32 sched_own_level(const struct task *t);
 
 /* The same for one that begins. */
 void sched_turn_begin_bounded(struct percpu *cpu, struct task *t, u64 now);

@@ -104,7 +104,6 @@ void sched_gang_called(struct percpu *cpu)
     struct task *current = cpu->current, *t;
     u64 now = arch_ticks(), ahead = 1;
 
-    (void)__atomic_exchange_n(&cpu->gang_call, 0, __ATOMIC_ACQUIRE);
     if (current->vcpu == NULL || current->state != TASK_RUNNING)
         return; /* the turn of Keel's own threads is not cut short */
     if (current->gang && now < clock_of(current))
@@ -148,7 +147,7 @@ void sched_gang_begin(struct percpu *cpu, struct task *t, u64 now)
         if ((told & BIT(id)) != 0 || __atomic_load_n(&other->state, __ATOMIC_RELAXED) != TASK_READY)
             continue;
         told |= BIT(id);
-        __atomic_store_n(&percpu[id].gang_call, 1, __ATOMIC_RELEASE);
+        __atomic_fetch_or(&percpu[id].calls, SCHED_CALL_GANG, __ATOMIC_RELEASE);
         arch_kick(id);
     }
 }

@@ -81,7 +81,10 @@ struct task {
     u64 delay_stay;  /* the last stay whose end was put off */
     u64 delay_ticks; /* by so much */
     u64 gang_turns, delays;
-    void *stack; /* lowest usable byte */
+    /* Of one that another waits for: sched_hurry.c. */
+    u32 hurry;              /* atomic: it goes before all others */
+    struct task *waits_for; /* atomic: whom it cannot go on without */
+    void *stack;            /* lowest usable byte */
 };
 
 /* A hypervisor thread: runs fn(arg), which never returns, with interrupts on, preemptible. Starts at
@@ -120,6 +123,13 @@ bool task_block_until(u64 deadline);
 bool task_yield(void);
 /* Gives the turn to t, where that is ready on this CPU at the same level, and neither has a budget; false: else. */
 bool task_yield_to(struct task *t);
+
+/* What t still has to do before it sleeps, it does before all other tasks of its CPU, where it waits for that now; and so
+ * does the one that it waits for. To be repeated while it has not done it: t may begin to wait only later. Any context;
+ * neither goes away meanwhile. */
+void task_hurry(struct task *t);
+/* By who was hurried: from here on it runs as its parameters say. */
+void task_calm(void);
 
 /* The task this CPU runs. */
 struct task *task_current(void);

@@ -61,8 +61,10 @@ enum kerr vcpu_create(struct vm *vm, u32 id, u32 cpu, const struct task_params *
 
 void vcpu_settle(struct vcpu *v)
 {
-    while (!task_quiet(&v->task)) /* on its last steps into task_block() */
+    while (!task_quiet(&v->task)) { /* on its last steps into task_block() */
         (void)task_block_until(arch_ticks() + time_ns_to_ticks(VCPU_QUIET_POLL_NS));
+        task_hurry(&v->task);
+    }
 }
 
 void vcpu_destroy(struct vcpu *v)
@@ -110,6 +112,7 @@ static void park(struct vcpu *v)
     while ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0)
         task_block();
     set_parked(v, false);
+    task_calm();
     sched_take_vcpu(v);
     __atomic_fetch_or(&v->work, WORK_RESET, __ATOMIC_RELAXED); /* its power may be another now */
 }

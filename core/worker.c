@@ -5,7 +5,16 @@
 #include "core/percpu.h"
 #include "core/timer.h"
 
-#define HALT_POLL_NS 20000UL
+#define QUIET_POLL_NS 20000UL
+#define HALT_PATIENCE_NS 20000000UL /* it runs by itself, where nobody keeps the CPU for himself */
+#define HURRY_POLL_NS 1000000UL
+
+/* Who waits for it is of the VM that w serves, and goes away after w; or stays. */
+static void say_halted(struct worker *w)
+{
+    if (__atomic_exchange_n(&w->halted, 1, __ATOMIC_SEQ_CST) == 0 && w->waiter != NULL)
+        task_wake(w->waiter);
+}
 
 static void worker_main(void *arg)
 {
@@ -13,10 +22,13 @@ static void worker_main(void *arg)
 
     for (;;) {
         w->again_at = UINT64_MAX;
-        if (__atomic_load_n(&w->halt, __ATOMIC_SEQ_CST) != 0)
-            __atomic_store_n(&w->halted, 1, __ATOMIC_SEQ_CST);
-        else
+        if (__atomic_load_n(&w->halt, __ATOMIC_SEQ_CST) != 0) {
+            say_halted(w);
+        } else {
+            if (unlikely(__atomic_load_n(&w->task->hurry, __ATOMIC_RELAXED) != 0))
+                task_calm();
             w->fn(w->arg);
+        }
         if (w->again_at == UINT64_MAX)
             task_block();
         else
@@ -43,12 +55,23 @@ void worker_kick_later(struct worker *w)
 
 void worker_halt(struct worker *w)
 {
+    struct task *me = task_current();
+    u64 patience_ns = HALT_PATIENCE_NS;
+
+    __atomic_store_n(&me->waits_for, w->task, __ATOMIC_RELEASE);
+    w->waiter = me;
     __atomic_store_n(&w->halted, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&w->halt, 1, __ATOMIC_SEQ_CST);
     task_wake(w->task);
-    /* Asleep again after it said so: then nothing of the caller's is looked at any more. */
-    while (__atomic_load_n(&w->halted, __ATOMIC_SEQ_CST) == 0 || !task_quiet(w->task))
-        (void)task_block_until(arch_ticks() + time_ns_to_ticks(HALT_POLL_NS));
+    while (__atomic_load_n(&w->halted, __ATOMIC_SEQ_CST) == 0) {
+        if (me->vcpu != NULL) {
+            task_block(); /* a guest waits for its own thread; who ends the VM hurries both */
+        } else if (!task_block_until(arch_ticks() + time_ns_to_ticks(patience_ns))) {
+            task_hurry(w->task);
+            patience_ns = HURRY_POLL_NS;
+        }
+    }
+    __atomic_store_n(&me->waits_for, NULL, __ATOMIC_RELEASE);
 }
 
 void worker_go(struct worker *w)
@@ -60,6 +83,10 @@ void worker_go(struct worker *w)
 void worker_destroy(struct worker *w)
 {
     worker_halt(w);
+    while (!task_quiet(w->task)) { /* on its last steps into task_block() */
+        (void)task_block_until(arch_ticks() + time_ns_to_ticks(QUIET_POLL_NS));
+        task_hurry(w->task);
+    }
     thread_destroy(w->task);
     w->task = NULL;
 }

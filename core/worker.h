@@ -10,14 +10,15 @@ struct worker {
     struct task *task;
     void (*fn)(void *arg);
     void *arg;
-    u32 halt, halted; /* atomic */
-    u64 again_at;     /* ticks; UINT64_MAX: when kicked */
+    u32 halt, halted;    /* atomic */
+    struct task *waiter; /* of worker_halt() */
+    u64 again_at;        /* ticks; UINT64_MAX: when kicked */
 };
 
 /* Made halted. fn(arg) runs in thread context, preemptible, and at least once after each kick. Thread context. */
 MUST_USE enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
                                  void *arg);
-/* It is halted, and nobody kicks it any more. May sleep. */
+/* Nobody kicks it any more. Thread context; sleeps. */
 void worker_destroy(struct worker *w);
 
 /* What w runs, vm pays for: where one of its vCPUs is on the same CPU, by that one's weight or budget. Before worker_go();
@@ -38,7 +39,8 @@ void worker_kick_later(struct worker *w);
 static inline void worker_again_at(struct worker *w, u64 ticks) { w->again_at = ticks; }
 
 /* fn does not run when this returns, nor until worker_go(). Kicks are forgotten. One caller at a time, on its own
- * task; sleeps. */
+ * task; sleeps. Where w's CPU is kept by others, w gets it after a while, at the highest priority, until it is halted: if
+ * the caller is a thread; if it is a vCPU, when that is hurried (task_hurry()). */
 void worker_halt(struct worker *w);
 void worker_go(struct worker *w);
 

@@ -329,15 +329,24 @@ void vboard_run(struct vboard *b)
 
 /* A vCPU sets and clears `parked` itself, so what it reads may be just going out of date. Quiet first: a
  * vCPU that was asked to park and is quiet sits where it parked, or has not seen the request. */
+static bool is_parked(const struct vcpu *v)
+{
+    return task_quiet(&v->task) && __atomic_load_n(&v->parked, __ATOMIC_ACQUIRE) != 0;
+}
+
 bool vboard_is_parked(const struct vboard *b)
 {
-    for (u32 i = 0; i < b->vm.vcpu_count; i++) {
-        const struct vcpu *v = b->vm.vcpu[i];
-
-        if (!task_quiet(&v->task) || !__atomic_load_n(&v->parked, __ATOMIC_ACQUIRE))
+    for (u32 i = 0; i < b->vm.vcpu_count; i++)
+        if (!is_parked(b->vm.vcpu[i]))
             return false;
-    }
     return true;
+}
+
+void vboard_hurry(struct vboard *b)
+{
+    for (u32 i = 0; i < b->vm.vcpu_count; i++)
+        if (!is_parked(b->vm.vcpu[i]))
+            task_hurry(&b->vm.vcpu[i]->task);
 }
 
 bool vboard_is_paused(const struct vboard *b)

@@ -14,6 +14,7 @@
 /* A vCPU tells when it parks, but from then on has some steps to go. */
 #define PARK_POLL_NS 200000UL
 #define LATE_POLL_NS 1000000000UL
+#define PARK_PATIENCE_NS 20000000UL /* then they go before whoever keeps their CPU */
 
 u32 vmm_crashed;
 bool vmm_had_work;
@@ -336,6 +337,8 @@ static u64 finish_end(struct slot *s, u64 now)
         settle(s, now);
         return SLOT_NEVER;
     }
+    if (now >= s->park_limit - time_ns_to_ticks(PARK_LIMIT_NS - PARK_PATIENCE_NS))
+        vboard_hurry(s->board);
     if (!s->late && now >= s->park_limit) {
         s->late = true; /* its memory cannot be had back, but the others go on */
         log_error("vm %s: a vCPU does not stop", s->cfg->name);

@@ -47,6 +47,10 @@ bool vboard_power_key(struct vboard *b, bool down);
 /* Takes bits off every vCPU's work and lets it go on. */
 void vboard_release(struct vboard *b, u32 work);
 
+/* After WORK_STOP was asked of all: those that have not parked yet do it before whatever else their CPUs have to do. To
+ * be repeated while there are any. */
+void vboard_hurry(struct vboard *b);
+
 /* After WORK_STOP was asked of all: none is in the guest, or has registers in a CPU. */
 bool vboard_is_parked(const struct vboard *b);
 /* The same after WORK_PAUSE, where one that is off need not park. */

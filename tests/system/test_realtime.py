@@ -24,3 +24,21 @@ def test_realtime_guest_wakes_on_time_beside(start, write_dts, neighbour, cpus):
     said = keel.sh("cyclictest -q -m -N -t 1 -p 90 -i 200 -l 1000", seconds=180)
     latest = int(re.search(r"Max: +(\d+)", said)[1])
     assert latest <= LATE_NS
+
+
+def test_vms_that_need_the_cpu_of_one_that_spins_can_be_stopped(start, write_dts):
+    """Its priority is above that of all others' threads. The first has a device's thread there, the second a vCPU."""
+    first = vm("served", kernel=BURN, initrd=None, bootargs="mode=spin", memory="4M", cpus=[0])
+    devices = 'devices { console { compatible = "keel,console"; cpu = <1>; }; };'
+    keel = start(write_dts(machine(
+        first.rstrip()[:-2] + f"{devices} }};",
+        vm("starved", kernel=BURN, initrd=None, bootargs="mode=spin", memory="4M", cpus=[1]),
+        vm("spinner", kernel=BURN, initrd=None, bootargs="mode=spin", memory="4M", cpus=[1], priority=31),
+        on_last_stop="stay")), "--cpus", 2)
+    keel.expect("spinner: started")
+    for name in ("served", "starved"):
+        keel.keel(f"vm reset {name}")
+        keel.wait_state(name, "running")
+        keel.keel(f"vm stop {name} now")
+        keel.wait_state(name, "stopped")
+    assert re.search(r"spinner +running", keel.keel("vm list"))

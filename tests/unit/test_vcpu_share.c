@@ -408,7 +408,7 @@ static void test_realtime_equal_is_not_starved_by_calls(void **state)
     two_and_two(gang, other, PRIO);
     for (u32 i = 0; i < 5000; i++) {
         vm[0].gang_until = arch_ticks() + SLICE;
-        percpu[1].gang_call = 1;
+        percpu[1].calls = SCHED_CALL_GANG;
         test.kicked[1] = true;
         enter(1);
         host_clock_advance(SLICE / 100);
@@ -430,7 +430,7 @@ static void test_call_disturbs_neither_better_ones_nor_ones_that_are_alone(void 
     assert_true(runs(gang[0]));
     enter(1);
     assert_true(runs(better));
-    assert_int_equal(percpu[1].gang_call, 0);
+    assert_int_equal(percpu[1].calls, 0);
 }
 
 static void test_vcpu_alone_on_its_cpu_calls_nobody(void **state)

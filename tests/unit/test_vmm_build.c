@@ -311,6 +311,9 @@ static void test_parked_is_when_all_are_parked_and_quiet(void **state)
     last->power = VCPU_OFF;
     assert_false(vboard_is_parked(b));
     assert_true(vboard_is_paused(b));
+    m.hurries = 0;
+    vboard_hurry(b);
+    assert_int_equal(m.hurries, 1);
     last->parked = 1;
     assert_true(vboard_is_parked(b));
     last->task.state = TASK_READY;

@@ -36,7 +36,7 @@ static struct {
     enum kerr create, reset; /* what these answer */
     int powered_off;         /* 1: well, 2: failed */
     bool listens, key_down;  /* the guest, to its power key */
-    u32 presses;
+    u32 presses, hurries;
 } w;
 
 /* --- what is beneath --- */
@@ -99,6 +99,12 @@ bool vboard_power_key(struct vboard *b, bool down)
     w.key_down = down;
     w.presses += down;
     return w.listens;
+}
+
+void vboard_hurry(struct vboard *b)
+{
+    (void)b;
+    w.hurries++;
 }
 
 bool vboard_is_parked(const struct vboard *b) { return b->vm.vcpu[0]->parked && b->vm.vcpu[1]->parked; }
@@ -614,8 +620,10 @@ static void test_vcpu_that_does_not_stop_keeps_its_vm(void **state)
     boot();
     w.stubborn = true;
     before = arch_ticks();
+    w.hurries = 0;
     assert_int_equal(vmm_stop(0), K_TIMEOUT);
     assert_int_equal(arch_ticks() - before, time_ns_to_ticks(10 * SECOND));
+    assert_true(w.hurries != 0);
     assert_int_equal(look(0).state, VM_STOPPING);
     assert_int_equal(w.boards, 1);
     assert_int_equal(vmm_start(1), K_OK); /* others are served */
