@@ -8,6 +8,7 @@
 
 #define MRG (1UL << 15)
 #define CTRL (1UL << 17 | 1UL << 18 | 1UL << 19 | 1UL << 23)
+#define OFFLOADS (1UL << 1 | 1UL << 2 | 1UL << 7 | 1UL << 8)
 #define RX 0U
 #define TX 1U
 #define CTRL_QUEUE 2U
@@ -259,6 +260,7 @@ static void test_the_control_queue_answers(void **state)
     static const u8 own[] = { 1, 1, 2, 0, 0, 0, 0, 1 }, foreign[] = { 1, 1, 2, 0, 0, 0, 0, 2 };
     static const u8 vlan[] = { 2, 0, 5, 0 }, no_vlan[] = { 2, 0, 0, 0x10 };
     static const u8 tables[] = { 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0x5e, 0, 0, 7 };
+    static const u8 offloads[10] = { 5, 0 }; /* which nobody agreed on */
     static const u8 liar[] = { 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0x5e, 0, 0, 7 };
 
     (void)state;
@@ -272,6 +274,45 @@ static void test_the_control_queue_answers(void **state)
     assert_int_equal(control(no_vlan, sizeof(no_vlan)), 1);
     assert_int_equal(control(tables, sizeof(tables)), 0);
     assert_int_equal(control(liar, sizeof(liar)), 1);
+    assert_int_equal(control(offloads, sizeof(offloads)), 1);
+}
+
+static void keep_other(void *arg, const char *network, struct net_port *p)
+{
+    (void)network;
+    if (p != &peer)
+        *(struct net_port **)arg = p;
+}
+
+/* 5.1.6.5.6 */
+static void test_a_driver_may_wish_for_no_large_frames_while_it_runs(void **state)
+{
+    u8 set[10] = { 5, 0, 1 << 1 }; /* GUEST_CSUM alone */
+    const u32 all = NET_ACCEPT_CSUM | NET_ACCEPT_TSO4 | NET_ACCEPT_TSO6;
+    struct net_port *port = NULL;
+
+    (void)state;
+    net_for_each(keep_other, &port);
+    assert_non_null(port);
+    driver_up(NET_FEATURES | CTRL | OFFLOADS, CTRL_QUEUE);
+    assert_int_equal(port->accepts, all);
+    assert_int_equal(control(set, sizeof(set)), 0);
+    assert_int_equal(port->accepts, NET_ACCEPT_CSUM);
+    assert_int_equal(port->open, 1);
+    set[2] = 0x80; /* GUEST_TSO4, which needs the other */
+    assert_int_equal(control(set, sizeof(set)), 0);
+    assert_int_equal(port->accepts, 0);
+    set[8] = 0x40; /* GUEST_USO4 was not agreed on */
+    assert_int_equal(control(set, sizeof(set)), 1);
+    set[8] = 0;
+    set[1] = 1;
+    assert_int_equal(control(set, sizeof(set)), 1);
+    set[1] = 0;
+    assert_int_equal(control(set, 9), 1);
+    set[2] = 0x82;
+    set[3] = 0x01;
+    assert_int_equal(control(set, sizeof(set)), 0);
+    assert_int_equal(port->accepts, all);
 }
 
 static void test_commands_beyond_a_batch_are_answered_without_another_notification(void **state)
@@ -309,6 +350,8 @@ static void test_the_configuration_shows_address_and_link(void **state)
     assert_int_equal(mmio_read(0x105, 1), 1);
     assert_int_equal(mmio_read(0x106, 2), 1);
     assert_int_equal(mmio_read(0x10a, 2), 1500);
+    assert_int_equal(mmio_read(0x10c, 4), 10000);
+    assert_int_equal(mmio_read(0x110, 1), 1);
     driver_up(NET_FEATURES | 1UL << 16, RX);
     line = false;
     assert_int_equal(net_set_link("/device", false), K_OK);
@@ -347,6 +390,7 @@ int main(void)
         BOTH(test_receive_buffers_that_hold_nothing_need_a_reset),
         BOTH(test_receive_buffers_with_something_to_read_need_a_reset),
         BOTH(test_the_control_queue_answers),
+        BOTH(test_a_driver_may_wish_for_no_large_frames_while_it_runs),
         BOTH(test_commands_beyond_a_batch_are_answered_without_another_notification),
         BOTH(test_the_control_queue_without_pairs_hears_notifications),
         BOTH(test_the_configuration_shows_address_and_link),

@@ -25,12 +25,16 @@
 
 #define STATUS_LINK_UP 1U
 #define STATUS_ANNOUNCE 2U
+#define SPEED_MBIT 10000U /* of a port without a rate */
+#define DUPLEX_FULL 1U
 
 struct net_config { /* 5.1.4 */
     u8 mac[NET_MAC_SIZE];
     u16 status, max_pairs, mtu;
+    u32 speed_mbit;
+    u8 duplex, unused[3];
 };
-static_assert(sizeof(struct net_config) == 12, "5.1.4");
+static_assert(sizeof(struct net_config) == 20, "5.1.4");
 
 /* Buffers that were taken for one frame. */
 struct rx_plan {
@@ -154,9 +158,9 @@ static bool fill(struct vnet *n, const struct rx_plan *plan, const struct net_fr
     u32 visit;
     bool good;
 
-    if (!virtio_has(&n->dev, NET_F_GUEST_CSUM))
+    if ((n->offloads & BIT(NET_F_GUEST_CSUM)) == 0)
         h.flags = 0;
-    if (!virtio_has(&n->dev, NET_F_GUEST_ECN))
+    if ((n->offloads & BIT(NET_F_GUEST_ECN)) == 0)
         h.gso_type &= (u8)~NET_HEADER_ECN;
     visit = vm_enter(n->dev.vm);
     good = put(&to, &h, sizeof(h));
@@ -364,19 +368,26 @@ static bool notified(struct virtio_device *d, u32 queue)
     return true;
 }
 
+void vnet_set_offloads(struct vnet *n, u64 offloads)
+{
+    u64 both = BIT(NET_F_GUEST_USO4) | BIT(NET_F_GUEST_USO6);
+    u32 accepts = 0;
+
+    if ((offloads & BIT(NET_F_GUEST_CSUM)) != 0) { /* 5.1.3.1: the others need it */
+        accepts = NET_ACCEPT_CSUM;
+        accepts |= (offloads & BIT(NET_F_GUEST_TSO4)) != 0 ? NET_ACCEPT_TSO4 : 0;
+        accepts |= (offloads & BIT(NET_F_GUEST_TSO6)) != 0 ? NET_ACCEPT_TSO6 : 0;
+        accepts |= (offloads & both) == both ? NET_ACCEPT_USO : 0;
+    }
+    n->offloads = offloads;
+    __atomic_store_n(&n->port.accepts, accepts, __ATOMIC_RELAXED);
+}
+
 static void start(struct virtio_device *d)
 {
     struct vnet *n = of(d);
-    u32 accepts = 0;
 
-    accepts |= virtio_has(d, NET_F_GUEST_CSUM) ? NET_ACCEPT_CSUM : 0;
-    accepts |= virtio_has(d, NET_F_GUEST_TSO4) ? NET_ACCEPT_TSO4 : 0;
-    accepts |= virtio_has(d, NET_F_GUEST_TSO6) ? NET_ACCEPT_TSO6 : 0;
-    if (virtio_has(d, NET_F_GUEST_USO4) && virtio_has(d, NET_F_GUEST_USO6))
-        accepts |= NET_ACCEPT_USO;
-    if ((accepts & NET_ACCEPT_CSUM) == 0)
-        accepts = 0; /* 5.1.3.1: the others need it */
-    __atomic_store_n(&n->port.accepts, accepts, __ATOMIC_RELAXED);
+    vnet_set_offloads(n, d->accepted & NET_GUEST_OFFLOADS);
     for (u32 i = 0; i < n->pairs; i++)
         if (rx_queue(i) != ctrl_queue(n))
             vq_silence(&d->queue[rx_queue(i)].vq);
@@ -394,7 +405,11 @@ static void stop(struct virtio_device *d)
 static void config_read(struct virtio_device *d, void *config)
 {
     struct vnet *n = of(d);
-    struct net_config c = { .max_pairs = (u16)n->pairs, .mtu = n->port.cfg->mtu };
+    const struct cfg_net *cfg = n->port.cfg;
+    struct net_config c = { .max_pairs = (u16)n->pairs,
+                            .mtu = cfg->mtu,
+                            .speed_mbit = cfg->rate_mbit != 0 ? cfg->rate_mbit : SPEED_MBIT,
+                            .duplex = DUPLEX_FULL };
 
     if (net_link_up(&n->port))
         c.status = STATUS_LINK_UP;
@@ -425,7 +440,8 @@ static u64 features(const struct cfg_net *cfg)
             BIT(NET_F_GUEST_ECN) | BIT(NET_F_HOST_TSO4) | BIT(NET_F_HOST_TSO6) | BIT(NET_F_HOST_ECN) |
             BIT(NET_F_MRG_RXBUF) | BIT(NET_F_STATUS) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_CTRL_RX) |
             BIT(NET_F_CTRL_VLAN) | BIT(NET_F_CTRL_RX_EXTRA) | BIT(NET_F_GUEST_ANNOUNCE) |
-            BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_GUEST_USO4) | BIT(NET_F_GUEST_USO6) | BIT(NET_F_HOST_USO);
+            BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_CTRL_GUEST_OFFLOADS) | BIT(NET_F_SPEED_DUPLEX) |
+            BIT(NET_F_GUEST_USO4) | BIT(NET_F_GUEST_USO6) | BIT(NET_F_HOST_USO);
 
     return f | (cfg->queues > 1 ? BIT(NET_F_MQ) : 0);
 }

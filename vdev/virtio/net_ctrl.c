@@ -7,7 +7,14 @@
 #define CTRL_BATCH 16U
 #define TYPE_VLAN 0x8100U
 
-enum ctrl_class { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2, CTRL_ANNOUNCE = 3, CTRL_MQ = 4 };
+enum ctrl_class {
+    CTRL_RX = 0,
+    CTRL_MAC = 1,
+    CTRL_VLAN = 2,
+    CTRL_ANNOUNCE = 3,
+    CTRL_MQ = 4,
+    CTRL_OFFLOADS = 5
+};
 enum ctrl_rx { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST };
 enum ctrl_mac { MAC_TABLE_SET, MAC_ADDR_SET };
 enum ctrl_vlan { VLAN_ADD, VLAN_DEL };
@@ -136,11 +143,23 @@ static bool set_vlan(struct vnet *n, u8 command, u16 vlan)
     return true;
 }
 
+/* When this returns no frame comes that the driver does not want any more. */
+static bool set_offloads(struct vnet *n, u64 offloads)
+{
+    if ((offloads & ~(n->dev.accepted & NET_GUEST_OFFLOADS)) != 0)
+        return false;
+    net_close(&n->port);
+    vnet_set_offloads(n, offloads);
+    net_open(&n->port);
+    return true;
+}
+
 static bool command(struct vnet *n, const struct vq *q, const struct vq_chain *c)
 {
     struct ctrl_header h;
-    u8 data[NET_MAC_SIZE] = { 0 };
+    u8 data[sizeof(u64)] = { 0 };
     u64 len = min_u64(c->read_len - min_u64(c->read_len, sizeof(h)), sizeof(data));
+    u64 offloads;
     u16 number;
     unsigned long flags;
     bool done;
@@ -158,14 +177,21 @@ static bool command(struct vnet *n, const struct vq *q, const struct vq_chain *c
     case CTRL_MAC:
         if (h.command == MAC_TABLE_SET)
             return set_tables(n, q, c);
-        return h.command == MAC_ADDR_SET && len == NET_MAC_SIZE && set_address(n, data);
+        return h.command == MAC_ADDR_SET && len >= NET_MAC_SIZE && set_address(n, data);
     case CTRL_VLAN: return len >= 2 && set_vlan(n, h.command, number);
-    case CTRL_ANNOUNCE: __atomic_store_n(&n->announce, 0, __ATOMIC_RELAXED); return h.command == 0;
+    case CTRL_ANNOUNCE:
+        if (h.command == 0)
+            __atomic_store_n(&n->announce, 0, __ATOMIC_RELAXED);
+        return h.command == 0;
     case CTRL_MQ:
         if (len < 2 || h.command != 0 || number == 0 || number > n->pairs || !virtio_has(&n->dev, NET_F_MQ))
             return false;
         __atomic_store_n(&n->active, number, __ATOMIC_RELAXED);
         return true;
+    case CTRL_OFFLOADS:
+        memcpy(&offloads, data, sizeof(offloads));
+        return len == sizeof(offloads) && h.command == 0 && virtio_has(&n->dev, NET_F_CTRL_GUEST_OFFLOADS) &&
+               set_offloads(n, offloads);
     default: return false;
     }
 }

@@ -14,6 +14,7 @@
 enum net_feature { /* 5.1.3 */
                    NET_F_CSUM = 0,
                    NET_F_GUEST_CSUM = 1,
+                   NET_F_CTRL_GUEST_OFFLOADS = 2,
                    NET_F_MTU = 3,
                    NET_F_MAC = 5,
                    NET_F_GUEST_TSO4 = 7,
@@ -34,7 +35,13 @@ enum net_feature { /* 5.1.3 */
                    NET_F_GUEST_USO4 = 54,
                    NET_F_GUEST_USO6 = 55,
                    NET_F_HOST_USO = 56,
+                   NET_F_SPEED_DUPLEX = 63,
 };
+
+/* What a driver may wish not to receive while it runs, 5.1.6.5.6. */
+#define NET_GUEST_OFFLOADS                                                                                   \
+    (BIT(NET_F_GUEST_CSUM) | BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_TSO6) | BIT(NET_F_GUEST_ECN) |          \
+     BIT(NET_F_GUEST_USO4) | BIT(NET_F_GUEST_USO6))
 
 struct vnet_macs {
     u32 count;
@@ -56,6 +63,7 @@ struct vnet {
     u32 pairs;    /* that there are */
     u32 active;   /* atomic: that the driver uses */
     u32 announce; /* atomic: the driver is asked to */
+    u64 offloads; /* of NET_GUEST_OFFLOADS, what the driver receives; the port is closed while it changes */
 
     struct spinlock rx_lock; /* the receive queues, and what follows */
     struct vnet_filter filter;
@@ -72,6 +80,8 @@ struct vnet {
 bool vnet_wants(const struct vnet *n, const struct net_frame *f);
 /* Carries out what is in the control queue; the worker's. True: there may be more, and the driver does not notify. */
 bool vnet_control(struct vnet *n, u32 queue);
+/* The port is closed. */
+void vnet_set_offloads(struct vnet *n, u64 offloads);
 /* What a device is like before its driver says something. */
 void vnet_forget(struct vnet *n);
 
