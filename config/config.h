@@ -58,7 +58,8 @@ enum cfg_kind {
     CFG_IS_RNG,
     CFG_IS_CONSOLE,
     CFG_IS_VSOCK,
-    CFG_IS_BALLOON
+    CFG_IS_BALLOON,
+    CFG_IS_FLASH
 };
 
 #define CFG_QUEUES_MAX 16U
@@ -132,7 +133,7 @@ struct cfg_device {
     struct cfg_backend backend; /* of virtio devices */
     enum cfg_kind kind;
     union {
-        struct cfg_disk disk;
+        struct cfg_disk disk; /* CFG_IS_FLASH: device and partition */
         struct cfg_net net;
         struct cfg_rng rng;
         struct cfg_console console;
@@ -147,6 +148,7 @@ struct cfg_device {
 #define CFG_CONSOLE "keel,console"
 #define CFG_VSOCK "keel,vsock"
 #define CFG_BALLOON "keel,balloon"
+#define CFG_FLASH "cfi-flash"
 #define CFG_PCI_HOST "pci-host-ecam-generic"
 
 struct cfg_vcpu {

@@ -54,12 +54,17 @@ static const char *const transport_words[] = { [CFG_MMIO] = "mmio", [CFG_PCI] = 
 /* clang-format on */
 
 static const struct prop_rule device_prop[] = { OF_ALL };
+#define OF_HOST_DISK                                                                                         \
+    { "device", PROP_STRING, false, AT(device), 1, 63, NULL },                                               \
+    {                                                                                                        \
+        "partition", PROP_STRING, false, AT(partition), 1, 36, NULL                                          \
+    }
+static const struct prop_rule flash_prop[] = { OF_ALL, OF_HOST_DISK };
 static const struct prop_rule disk_prop[] = {
     OF_VIRTIO,
     { "image", PROP_STRING, false, AT(image), 1, 4095, NULL },
     { "size", PROP_BYTES, false, AT(size), SZ_4K, CFG_DISK_MAX, NULL },
-    { "device", PROP_STRING, false, AT(device), 1, 63, NULL },
-    { "partition", PROP_STRING, false, AT(partition), 1, 36, NULL },
+    OF_HOST_DISK,
     { "overlay", PROP_FLAG, false, AT(overlay), 0, 0, NULL },
     { "read-only", PROP_FLAG, false, AT(read_only), 0, 0, NULL },
     { "queues", PROP_CELL, false, AT(queues), 1, CFG_QUEUES_MAX, NULL },
@@ -110,9 +115,11 @@ static void set_vsock(const struct cfg_node *n, const struct device_props *p, co
                       struct cfg_device *d);
 static void set_balloon(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
                         struct cfg_device *d);
+static void set_flash(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                      struct cfg_device *d);
 
 static const struct node_rules device_rules = { device_prop, ARRAY_SIZE(device_prop) };
-/* Virtio devices: what more they may say than others. */
+/* Virtio devices, and flash: what more they may say than others. */
 static const struct virtio_rules {
     const char *compatible;
     struct node_rules rules;
@@ -126,6 +133,7 @@ static const struct virtio_rules {
     { CFG_CONSOLE, { console_prop, ARRAY_SIZE(console_prop) }, set_console },
     { CFG_VSOCK, { vsock_prop, ARRAY_SIZE(vsock_prop) }, set_vsock },
     { CFG_BALLOON, { balloon_prop, ARRAY_SIZE(balloon_prop) }, set_balloon },
+    { CFG_FLASH, { flash_prop, ARRAY_SIZE(flash_prop) }, set_flash },
 };
 
 static bool is_known(const char *const *known, const char *compatible)
@@ -247,6 +255,18 @@ static void set_rng(const struct cfg_node *n, const struct device_props *p, cons
     (void)n, (void)vm;
     d->kind = CFG_IS_RNG;
     d->rng = p->rng;
+}
+
+static void set_flash(const struct cfg_node *n, const struct device_props *p, const struct cfg_vm *vm,
+                      struct cfg_device *d)
+{
+    (void)vm;
+    d->kind = CFG_IS_FLASH;
+    d->transport = CFG_MMIO;
+    if (p->device == NULL && p->partition != NULL)
+        cfg_report(n, "device", "device: missing; a partition is of a disk of the host");
+    d->disk.device = p->device;
+    d->disk.partition = p->partition;
 }
 
 static bool port_name_is_good(const char *name, u32 len)

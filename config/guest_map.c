@@ -11,8 +11,8 @@ const struct guest_device guest_devices[] = {
     { "arm,pl061", "gpio", GUEST_ALWAYS, false, 0x09030000, 0x1000, 7, 0 },
     { "arm,sp805", "watchdog", GUEST_ON_REQUEST, true, 0x090e0000, 0x1000, 10, 0 },
     { "ns16550a", "serial", GUEST_ON_REQUEST, true, 0x09000000, 0x1000, 1, 0 }, /* in the PL011's place */
-    { "cfi-flash", "flash", GUEST_WITH_FIRMWARE, false, GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE,
-      CFG_IRQ_DEFAULT, 0 },
+    { CFG_FLASH, "flash", GUEST_WITH_FIRMWARE, false, GUEST_FLASH_BASE, 2 * GUEST_FLASH_SIZE, CFG_IRQ_DEFAULT,
+      0 },
     { CFG_PCI_HOST, "pcie", GUEST_ON_REQUEST, false, GUEST_PCI_MEM_BASE, GUEST_PCI_SIZE, GUEST_PCI_SPI, 0 },
     { CFG_DISK, "disk", GUEST_ON_REQUEST, true, VIRTIO_PLACE },
     { CFG_NET_EMULATED, "net", GUEST_ON_REQUEST, false, 0, 0, CFG_IRQ_DEFAULT, 0 }, /* on PCI only */

@@ -53,7 +53,7 @@ struct disk_use {
 };
 void disk_uses(const struct disk *d, void (*each)(void *arg, const struct disk_use *u), void *arg);
 
-/* One request, waited for. Thread context, sleeps. */
-MUST_USE enum kerr disk_read(struct block_device *d, u64 sector, void *buf, u64 sectors);
+/* One request, waited for. buf: of reads and writes. Thread context, sleeps. K_RANGE, and what the device says. */
+MUST_USE enum kerr disk_request(struct block_device *d, enum block_op op, u64 sector, void *buf, u64 sectors);
 
 #endif

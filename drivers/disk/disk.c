@@ -57,13 +57,16 @@ static void wake(struct block_request *r, enum kerr result)
     task_wake(t);
 }
 
-enum kerr disk_read(struct block_device *d, u64 sector, void *buf, u64 sectors)
+enum kerr disk_request(struct block_device *d, enum block_op op, u64 sector, void *buf, u64 sectors)
 {
     struct block_vec vec = { ptr_to_hpa(buf), (u32)(sectors * BLOCK_SECTOR) };
-    struct waiter w = {
-        .r = { .op = BLOCK_READ, .sector = sector, .sectors = sectors, .vec = &vec, .vecs = 1, .done = wake },
-        .task = task_current()
-    };
+    struct waiter w = { .r = { .op = op,
+                               .sector = sector,
+                               .sectors = sectors,
+                               .vec = &vec,
+                               .vecs = buf != NULL,
+                               .done = wake },
+                        .task = task_current() };
 
     if (!range_within(sector, sectors, 0, d->sectors) || sectors > d->max_sectors)
         return K_RANGE;
@@ -81,7 +84,7 @@ static enum kerr source_read(void *arg, u64 sector, void *buf, u64 sectors)
 
     for (u64 done = 0; done < sectors && e == K_OK; done += n) {
         n = sectors - done < most ? sectors - done : most;
-        e = disk_read(&d->dev, sector + done, (char *)buf + done * BLOCK_SECTOR, n);
+        e = disk_request(&d->dev, BLOCK_READ, sector + done, (char *)buf + done * BLOCK_SECTOR, n);
     }
     return e;
 }

@@ -1,41 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bus cycles on both banks of the flash. It may take no more memory than it is allowed, must always
  * read as ready, and give everything back. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/frames.h"
-#include "core/heap.h"
-#include "lib/bits.h"
-#include "vdev/flash/cfi_flash.h"
-
-static u64 objects, pages;
-
-void *heap_alloc(size_t size)
-{
-    objects++;
-    return calloc(1, size);
-}
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    objects -= p != NULL;
-    free(p);
-}
-
-void *page_alloc(void)
-{
-    if (++pages > CFI_FLASH_BACKING / PAGE_SIZE + 1) /* and an erased one to be seen */
-        abort();
-    return calloc(1, PAGE_SIZE);
-}
-
-void page_free(void *page)
-{
-    pages--;
-    free(page);
-}
+#include "tests/unit/test_flash_machine.h"
 
 /* What the guest sees without an exit. */
 static const u8 *mapped[SZ_2M / PAGE_SIZE];
@@ -66,6 +32,25 @@ enum kerr ptw_unmap(struct page_table *pt, u64 va, u64 size)
     return K_OK;
 }
 
+static bool disk_failed;
+
+/* After a reset without an error of the disk's: byte for byte, here and there. */
+static void check_disk(struct vm *vm)
+{
+    const struct bus_region *r = &vm->mmio.region[1];
+
+    if (disk_failed)
+        return;
+    r->ops->write(r->ctx, NULL, 0, 4, 0xff);
+    for (u64 at = 0; at < DISK_BYTES - 8; at += 0x1f8) {
+        u64 kept;
+
+        memcpy(&kept, disk_bytes + at, sizeof(kept));
+        if (r->ops->read(r->ctx, NULL, at, 8) != kept)
+            abort();
+    }
+}
+
 struct record {
     u8 op, size_shift;
     u16 place;
@@ -76,10 +61,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const u8 commands[] = { 0x40, 0x20, 0xd0, 0xe8, 0x50, 0x60, 0x70, 0x90, 0x98, 0xff, 0x10, 0x00 };
     static struct vm vm;
-    const struct cfg_device cfg = { .node = "flash", .irq = CFG_IRQ_DEFAULT };
+    static struct vcpu v;
+    struct cfg_device cfg = { .node = "flash", .irq = CFG_IRQ_DEFAULT };
     void *dev;
 
     memset(&vm, 0, sizeof(vm));
+    vm.vcpu[0] = &v;
+    disk_fails = disk_failed = false;
+    if (size != 0 && (data[size - 1] & 1) != 0) {
+        cfg.kind = CFG_IS_FLASH;
+        cfg.disk.device = "one";
+        memset(disk_bytes, 0xff, sizeof(disk_bytes));
+        memset(disk_bytes, 0x5a, data[size - 1] << 12 & 0x3ffff);
+    }
     spin_init(&vm.lock, LOCK_RANK_VM);
     memset(mapped, 0, sizeof(mapped));
     mappings = 0;
@@ -111,8 +105,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             r->ops->write(r->ctx, NULL, addr, bytes, rec.value | (u64)rec.value << 32);
         if ((rec.op & 1) == 0 && r == &vm.mmio.region[1] && mappings != 0)
             abort();
+        if (pages >
+            (long)(CFI_FLASH_BACKING / PAGE_SIZE) + 2) /* and erased ones to be seen, and to be written */
+            abort();
         if (rec.op == 0x10)
             cfi_flash_model.reset(dev);
+        if (worker != NULL && (rec.op == 0x08 || rec.op == 0x18)) {
+            disk_fails = rec.op == 0x18;
+            disk_failed |= disk_fails;
+            run_worker();
+            disk_fails = false;
+        }
     }
     cfi_flash_model.reset(dev);
     for (u32 i = 0; i < 2; i++) {
@@ -122,8 +125,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if ((r->ops->read(r->ctx, NULL, 0, 4) & 0x00800080) != 0x00800080)
             abort();
     }
+    if (worker != NULL)
+        check_disk(&vm);
     cfi_flash_model.destroy(dev);
-    if (objects != 0 || pages != 0)
+    if (objects != 0 || pages != 0 || disk_opened != 0)
         abort();
     return 0;
 }

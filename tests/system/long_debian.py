@@ -8,6 +8,7 @@ import pytest
 from test_host_disk import write_gpt
 
 LOAD_S = 1800
+VARIABLE = "/sys/firmware/efi/efivars/Kept-12345678-1234-1234-1234-123456789abc"
 FILE = "--name=v --filename=/m/verify --size=1g --bs=64k --ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c"
 
 
@@ -58,13 +59,14 @@ def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, writ
     machine.sh("mkdir /m; mount LABEL=data /m")
     machine.sh(f"fio {FILE} --rw=randwrite --do_verify=1 --end_fsync=1 --output=/root/fio", LOAD_S)
     assert "err= 0" in machine.sh("grep err= /root/fio")
-    machine.sh("sync")
+    machine.sh(f"printf '\\7\\0\\0\\0kept' > {VARIABLE}; sync")
 
     # A tree of files copied again and again, while somebody restarts the guest.
     machine.sh("(n=0; while :; do cp -a /usr/lib/python3.11 /root/copy$n; rm -rf /root/copy$n; n=$((n + 1)); done) &")
     wait_for_data(machine, "/root/copy0")
     machine.send("reboot\n")
     machine.login(LOAD_S)
+    assert machine.sh(f"tail -c 4 {VARIABLE}") == "kept"
     machine.sh("mkdir -p /m; mount LABEL=data /m")
 
     # The same, and a reset of the machine under it.
@@ -74,6 +76,7 @@ def test_a_gigabyte_is_what_was_written_through_a_reboot_and_a_reset(start, writ
     machine.keel("vm reset debian")
     machine.focus(1)
     machine.login(LOAD_S)
+    assert machine.sh(f"tail -c 4 {VARIABLE}") == "kept"
     machine.sh("mkdir -p /m; mount LABEL=data /m")
     machine.sh(f"fio {FILE} --rw=randread --verify_only=1 --output=/root/fio", LOAD_S)
     assert "err= 0" in machine.sh("grep err= /root/fio")

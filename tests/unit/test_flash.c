@@ -9,46 +9,13 @@
 #include <libfdt.h>
 
 #include "config/guest_fdt.h"
-#include "core/frames.h"
-#include "core/heap.h"
-#include "lib/bits.h"
-#include "vdev/flash/cfi_flash.h"
+#include "tests/unit/test_flash_machine.h"
 
 #define BANK1 GUEST_FLASH_SIZE
 #define READY 0x00800080U
 #define PROGRAM_ERROR 0x00100010U
 #define ERASE_ERROR 0x00200020U
 #define PROTECTED 0x00020002U
-
-static long objects, pages;
-static bool no_memory;
-
-void *heap_alloc(size_t size)
-{
-    objects++;
-    return calloc(1, size);
-}
-
-void heap_free(void *p, size_t size)
-{
-    (void)size;
-    objects -= p != NULL;
-    free(p);
-}
-
-void *page_alloc(void)
-{
-    if (no_memory)
-        return NULL;
-    pages++;
-    return calloc(1, PAGE_SIZE);
-}
-
-void page_free(void *page)
-{
-    pages--;
-    free(page);
-}
 
 /* The guest's view of one window. */
 static const u32 *mapped[SZ_2M / PAGE_SIZE];
@@ -93,17 +60,45 @@ static bool map(u64 addr)
     return r->ops->map(r->ctx, addr - r->base);
 }
 
+static void make_vm(void)
+{
+    static struct vcpu v;
+
+    memset(&vm, 0, sizeof(vm));
+    vm.vcpu[0] = &v;
+    memset(mapped, 0, sizeof(mapped));
+    mappings = 0;
+    spin_init(&vm.lock, LOCK_RANK_VM);
+    no_memory = false;
+}
+
 static int fresh(void **state)
 {
     const struct cfg_device cfg = { .node = "flash", .size = 2 * GUEST_FLASH_SIZE, .irq = CFG_IRQ_DEFAULT };
 
     (void)state;
-    memset(&vm, 0, sizeof(vm));
-    memset(mapped, 0, sizeof(mapped));
-    mappings = 0;
-    spin_init(&vm.lock, LOCK_RANK_VM);
-    no_memory = false;
+    make_vm();
     assert_int_equal(cfi_flash_model.create(&vm, &cfg, &dev), K_OK);
+    cfi_flash_model.reset(dev);
+    return 0;
+}
+
+static const struct cfg_device on_disk = { .node = "flash",
+                                           .size = 2 * GUEST_FLASH_SIZE,
+                                           .irq = CFG_IRQ_DEFAULT,
+                                           .kind = CFG_IS_FLASH,
+                                           .disk.device = "one" };
+
+/* On a disk that begins with zeros, which programming cannot change. */
+static int with_disk(void **state)
+{
+    (void)state;
+    make_vm();
+    memset(disk_bytes, 0xff, sizeof(disk_bytes));
+    memset(disk_bytes, 0, 2 * PAGE_SIZE);
+    disk_writes = disk_flushes = 0;
+    disk_fails = disk_absent = false;
+    assert_int_equal(cfi_flash_model.create(&vm, &on_disk, &dev), K_OK);
     cfi_flash_model.reset(dev);
     return 0;
 }
@@ -114,6 +109,8 @@ static int done(void **state)
     cfi_flash_model.destroy(dev);
     assert_int_equal(objects, 0);
     assert_int_equal(pages, 0);
+    assert_int_equal(disk_opened, 0);
+    assert_null(worker);
     return 0;
 }
 
@@ -378,6 +375,107 @@ static void test_without_memory_or_behind_firmware_nothing_is_mapped(void **stat
     assert_false(map(BANK1 + PAGE_SIZE));
 }
 
+static void test_what_is_on_the_disk_is_in_the_bank(void **state)
+{
+    (void)state;
+    read_array();
+    assert_int_equal(rd(BANK1), 0);
+    assert_int_equal(rd(BANK1 + 2 * PAGE_SIZE), 0xffffffff);
+    assert_int_equal(disk_writes, 0);
+}
+
+static void test_a_chip_is_busy_until_the_disk_has_it(void **state)
+{
+    (void)state;
+    program(BANK1 + 0x3000, 0x12345678);
+    assert_int_equal(rd(BANK1) & READY, 0);
+    read_array(); /* not taken */
+    program(BANK1 + 0x4000, 0);
+    assert_int_equal(rd(BANK1) & READY, 0);
+    run_worker();
+    assert_int_equal(status(), READY);
+    assert_memory_equal(disk_bytes + 0x3000, "\x78\x56\x34\x12\xff", 5);
+    assert_int_equal(disk_bytes[0x4000], 0xff);
+    assert_int_equal(disk_writes, 1);
+    erase(BANK1 + 0x2000);
+    cfi_flash_model.reset(dev); /* waits */
+    assert_int_equal(status(), READY);
+    assert_int_equal(disk_writes, 1 + 64);
+    for (u32 i = 0; i < CFI_FLASH_SECTOR; i++)
+        assert_int_equal(disk_bytes[i], 0xff);
+}
+
+static void test_the_disks_cache_is_flushed_after_the_last_write(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 3; i++) {
+        program(BANK1 + 0x3000 + i * 4, 0);
+        run_worker();
+        assert_int_equal(disk_flushes, 0);
+    }
+    assert_int_equal(worker->again_at, arch_ticks() + 6250000);
+    run_worker();
+    assert_int_equal(disk_flushes, 1);
+    assert_int_equal(worker->again_at, UINT64_MAX);
+    program(BANK1 + 0x3100, 0); /* its end flushes too */
+    cfi_flash_model.destroy(dev);
+    assert_int_equal(disk_flushes, 2);
+    assert_int_equal(disk_bytes[0x3100], 0);
+    make_vm();
+    assert_int_equal(cfi_flash_model.create(&vm, &on_disk, &dev), K_OK);
+    cfi_flash_model.reset(dev);
+    read_array();
+    assert_int_equal(rd(BANK1 + 0x3100), 0);
+}
+
+static void test_a_disk_that_fails_is_an_error_of_the_chip(void **state)
+{
+    (void)state;
+    disk_fails = true;
+    program(BANK1 + 0x3000, 0);
+    run_worker();
+    assert_int_equal(status(), READY | PROGRAM_ERROR);
+    wr(BANK1, 0x00500050);
+    erase(BANK1);
+    run_worker();
+    assert_int_equal(status(), READY | ERASE_ERROR);
+    disk_fails = false;
+    wr(BANK1, 0x00500050);
+    program(BANK1 + 0x3000, 0);
+    run_worker();
+    assert_int_equal(status(), READY);
+}
+
+static void test_what_the_disk_has_no_room_for_cannot_be_programmed(void **state)
+{
+    (void)state;
+    program(BANK1 + 0x80000, 0);
+    run_worker();
+    assert_int_equal(status(), READY);
+    program(BANK1 + 0x81000, 0);
+    assert_int_equal(status(), READY | PROGRAM_ERROR);
+    wr(BANK1, 0x00500050);
+    erase(BANK1 + 0x80000);
+    run_worker();
+    assert_int_equal(status(), READY);
+    erase(BANK1 + 0x100000); /* all erased as it is */
+    run_worker();
+    assert_int_equal(status(), READY);
+}
+
+static void test_a_disk_that_cannot_be_read_makes_no_flash(void **state)
+{
+    void *other = NULL;
+
+    (void)state;
+    disk_fails = true;
+    assert_int_equal(cfi_flash_model.create(&vm, &on_disk, &other), K_IO);
+    disk_fails = false;
+    disk_absent = true;
+    assert_int_equal(cfi_flash_model.create(&vm, &on_disk, &other), K_NOENT);
+    assert_int_equal(disk_opened, 1);
+}
+
 static void test_device_tree_node(void **state)
 {
     static char buf[4096] ALIGNED(8);
@@ -400,6 +498,7 @@ static void test_device_tree_node(void **state)
     assert_int_equal(fdt32_to_cpu(p[0]), 4);
 }
 
+#define D(name) cmocka_unit_test_setup_teardown(name, with_disk, done)
 #define T(t) cmocka_unit_test_setup_teardown(t, fresh, done)
 
 int main(void)
@@ -422,6 +521,12 @@ int main(void)
         T(test_a_command_takes_that_memory_away),
         T(test_without_memory_or_behind_firmware_nothing_is_mapped),
         T(test_device_tree_node),
+        D(test_what_is_on_the_disk_is_in_the_bank),
+        D(test_a_chip_is_busy_until_the_disk_has_it),
+        D(test_the_disks_cache_is_flushed_after_the_last_write),
+        D(test_a_disk_that_fails_is_an_error_of_the_chip),
+        D(test_what_the_disk_has_no_room_for_cannot_be_programmed),
+        D(test_a_disk_that_cannot_be_read_makes_no_flash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "lib/bits.h"
 #include "lib/checked.h"
 #include "lib/panic.h"
+#include "vdev/flash/cfi_backing.h"
 #include "vdev/flash/cfi_store.h"
 
 /* Commands, of which the low byte counts. */
@@ -49,6 +50,8 @@ struct bank {
     u64 buffer_base;
     u8 buffer[CFI_FLASH_BUFFER]; /* ones where not written: programming clears bits */
     struct cfi_store store;
+    struct cfi_backing backing;
+    u8 risk; /* the error that it is if the backing fails */
     struct vm *vm;
     u64 base;
     u64 window; /* offset of the MAP_WINDOW bytes of which pages are mapped, only while the array is shown; or NO_WINDOW */
@@ -107,12 +110,21 @@ static const u8 query[] = {
 
 static u32 both(u32 one) { return one | one << 16; }
 
-static u32 answer_locked(const struct bank *b, u64 offset)
+static u8 status_locked(struct bank *b)
+{
+    if (cfi_backing_busy(&b->backing))
+        return (u8)(b->status & ~SR_READY);
+    if (cfi_backing_failed(&b->backing))
+        b->status |= b->risk;
+    return b->status;
+}
+
+static u32 answer_locked(struct bank *b, u64 offset)
 {
     u64 word = offset / 4;
 
     switch (b->mode) {
-    case MODE_STATUS: return both(b->status);
+    case MODE_STATUS: return both(status_locked(b));
     case MODE_ID: /* word 0 maker, 1 device; 2 of each block: not locked */
         return both((word & 0xff) == 0 ? 0x89 : (word & 0xff) == 1 ? 0x18 : 0);
     default:
@@ -197,12 +209,31 @@ static u64 bank_read(void *ctx, struct vcpu *v, u64 offset, unsigned size)
     return value;
 }
 
+static void changed_locked(struct bank *b, u64 offset, u64 n, u8 risk)
+{
+    b->risk = risk;
+    cfi_backing_changed(&b->backing, offset, n);
+}
+
+static void erase_locked(struct bank *b, u64 offset)
+{
+    if (b->read_only) {
+        b->status |= SR_ERASE_ERROR | SR_PROTECTED;
+        return;
+    }
+    cfi_store_erase_sector(&b->store, offset);
+    changed_locked(b, align_down(offset, CFI_FLASH_SECTOR), CFI_FLASH_SECTOR, SR_ERASE_ERROR);
+}
+
 static void program_locked(struct bank *b, u64 offset, const u8 *p, size_t n)
 {
     if (b->read_only)
         b->status |= SR_PROGRAM_ERROR | SR_PROTECTED;
-    else if (offset % PAGE_SIZE + n > PAGE_SIZE || cfi_store_program(&b->store, offset, p, n) != K_OK)
+    else if (offset % PAGE_SIZE + n > PAGE_SIZE || !cfi_backing_holds(&b->backing, offset) ||
+             cfi_store_program(&b->store, offset, p, n) != K_OK)
         b->status |= SR_PROGRAM_ERROR; /* unaligned across pages: no bus cycle of these chips */
+    else
+        changed_locked(b, offset, n, SR_PROGRAM_ERROR);
 }
 
 static void command_locked(struct bank *b, u8 cmd)
@@ -245,10 +276,7 @@ static void confirm_locked(struct bank *b, u64 offset, u8 cmd)
     } else if (cmd != CMD_CONFIRM) {
         b->status |= SR_SEQUENCE_ERROR;
     } else if (state == ERASE_CONFIRM) {
-        if (b->read_only)
-            b->status |= SR_ERASE_ERROR | SR_PROTECTED;
-        else
-            cfi_store_erase_sector(&b->store, offset);
+        erase_locked(b, offset);
     } else {
         program_locked(b, b->buffer_base, b->buffer, sizeof(b->buffer));
     }
@@ -270,11 +298,14 @@ static void buffer_data_locked(struct bank *b, u64 offset, unsigned size, u64 va
         b->state = BUFFER_CONFIRM;
 }
 
-/* One bus cycle: at most 32 bits. */
+/* One bus cycle: at most 32 bits. A chip that is busy takes none. */
 static void cycle_locked(struct bank *b, u64 offset, unsigned size, u64 value)
 {
     u8 data[4];
 
+    if (cfi_backing_busy(&b->backing))
+        return;
+    (void)status_locked(b); /* what went wrong is known before the next command */
     switch (b->state) {
     case IDLE: command_locked(b, (u8)value); break;
     case PROGRAM_DATA:
@@ -323,8 +354,10 @@ static void flash_reset(void *dev)
 {
     struct cfi_flash *f = dev;
 
-    for (u32 i = 0; i < CFI_FLASH_BANKS; i++)
+    for (u32 i = 0; i < CFI_FLASH_BANKS; i++) {
+        cfi_backing_wait(&f->bank[i]->backing);
         bank_reset(f->bank[i]);
+    }
 }
 
 static void flash_destroy(void *dev)
@@ -333,6 +366,7 @@ static void flash_destroy(void *dev)
 
     for (u32 i = 0; i < CFI_FLASH_BANKS; i++) {
         if (f->bank[i]) {
+            cfi_backing_close(&f->bank[i]->backing);
             cfi_store_drop(&f->bank[i]->store);
             if (f->bank[i]->ones)
                 page_free(f->bank[i]->ones);
@@ -368,6 +402,8 @@ static enum kerr flash_create(struct vm *vm, const struct cfg_device *cfg, void 
         b->window = NO_WINDOW;
         bank_reset(b);
     }
+    if (err == K_OK && cfg->kind == CFG_IS_FLASH && cfg->disk.device)
+        err = cfi_backing_open(&f->bank[1]->backing, vm, cfg, &f->bank[1]->store);
     /* The bus forgets nothing, so both windows go in last; a VM whose second one fails is not started. */
     for (u32 i = 0; i < CFI_FLASH_BANKS && err == K_OK; i++) {
         const struct bus_region region = { .base = f->bank[i]->base,

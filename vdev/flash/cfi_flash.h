@@ -4,8 +4,8 @@
  *
  * Bank 0 is for firmware and write-protected. Where vmm/ maps an image there, reads never leave the
  * guest: they see the array whatever was commanded, so drivers find no chip under a firmware image.
- * Bank 1 is for variables: it keeps what was programmed until the VM stops, at most CFI_FLASH_BACKING
- * bytes in pages that are not all ones. Loads that the CPU does not describe (EDK2 copies variables by pairs) find
+ * Bank 1 is for variables: it keeps what was programmed until the VM stops, or on a disk of the host, at most
+ * CFI_FLASH_BACKING bytes in pages that are not all ones. Loads that the CPU does not describe (EDK2 copies variables by pairs) find
  * these pages in the guest's memory, until the next command. */
 #ifndef VDEV_FLASH_CFI_FLASH_H
 #define VDEV_FLASH_CFI_FLASH_H
