@@ -20,6 +20,7 @@ struct rng {
     struct spinlock lock; /* all below, and the ring */
     u8 *pool;             /* a page */
     u32 at, have;
+    bool asked; /* the device has the pool */
 };
 
 static void ask_locked(struct rng *r)
@@ -27,7 +28,8 @@ static void ask_locked(struct rng *r)
     struct hvq_buf buf = { ptr_to_hpa(r->pool), POOL_SIZE };
 
     dma_hand_over(r->virtio->coherent, r->pool, POOL_SIZE);
-    if (hvq_add(r->ring, &buf, 0, 1, r) == K_OK)
+    r->asked = hvq_add(r->ring, &buf, 0, 1, r) == K_OK;
+    if (r->asked)
         hvq_kick(r->ring);
 }
 
@@ -37,13 +39,12 @@ static void irq(void *arg)
     u32 len;
 
     spin_lock(&r->lock);
-    do {
+    do { /* twice at most: it has one buffer, and is not asked again here even if it gave nothing */
         if (hvq_get(r->ring, &len) != NULL) {
             dma_hand_over(r->virtio->coherent, r->pool, POOL_SIZE);
             r->at = 0;
             r->have = (u32)min_u64(len, POOL_SIZE);
-            if (r->have == 0) /* nothing this time */
-                ask_locked(r);
+            r->asked = false;
         }
     } while (hvq_listen(r->ring));
     spin_unlock(&r->lock);
@@ -59,7 +60,7 @@ static size_t get(void *arg, void *p, size_t n)
     memcpy(p, r->pool + r->at, part);
     memset(r->pool + r->at, 0, part);
     r->at += (u32)part;
-    if (part != 0 && r->at == r->have)
+    if (r->at == r->have && !r->asked)
         ask_locked(r);
     spin_unlock_irq(&r->lock, flags);
     return part;
