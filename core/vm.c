@@ -5,7 +5,6 @@
 
 #include "lib/bits.h"
 #include "lib/checked.h"
-#include "lib/debug.h"
 
 /* The extent that holds gpa, or NULL. It is nearly always the same. */
 static const struct vm_extent *find_extent(struct vm *vm, u64 gpa)
@@ -17,7 +16,8 @@ static const struct vm_extent *find_extent(struct vm *vm, u64 gpa)
         const struct vm_extent *e = &vm->extent[i];
 
         if (gpa - e->gpa.v < e->size) {
-            __atomic_store_n(&vm->recent, i, __ATOMIC_RELAXED);
+            if (!e->map && !e->read_only)
+                __atomic_store_n(&vm->recent, e, __ATOMIC_RELAXED);
             return e;
         }
         if (gpa > e->gpa.v) {
@@ -64,32 +64,19 @@ static void *find_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part
     return hpa_to_ptr(start);
 }
 
-/* The usual way to [gpa, gpa+size): where the last one was, in one run, and not read-only. */
-static inline void *find_near(const struct vm *vm, gpa_t gpa, u64 size)
-{
-    const struct vm_extent *x = &vm->extent[__atomic_load_n(&vm->recent, __ATOMIC_RELAXED)];
-    u64 offset = gpa.v - x->gpa.v;
-
-    if (DEBUG_BUILD)
-        vm_check_visit(vm);
-    if (unlikely(offset >= x->size || size > x->size - offset || size > VM_MEM_MAX || x->map || x->read_only))
-        return NULL;
-    return hpa_to_ptr(HPA(x->hpa.v + offset));
-}
-
 void *vm_mem_part(struct vm *vm, gpa_t gpa, u64 size, bool write, u64 *part)
 {
-    void *p = find_near(vm, gpa, size);
+    void *p = vm_mem_near(vm, gpa, size);
 
     if (unlikely(p == NULL))
         return find_part(vm, gpa, size, write, part);
-    *part = size;
+    *part = min_u64(size, VM_MEM_MAX);
     return p;
 }
 
 void *vm_mem(struct vm *vm, gpa_t gpa, u64 size, bool write)
 {
-    void *p = find_near(vm, gpa, size);
+    void *p = size <= VM_MEM_MAX ? vm_mem_near(vm, gpa, size) : NULL;
     u64 part;
 
     if (likely(p != NULL))

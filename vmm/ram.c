@@ -168,6 +168,7 @@ void vboard_undo_extents(struct vboard *b)
 {
     struct vm *vm = &b->vm;
 
+    vm->recent = NULL;
     while (vm->extent_count > 0) {
         const struct vm_extent *x = &vm->extent[vm->extent_count - 1];
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/unit/test_virtio_driver.h"
 
@@ -96,6 +99,64 @@ static void test_rings_go_round_for_long(void **state)
             assert_true(driver_take(&d, &id, &len));
             assert_int_equal(len, i);
         }
+    }
+}
+
+/* The same ring, on pages that do not lie together for the device: it has them by another mapping, each apart. */
+static void scatter(void)
+{
+    int fd = memfd_create("ram", 0);
+    char *apart = mmap(NULL, 2UL * DRIVER_RAM_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct vq_layout layout = driver_layout(&d);
+
+    assert_int_equal(ftruncate(fd, DRIVER_RAM_SIZE), 0);
+    assert_true(apart != MAP_FAILED);
+    assert_ptr_equal(mmap(d.ram, DRIVER_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+                     d.ram);
+    for (u32 i = 0; i < DRIVER_RAM_SIZE / PAGE_SIZE; i++) {
+        void *page = apart + 2 * i * PAGE_SIZE;
+
+        assert_ptr_equal(
+            mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)(i * PAGE_SIZE)),
+            page);
+        d.vm.extent[i] = (struct vm_extent){ .gpa = GPA(d.base + i * PAGE_SIZE),
+                                             .hpa = ptr_to_hpa(page),
+                                             .size = PAGE_SIZE };
+    }
+    d.vm.extent_count = DRIVER_RAM_SIZE / PAGE_SIZE;
+    d.vm.recent = NULL;
+    close(fd);
+    assert_int_equal(vq_enable(&d.vq, &d.vm, &layout), K_OK);
+    assert_null(d.vq.desc.flat);
+}
+
+static void test_rings_and_tables_on_scattered_pages_are_as_good(void **state)
+{
+    start(state, 512, true);
+    scatter();
+    for (u32 i = 0; i < 2000; i++) {
+        u32 writes = i % 3, len = 0;
+        u16 id = 99;
+
+        driver_offer(&d, (u16)(i % 8), 1, writes, 8, i % 5 != 0);
+        if (i % 5 != 0 && i % 2 != 0) { /* the table goes over the end of a page */
+            struct ring_desc *e =
+                packed_ring(state) ? ring_desc(&d, (d.next + 511U) % 512) : ring_desc(&d, i % 8);
+            u32 at = DRIVER_TABLE + 0x2000 - 16;
+
+            memcpy(ram_at(&d, at), ram_at(&d, (u32)(e->addr - d.base)), 48);
+            e->addr = d.base + at;
+        }
+        assert_int_equal(vq_pop(&d.vq, &c), K_OK);
+        assert_int_equal(c.reads, 1);
+        assert_int_equal(c.writes, writes);
+        assert_int_equal(c.seg[writes].gpa.v, d.base + DRIVER_BUFFERS + i % 8 * 256 + writes * 8);
+        assert_int_equal(vq_pop(&d.vq, &c), K_NOENT);
+        vq_push(&d.vq, &c, i);
+        (void)vq_publish(&d.vq);
+        assert_true(driver_take(&d, &id, &len));
+        assert_int_equal(id, i % 8);
+        assert_int_equal(len, i);
     }
 }
 
@@ -332,6 +393,7 @@ int main(void)
         BOTH(test_a_chain_comes_as_it_was_offered_and_goes_back),
         BOTH(test_an_indirect_table_is_one_entry_of_the_ring),
         BOTH(test_rings_go_round_for_long),
+        BOTH(test_rings_and_tables_on_scattered_pages_are_as_good),
         BOTH(test_chains_may_go_back_in_another_order),
         BOTH(test_no_interrupt_where_the_driver_wants_none),
         BOTH(test_event_index_delays_the_interrupt_to_the_entry_asked_for),

@@ -63,6 +63,26 @@ static void test_memory_is_found_within_one_extent_only(void **state)
     assert_null(vm_mem(&vm, GPA(0x14000), 1, false));
 }
 
+static void test_only_what_may_be_written_and_lies_in_one_run_is_near(void **state)
+{
+    (void)state;
+    assert_null(vm_mem_near(&vm, GPA(0x10000), 1));
+    assert_ptr_equal(vm_mem(&vm, GPA(8), 1, false), rom + 8);
+    assert_null(vm_mem_near(&vm, GPA(8), 1));
+    assert_ptr_equal(vm_mem(&vm, GPA(0x10000), 1, false), ram_low);
+    assert_ptr_equal(vm_mem_near(&vm, GPA(0x11fff), 1), ram_low + 0x1fff);
+    assert_ptr_equal(vm_mem_near(&vm, GPA(0x10000), 0x2000), ram_low);
+    assert_null(vm_mem_near(&vm, GPA(0x11fff), 2));
+    assert_null(vm_mem_near(&vm, GPA(0x12000), 1));
+    assert_null(vm_mem_near(&vm, GPA(0xffff), 2));
+    assert_null(vm_mem_near(&vm, GPA(0x10008), ~0UL - 7));
+    assert_ptr_equal(vm_mem(&vm, GPA(8), 1, false), rom + 8); /* changes nothing */
+    assert_ptr_equal(vm_mem_near(&vm, GPA(0x10000), 1), ram_low);
+    assert_ptr_equal(vm_mem(&vm, GPA(0x12000), 1, true), ram_high);
+    assert_ptr_equal(vm_mem_near(&vm, GPA(0x12fff), 1), ram_high + 0xfff);
+    assert_null(vm_mem_near(&vm, GPA(0x10000), 1));
+}
+
 static void test_huge_sizes_and_addresses_do_not_wrap(void **state)
 {
     char buf[8];
@@ -164,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_memory_is_found_within_one_extent_only, setup),
+        cmocka_unit_test_setup(test_only_what_may_be_written_and_lies_in_one_run_is_near, setup),
         cmocka_unit_test_setup(test_huge_sizes_and_addresses_do_not_wrap, setup),
         cmocka_unit_test_setup(test_firmware_is_not_written, setup),
         cmocka_unit_test_setup(test_copies_cross_extents, setup),

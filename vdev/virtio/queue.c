@@ -10,6 +10,7 @@
 /* Finds the pages below an area, which stay where they are until area_unset(). */
 static enum kerr area_set(struct vm *vm, struct vq_area *a, gpa_t gpa, u32 size, u32 align, bool write)
 {
+    bool flat = true;
     u64 end;
 
     if (!is_aligned(gpa.v, align))
@@ -25,8 +26,17 @@ static enum kerr area_set(struct vm *vm, struct vq_area *a, gpa_t gpa, u32 size,
         a->page[i] = vm_mem(vm, GPA(align_down(gpa.v, PAGE_SIZE) + i * PAGE_SIZE), PAGE_SIZE, write);
         if (a->page[i] == NULL)
             return K_RANGE;
+        flat &= (char *)a->page[i] == (char *)a->page[0] + i * PAGE_SIZE;
     }
+    a->flat = flat ? (char *)a->page[0] + a->offset : NULL;
     return K_OK;
+}
+
+void *vq_at_scattered(const struct vq_area *a, u32 byte)
+{
+    u32 at = a->offset + byte;
+
+    return (char *)a->page[at / PAGE_SIZE] + at % PAGE_SIZE;
 }
 
 static void area_unset(struct vm *vm, struct vq_area *a)
@@ -95,42 +105,46 @@ void vq_disable(struct vq *q)
     area_unset(q->vm, &q->device);
 }
 
-void vq_table_open(const struct vq *q, const struct vq_desc *d, struct vq_table *t)
+/* As much of it as lies together, if any does. */
+const u64 *vq_table_find(const struct vq *q, u64 gpa, u32 entries, u32 *near)
 {
-    u32 n = d->len / DESC_SIZE;
+    const u64 *at = NULL;
     u64 part = 0;
 
-    t->gpa = d->addr;
-    t->entries = q->indirect && d->len % DESC_SIZE == 0 && n <= VQ_SIZE_MAX ? n : 0;
-    t->at = t->entries != 0 && d->addr % sizeof(u64) == 0
-                ? vm_mem_part(q->vm, GPA(d->addr), d->len, false, &part)
-                : NULL;
-    t->near = t->at != NULL ? (u32)(part / DESC_SIZE) : 0;
+    if (entries != 0 && gpa % sizeof(u64) == 0)
+        at = vm_mem_part(q->vm, GPA(gpa), (u64)entries * DESC_SIZE, false, &part);
+    *near = at != NULL ? (u32)(part / DESC_SIZE) : 0;
+    return at;
 }
 
-bool vq_table_read_far(const struct vq *q, const struct vq_table *t, u32 i, struct vq_desc *d)
+bool vq_table_read_far(const struct vq *q, u64 gpa, u32 i, struct vq_desc *d)
 {
     u64 at;
 
-    return !add_wraps(t->gpa, (u64)i * DESC_SIZE, &at) && vm_read(q->vm, GPA(at), d, sizeof(*d)) == K_OK;
+    return !add_wraps(gpa, (u64)i * DESC_SIZE, &at) && vm_read(q->vm, GPA(at), d, sizeof(*d)) == K_OK;
+}
+
+static enum kerr pop(struct vq *q, struct vq_chain *out)
+{
+    return q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
+}
+
+static COLD enum kerr pop_visiting(struct vq *q, struct vq_chain *out)
+{
+    u32 visit = vm_enter(q->vm);
+    enum kerr e = pop(q, out);
+
+    vm_leave(q->vm, visit);
+    return e;
 }
 
 enum kerr vq_pop(struct vq *q, struct vq_chain *out)
 {
-    enum kerr e;
-    u32 visit;
-
     if (!q->enabled)
         return K_NOENT;
     if (q->broken)
         return K_INVAL;
-    out->reads = out->writes = 0;
-    out->read_len = out->write_len = 0;
-    visit = vm_enter(q->vm);
-    e = q->packed ? vq_packed_pop(q, out) : vq_split_pop(q, out);
-    vm_leave(q->vm, visit);
-    q->taken += e == K_OK;
-    return e;
+    return unlikely(vm_has_visits(q->vm)) ? pop_visiting(q, out) : pop(q, out);
 }
 
 void vq_wrote(const struct vq *q, const struct vq_chain *c, u64 bytes)
@@ -159,12 +173,20 @@ void vq_push(struct vq *q, const struct vq_chain *c, u32 written)
         vq_packed_push(q, c, written);
     else
         vq_split_push(q, c, written);
-    if (unlikely(vm_notes(q->vm))) {
-        vq_wrote(q, c, written);
-        rings_wrote(q);
-    }
+}
+
+static void note_pushed(const struct vq *q, const struct vq_chain *c, u32 written)
+{
+    vq_wrote(q, c, written);
+    rings_wrote(q);
+}
+
+void vq_pushed(struct vq *q, const struct vq_chain *c, u32 written)
+{
     io_count(&q->stats.requests, 1);
     io_count(&q->stats.bytes, c->read_len + written);
+    if (unlikely(vm_notes(q->vm)))
+        note_pushed(q, c, written);
 }
 
 bool vq_publish(struct vq *q)

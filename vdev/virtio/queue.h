@@ -42,6 +42,7 @@ struct vq_area {
     u32 size;
     u32 offset; /* of its first byte in page[0] */
     bool pinned;
+    char *flat; /* its first byte, where it all lies together; else NULL */
     void *page[VQ_AREA_PAGES];
 };
 

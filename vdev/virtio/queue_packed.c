@@ -36,19 +36,21 @@ static struct vq_desc read_ring_desc(const struct vq *q, u16 i, u16 flags)
 }
 
 /* All entries of an indirect table belong to the buffer, in their order (2.8.7). */
-static bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out)
+static inline bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out,
+                              struct vq_sum *s)
 {
-    struct vq_table t;
+    u64 gpa = table->addr;
+    u32 entries = vq_table_entries(q, table), near;
+    const u64 *at = vq_table_open(q, gpa, entries, &near);
     struct vq_desc d, e;
 
-    vq_table_open(q, table, &t);
-    if ((table->flags & DESC_NEXT) != 0 || t.entries == 0 || t.entries > VQ_SEGMENTS_MAX)
+    if ((table->flags & DESC_NEXT) != 0 || entries == 0 || entries > VQ_SEGMENTS_MAX)
         return false;
-    for (u32 i = 0; i < t.entries; i++) {
-        if (!vq_table_read(q, &t, i, &d))
+    for (u32 i = 0; i < entries; i++) {
+        if (!vq_table_read(q, gpa, at, near, i, &d))
             return false;
         e = (struct vq_desc){ d.addr, d.len, d.tail, 0 }; /* in a packed ring the id comes before the flags */
-        if ((e.flags & DESC_INDIRECT) != 0 || !vq_add(out, &e))
+        if ((e.flags & DESC_INDIRECT) != 0 || !vq_add(out, s, &e))
             return false;
     }
     return true;
@@ -68,6 +70,7 @@ static void advance(const struct vq *q, u16 *place, bool *wrap, u32 by)
 enum kerr vq_packed_pop(struct vq *q, struct vq_chain *out)
 {
     u16 i = q->next_avail, flags = load_flags(q, i);
+    struct vq_sum s = { 0, 0, 0, 0 };
     u32 n;
 
     if (!is_available(q, flags))
@@ -77,15 +80,17 @@ enum kerr vq_packed_pop(struct vq *q, struct vq_chain *out)
         bool more = (flags & DESC_NEXT) != 0;
 
         if ((flags & DESC_INDIRECT) != 0) {
-            if (n != 1 || !walk_table(q, &d, out))
+            if (n != 1 || !walk_table(q, &d, out, &s))
                 break;
-        } else if (!vq_add(out, &d)) {
+        } else if (!vq_add(out, &s, &d)) {
             break;
         }
         if (!more) {
+            vq_sum_up(out, &s);
             out->id = d.tail;
             out->slots = (u16)n;
             advance(q, &q->next_avail, &q->avail_wrap, n);
+            q->taken++;
             return K_OK;
         }
         i = i + 1U == q->size ? 0 : (u16)(i + 1);
@@ -94,18 +99,34 @@ enum kerr vq_packed_pop(struct vq *q, struct vq_chain *out)
     return vq_break(q);
 }
 
-void vq_packed_push(struct vq *q, const struct vq_chain *c, u32 written)
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
+static inline void push_at(struct vq *q, char *desc, const struct vq_chain *c, u32 written)
 {
-    u16 at = q->next_used;
     u16 flags = (u16)(q->used_wrap ? FLAG_AVAIL | FLAG_USED : 0);
 
     if (c->writes != 0)
         flags |= DESC_WRITE; /* then the length means something (2.8.4) */
-    vq_store32(&q->desc, at * DESC_SIZE + DESC_LEN, written);
-    vq_store16(&q->desc, at * DESC_SIZE + DESC_ID, c->id);
-    __atomic_store_n(flags_of(q, at), flags, __ATOMIC_RELEASE);
+    __atomic_store_n((u32 *)(desc + DESC_LEN), written, __ATOMIC_RELAXED);
+    __atomic_store_n((u16 *)(desc + DESC_ID), c->id, __ATOMIC_RELAXED);
+    __atomic_store_n((u16 *)(desc + DESC_FLAGS), flags, __ATOMIC_RELEASE);
     advance(q, &q->next_used, &q->used_wrap, c->slots);
     q->since_told = (u16)(q->since_told + c->slots);
+    vq_pushed(q, c, written);
+}
+
+static COLD void push_scattered(struct vq *q, const struct vq_chain *c, u32 written)
+{
+    push_at(q, vq_at(&q->desc, q->next_used * DESC_SIZE), c, written);
+}
+
+void vq_packed_push(struct vq *q, const struct vq_chain *c, u32 written)
+{
+    char *ring = q->desc.flat;
+
+    if (likely(ring != NULL))
+        push_at(q, ring + (u64)q->next_used * DESC_SIZE, c, written);
+    else
+        push_scattered(q, c, written);
 }
 
 bool vq_packed_publish(struct vq *q)

@@ -11,6 +11,8 @@
 #define AVAIL_NO_INTERRUPT 1U
 #define USED_NO_NOTIFY 1U
 
+/* Of a free-running index: the size is a power of 2. */
+static u32 place(const struct vq *q, u16 index) { return index & (q->size - 1); }
 static u32 used_event_at(const struct vq *q) { return RING_ENTRIES + 2 * q->size; }
 static u32 avail_event_at(const struct vq *q) { return RING_ENTRIES + USED_ENTRY * q->size; }
 
@@ -28,17 +30,18 @@ static struct vq_desc read_ring_desc(const struct vq *q, u16 i)
 }
 
 /* An indirect table is a chain of its own; it links by `next` (2.7.5.3). */
-static bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out)
+static inline bool walk_table(const struct vq *q, const struct vq_desc *table, struct vq_chain *out,
+                              struct vq_sum *s)
 {
-    u32 i = 0;
-    struct vq_table t;
+    u64 gpa = table->addr;
+    u32 entries = vq_table_entries(q, table), near, i = 0;
+    const u64 *at = vq_table_open(q, gpa, entries, &near);
     struct vq_desc d;
 
     if ((table->flags & DESC_NEXT) != 0)
         return false;
-    vq_table_open(q, table, &t);
-    for (u32 n = 0; n < VQ_SEGMENTS_MAX && i < t.entries; n++) {
-        if (!vq_table_read(q, &t, i, &d) || (d.flags & DESC_INDIRECT) != 0 || !vq_add(out, &d))
+    while (i < entries) {
+        if (!vq_table_read(q, gpa, at, near, i, &d) || (d.flags & DESC_INDIRECT) != 0 || !vq_add(out, s, &d))
             return false;
         if ((d.flags & DESC_NEXT) == 0)
             return true;
@@ -47,19 +50,21 @@ static bool walk_table(const struct vq *q, const struct vq_desc *table, struct v
     return false;
 }
 
-static bool walk(const struct vq *q, u16 head, struct vq_chain *out)
+static inline bool walk(const struct vq *q, u16 head, struct vq_chain *out)
 {
+    struct vq_sum s = { 0, 0, 0, 0 };
     u16 i = head;
 
-    for (u32 n = 0; n < VQ_SEGMENTS_MAX && i < q->size; n++) {
+    while (i < q->size) {
         struct vq_desc d = read_ring_desc(q, i);
+        bool indirect = (d.flags & DESC_INDIRECT) != 0;
 
-        if ((d.flags & DESC_INDIRECT) != 0)
-            return walk_table(q, &d, out);
-        if (!vq_add(out, &d))
+        if (indirect ? !walk_table(q, &d, out, &s) : !vq_add(out, &s, &d))
             return false;
-        if ((d.flags & DESC_NEXT) == 0)
+        if (indirect || (d.flags & DESC_NEXT) == 0) {
+            vq_sum_up(out, &s);
             return true;
+        }
         i = d.tail;
     }
     return false;
@@ -74,22 +79,40 @@ enum kerr vq_split_pop(struct vq *q, struct vq_chain *out)
         return K_NOENT;
     if (ready > q->size)
         return vq_break(q);
-    head = vq_load16(&q->driver, RING_ENTRIES + q->next_avail % q->size * 2);
+    head = vq_load16(&q->driver, RING_ENTRIES + place(q, q->next_avail) * 2);
     out->id = head;
     out->slots = 1;
     if (!walk(q, head, out))
         return vq_break(q);
     q->next_avail++;
+    q->taken++;
     return K_OK;
+}
+
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the builtin
+static inline void push_at(struct vq *q, u32 *id_at, u32 *len_at, const struct vq_chain *c, u32 written)
+{
+    __atomic_store_n(id_at, c->id, __ATOMIC_RELAXED);
+    __atomic_store_n(len_at, written, __ATOMIC_RELAXED);
+    q->next_used++;
+    vq_pushed(q, c, written);
+}
+
+/* An entry may lie on two pages. */
+static COLD void push_scattered(struct vq *q, u32 at, const struct vq_chain *c, u32 written)
+{
+    push_at(q, vq_at(&q->device, at), vq_at(&q->device, at + 4), c, written);
 }
 
 void vq_split_push(struct vq *q, const struct vq_chain *c, u32 written)
 {
-    u32 at = RING_ENTRIES + q->next_used % q->size * USED_ENTRY;
+    u32 at = RING_ENTRIES + place(q, q->next_used) * USED_ENTRY;
+    char *ring = q->device.flat;
 
-    vq_store32(&q->device, at, c->id);
-    vq_store32(&q->device, at + 4, written);
-    q->next_used++;
+    if (likely(ring != NULL))
+        push_at(q, (u32 *)(ring + at), (u32 *)(ring + at + 4), c, written);
+    else
+        push_scattered(q, at, c, written);
 }
 
 bool vq_split_publish(struct vq *q)
