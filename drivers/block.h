@@ -36,6 +36,9 @@ struct block_ops {
     /* Thread context. The range lies within the device, which is not read-only where r changes it; it keeps the device's
      * limits below. */
     void (*submit)(struct block_device *d, struct block_request *r);
+    /* Of a device that is memory: size bytes of it from `at` on to buf, or back. In the device, and not to one that is
+     * read-only. Thread context. NULL: only by submit(). */
+    enum kerr (*copy)(struct block_device *d, u64 at, void *buf, u64 size, bool write);
     void (*destroy)(struct block_device *d); /* nothing is under way */
 };
 

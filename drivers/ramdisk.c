@@ -51,7 +51,8 @@ static void read_image(const struct ramdisk *d, u64 at, void *buf, u64 n)
     u64 there = at < d->image_size ? min_u64(n, d->image_size - at) : 0;
 
     arch_copy_wide(buf, d->image + at, there);
-    memset((char *)buf + there, 0, n - there);
+    if (unlikely(there != n))
+        memset((char *)buf + there, 0, n - there);
 }
 
 /* These three: within one page. */
@@ -107,26 +108,33 @@ static enum kerr zero_part(struct ramdisk *d, u64 at, u64 n)
 
 static u64 part_of(u64 at, u64 left) { return min_u64(left, PAGE_SIZE - at % PAGE_SIZE); }
 
-static enum kerr transfer(struct ramdisk *d, const struct block_request *r)
+static enum kerr copy(struct block_device *dev, u64 at, void *buf, u64 size, bool write)
 {
-    u64 at = r->sector * BLOCK_SECTOR;
+    struct ramdisk *d = of(dev);
+    char *p = buf;
 
-    for (u32 i = 0; i < r->vecs; i++) {
-        char *p = hpa_to_ptr(r->vec[i].addr);
+    for (u64 n; size != 0; size -= n, at += n, p += n) {
+        enum kerr e = K_OK;
 
-        for (u64 left = r->vec[i].len, n; left != 0; left -= n, at += n, p += n) {
-            enum kerr e = K_OK;
-
-            n = part_of(at, left);
-            if (r->op == BLOCK_READ)
-                read_part(d, at, p, n);
-            else
-                e = write_part(d, at, p, n);
-            if (e != K_OK)
-                return e;
-        }
+        n = part_of(at, size);
+        if (write)
+            e = write_part(d, at, p, n);
+        else
+            read_part(d, at, p, n);
+        if (e != K_OK)
+            return e;
     }
     return K_OK;
+}
+
+static enum kerr transfer(struct block_device *dev, const struct block_request *r)
+{
+    u64 at = r->sector * BLOCK_SECTOR;
+    enum kerr e = K_OK;
+
+    for (u32 i = 0; i < r->vecs && e == K_OK; at += r->vec[i++].len)
+        e = copy(dev, at, hpa_to_ptr(r->vec[i].addr), r->vec[i].len, r->op == BLOCK_WRITE);
+    return e;
 }
 
 static enum kerr zero(struct ramdisk *d, const struct block_request *r)
@@ -150,7 +158,7 @@ static void submit(struct block_device *dev, struct block_request *r)
 
     switch (r->op) {
     case BLOCK_READ:
-    case BLOCK_WRITE: e = transfer(of(dev), r); break;
+    case BLOCK_WRITE: e = transfer(dev, r); break;
     case BLOCK_DISCARD:
     case BLOCK_WRITE_ZEROES: e = zero(of(dev), r); break;
     case BLOCK_FLUSH: break;
@@ -174,7 +182,7 @@ static void destroy(struct block_device *dev)
     heap_free(d, sizeof(*d));
 }
 
-static const struct block_ops ops = { submit, destroy };
+static const struct block_ops ops = { submit, copy, destroy };
 
 enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_only, bool set_aside,
                          struct block_device **out)

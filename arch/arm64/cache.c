@@ -63,24 +63,6 @@ void arch_copy_bulk(void *dst, const void *src, size_t size)
     memcpy((char *)dst + bulk, (const char *)src + bulk, size - bulk);
 }
 
-void arch_copy_wide(void *dst, const void *src, size_t size)
-{
-    char *to = dst;
-    const char *from = src;
-
-    while (size >= FP_COPY_UNIT) {
-        size_t step = min_u64(size, PAGE_SIZE) & ~(FP_COPY_UNIT - 1);
-
-        if (!fp_copy(to, from, step))
-            break;
-        to += step;
-        from += step;
-        size -= step;
-    }
-    if (size != 0)
-        memcpy(to, from, size);
-}
-
 void arch_zero_bulk(void *dst, size_t size)
 {
     u64 dczid = sysreg_read(dczid_el0);

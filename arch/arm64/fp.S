@@ -167,7 +167,7 @@ fp_copy_units:
     stp     q4, q5, [sp, #64]
     stp     q6, q7, [sp, #96]
 1:
-    .rept   2
+    .rept   4
     ldp     q0, q1, [x1], #32
     ldp     q2, q3, [x1], #32
     ldp     q4, q5, [x1], #32

@@ -174,21 +174,32 @@ void fp_end(void)
     arch_irq_restore(lent_flags[this_cpu()->id]);
 }
 
-bool fp_copy(void *dst, const void *src, size_t size)
+/* With eight of the registers put aside. They come back with 128 bits each, the rest zero: not for SVE's. */
+void arch_copy_wide(void *dst, const void *src, size_t size)
 {
-    unsigned long flags = arch_irq_save();
-    const struct vcpu *owner = this_cpu()->arch.fp_owner;
-    /* What is restored is 128 bits each: the rest would be zero. */
-    bool can = owner == NULL || likely(!has_sve(owner));
-    u64 cptr;
+    char *to = dst;
+    const char *from = src;
 
-    if (can) {
+    while (size >= FP_COPY_UNIT) {
+        size_t step = min_u64(size, PAGE_SIZE) & ~(FP_COPY_UNIT - 1);
+        unsigned long flags = arch_irq_save();
+        const struct vcpu *owner = this_cpu()->arch.fp_owner;
+        u64 cptr;
+
+        if (owner != NULL && unlikely(has_sve(owner))) {
+            arch_irq_restore(flags);
+            break;
+        }
         cptr = sysreg_read(cptr_el2);
         if ((cptr & CPTR_TFP) != 0)
             trap_enable(false);
-        fp_copy_units(dst, src, size / FP_COPY_UNIT);
+        fp_copy_units(to, from, step / FP_COPY_UNIT);
         sysreg_write(cptr_el2, cptr);
+        arch_irq_restore(flags);
+        to += step;
+        from += step;
+        size -= step;
     }
-    arch_irq_restore(flags);
-    return can;
+    if (size != 0)
+        memcpy(to, from, size);
 }

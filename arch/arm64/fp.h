@@ -13,16 +13,12 @@ void fp_sve_load(const void *area, const struct fp_state *s);
 void fp_sve_clear(void);
 u64 fp_sve_bytes(void);
 void fp_copy_pages(void *dst, const void *src, size_t pages);
+#define FP_COPY_UNIT 512UL
 void fp_copy_units(void *dst, const void *src, size_t units);
 
 /* Between these two a hypervisor thread may call fp_copy_pages(). Interrupts are masked meanwhile. */
 void fp_begin(void);
 void fp_end(void);
-
-/* Copies size bytes, a multiple of the unit but not 0, from anywhere to anywhere, and leaves the registers as they are. Interrupts are
- * masked meanwhile: for little. False: it cannot, SVE is in use. */
-#define FP_COPY_UNIT 256UL
-MUST_USE bool fp_copy(void *dst, const void *src, size_t size);
 
 /* Each CPU: the longest SVE vector it has, in bits; 0: no SVE. */
 MUST_USE u32 fp_cpu_sve_bits(void);

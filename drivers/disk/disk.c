@@ -123,7 +123,7 @@ static void part_destroy(struct block_device *dev)
     heap_free(p, sizeof(*p));
 }
 
-static const struct block_ops part_ops = { part_submit, part_destroy };
+static const struct block_ops part_ops = { .submit = part_submit, .destroy = part_destroy };
 
 static struct disk *find(const char *device)
 {

@@ -326,7 +326,7 @@ static void destroy(struct block_device *dev)
     heap_free(o, sizeof(*o));
 }
 
-static const struct block_ops ops = { submit, destroy };
+static const struct block_ops ops = { .submit = submit, .destroy = destroy };
 
 enum kerr overlay_create(struct block_device *base, struct block_device **out)
 {

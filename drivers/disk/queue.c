@@ -172,7 +172,7 @@ void disk_queue_irq(void *queue)
 
 static void destroy(struct block_device *dev) { (void)dev; }
 
-static const struct block_ops host_ops = { submit, destroy };
+static const struct block_ops host_ops = { .submit = submit, .destroy = destroy };
 
 void disk_host_init(struct disk_host *h, u32 tags)
 {

@@ -84,7 +84,7 @@ static void base_submit(struct block_device *d, struct block_request *r)
 
 static void base_destroy(struct block_device *d) { assert_ptr_equal(d, &base); }
 
-static const struct block_ops base_ops = { base_submit, base_destroy };
+static const struct block_ops base_ops = { .submit = base_submit, .destroy = base_destroy };
 
 static void done(struct block_request *r, enum kerr result)
 {
@@ -262,7 +262,7 @@ static void assert_bytes(u64 sector, u64 sectors, u8 expected)
 
 static void test_a_disk_that_is_discarded_takes_no_memory(void **state)
 {
-    static const struct block_ops large_ops = { large_submit, base_destroy };
+    static const struct block_ops large_ops = { .submit = large_submit, .destroy = base_destroy };
     struct block_request discard = { .op = BLOCK_DISCARD, .sector = 8, .sectors = 0x2000, .done = done };
     u32 empty;
 

@@ -234,6 +234,51 @@ static void test_data_outside_of_memory_is_an_error_of_the_request(void **state)
     assert_int_equal(len, 1);
 }
 
+/* 2.7.4.1: what the parts of a request are, and how its buffers are cut, are two things. */
+static void test_header_data_and_status_may_share_buffers_or_be_cut(void **state)
+{
+    u32 header[4] = { WRITE, 0, 3, 0 }, cuts[] = { 16, 7, 500, 16 + 512 };
+    struct ring_desc *table = ram_at(&ring, DRIVER_TABLE);
+    u64 out = DRIVER_RAM_BASE + DRIVER_BUFFERS + 8 * 256, in = out + 2048;
+    u32 len;
+    u16 id;
+
+    (void)state;
+    driver_up(FEATURES, 0);
+    for (u32 i = 0; i < 4; i++) {
+        memcpy(buffer(8), header, 16);
+        memset(buffer(8) + 16, (int)(0x70 + i), 512);
+        driver_offer(&ring, 0, 2, 1, 16, true); /* write: header and data, cut anywhere */
+        table[0].addr = out;
+        table[0].len = cuts[i];
+        table[1].addr = out + cuts[i];
+        table[1].len = 16 + 512 - cuts[i];
+        table[2].addr = in;
+        table[2].len = 1;
+        buffer(16)[0] = 0xff;
+        notify(0);
+        assert_true(driver_take(&ring, &id, &len));
+        assert_int_equal(buffer(16)[0], 0);
+        header[0] = READ;
+        memcpy(buffer(8), header, 16);
+        memset(buffer(16), 0xff, 600);
+        driver_offer(&ring, 0, 1, 2, 16, true); /* read: data and status */
+        table[0].addr = out;
+        table[1].addr = in;
+        table[1].len = cuts[i] - 16 < 512 ? cuts[i] - 15 : 513;
+        table[2].addr = in + table[1].len;
+        table[2].len = 513 - table[1].len;
+        notify(0);
+        assert_true(driver_take(&ring, &id, &len));
+        assert_int_equal(len, 513);
+        for (u32 k = 0; k < 512; k++)
+            assert_int_equal(buffer(16)[k], 0x70 + i);
+        assert_int_equal(buffer(16)[512], 0);
+        assert_int_equal(buffer(16)[513], 0xff);
+        header[0] = WRITE;
+    }
+}
+
 static void needs_reset(void)
 {
     assert_true((mmio_read(0x70, 4) & VIRTIO_NEEDS_RESET) != 0);
@@ -453,6 +498,7 @@ int main(void)
         BOTH(test_memory_for_all_that_may_be_written_is_set_aside),
         cmocka_unit_test(test_no_memory_is_set_aside_for_what_is_not_written_or_overcommitted),
         BOTH(test_data_outside_of_memory_is_an_error_of_the_request),
+        BOTH(test_header_data_and_status_may_share_buffers_or_be_cut),
         BOTH(test_a_request_without_header_or_status_needs_a_reset),
         BOTH(test_more_requests_than_it_takes_at_once_are_all_done),
         BOTH(test_features_that_were_not_offered_are_refused),

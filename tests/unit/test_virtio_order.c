@@ -26,7 +26,7 @@ static void submit(struct block_device *d, struct block_request *r)
 
 static void destroy(struct block_device *d) { (void)d; }
 
-static const struct block_ops ops = { submit, destroy };
+static const struct block_ops ops = { .submit = submit, .destroy = destroy };
 static struct block_device slow = {
     .ops = &ops, .sectors = 256, .unit = 512, .block_size = 512, .max_vecs = 64, .max_sectors = 256
 };
