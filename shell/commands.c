@@ -44,6 +44,8 @@ const struct command commands[] = {
     { "vm", "weight", "VM WEIGHT", "a time-shared VM's share against others'",
       "1 to 1000, 100 unless configured; all of its vCPUs have it together. Until the VM is stopped.", 2, 2,
       command_vm_weight },
+    { "vm", "terminal", "VM COLUMNS ROWS", "size of the terminal behind its virtio consoles",
+      "The guest is told, and its programs with it; until the VM is stopped.", 3, 3, command_vm_terminal },
     { "vcpu", "list", "", "all vCPUs: where, by what and how much they run",
       "ran: on a CPU; waited: could have run, but did not; throttled: how often a budget was used up.", 0, 0,
       command_vcpu_list },

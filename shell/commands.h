@@ -50,6 +50,7 @@ void command_vm_console(u32 argc, const char *const *argv);
 void command_vm_info(u32 argc, const char *const *argv);
 void command_vm_dirty(u32 argc, const char *const *argv);
 void command_vm_balloon(u32 argc, const char *const *argv);
+void command_vm_terminal(u32 argc, const char *const *argv);
 void command_vm_weight(u32 argc, const char *const *argv);
 void command_vcpu_list(u32 argc, const char *const *argv);
 void command_vcpu_pin(u32 argc, const char *const *argv);

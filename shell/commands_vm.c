@@ -9,6 +9,7 @@
 #include "lib/fmt.h"
 #include "shell/commands.h"
 #include "shell/table.h"
+#include "vdev/console.h"
 #include "vmm/vmm.h"
 
 #define MIB_SHIFT 20
@@ -307,4 +308,26 @@ void command_exits(u32 argc, const char *const *argv)
         exits_of_all();
     else if (command_vm(argv[0], &index))
         exits_of_vm(index);
+}
+
+void command_vm_terminal(u32 argc, const char *const *argv)
+{
+    u64 columns, rows;
+    struct vmm_info info;
+    u32 index;
+
+    (void)argc;
+    if (!command_vm(argv[0], &index))
+        return;
+    if (!parse_u64(argv[1], &columns) || !parse_u64(argv[2], &rows) || columns == 0 || rows == 0 ||
+        columns > CONSOLE_CELLS_MAX || rows > CONSOLE_CELLS_MAX) {
+        command_say("'%s' by '%s' is no size: each must be 1 to %u", argv[1], argv[2], CONSOLE_CELLS_MAX);
+        return;
+    }
+    vmm_get(index, &info);
+    if (info.vm == NULL)
+        command_say("%s is stopped", info.cfg->name);
+    else if (console_resize(info.vm, (u16)columns, (u16)rows) != K_OK)
+        command_say("%s has no virtio console: see keel,console", info.cfg->name);
+    vmm_put(index);
 }

@@ -51,6 +51,9 @@ def test_a_kernel_without_any_uart_has_its_console_on_virtio(start, write_dts):
     assert machine.sh("cat /sys/class/tty/console/active") == "hvc0"
     assert machine.sh("ls /sys/class/tty | grep -c ttyAMA", check=False) == "0"
     assert machine.sh("stty size") == "30 100"
+    machine.keel("vm terminal debian 132 43")
+    machine.focus(1)
+    machine.sh("until [ \"$(stty size)\" = '43 132' ]; do sleep 0.1; done")
     assert machine.sh("seq 1 400").split() == [str(n) for n in range(1, 401)]
     machine.send("reboot -f\n")
     machine.boot()

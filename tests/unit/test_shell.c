@@ -286,6 +286,15 @@ bool vm_dirty_get(const struct vm *v, enum vm_dirty_how *how, struct vm_dirty_st
     return dirty_on;
 }
 
+static bool has_console;
+
+enum kerr console_resize(const struct vm *v, u16 columns, u16 rows)
+{
+    (void)v;
+    snprintf(called, sizeof(called), "size %u %u", columns, rows);
+    return has_console ? K_OK : K_NOENT;
+}
+
 /* --- what vm balloon asks for --- */
 
 static struct balloon_info balloon;
@@ -590,6 +599,9 @@ static void test_scheduling_is_changed_by_command(void **state)
     assert_string_equal(called, "budget 0 1 2000000 10000000");
     command_run("vcpu budget debian 1 off");
     assert_string_equal(called, "budget 0 1 0 0");
+    has_console = true;
+    command_run("vm terminal debian 132 65535");
+    assert_string_equal(called, "size 132 65535");
     command_run("vm weight debian 300");
     assert_string_equal(called, "weight 0 300");
     assert_string_equal(said, "");
@@ -601,6 +613,8 @@ static void test_scheduling_is_changed_by_command(void **state)
     assert_says("vcpu budget debian 0 200 100", "'100' is no period in microseconds: must be 500 to 1000000");
     assert_says("vcpu budget debian 0 2000 1000", "'2000' is no budget in microseconds: must be 50 to 1000");
     assert_says("vm weight debian 0", "'0' is no weight: must be 1 to 1000");
+    assert_says("vm terminal debian 0 25", "'0' by '25' is no size: each must be 1 to 65535");
+    assert_says("vm terminal debian 80 65536", "'80' by '65536' is no size");
     assert_string_equal(called, "");
     percpu[0].promised_ppm = 600000;
     result = K_FULL;
@@ -740,7 +754,7 @@ static void test_words_are_completed_by_place(void **state)
     assert_string_equal(command_candidate(NULL, "", 0, 1), "vm");
     assert_string_equal(command_candidate(NULL, "", 0, 2), "vcpu");
     assert_string_equal(command_candidate(NULL, "vm ", 3, 1), "start");
-    assert_null(command_candidate(NULL, "vm ", 3, 11));
+    assert_null(command_candidate(NULL, "vm ", 3, 12));
     assert_string_equal(command_candidate(NULL, "vm start ", 9, 1), "rt");
     assert_null(command_candidate(NULL, "vm start ", 9, 2));
     assert_null(command_candidate(NULL, "vm start rt ", 12, 0));

@@ -4,6 +4,7 @@
 
 #include "drivers/console.h"
 #include "tests/unit/test_virtio_machine.h"
+#include "vdev/console.h"
 #include "vdev/virtio/console.h"
 
 #include <cmocka.h>
@@ -262,6 +263,52 @@ static void test_ports_are_announced_with_their_names(void **state)
     assert_memory_equal(m.more, "log.1", 5);
 }
 
+static void test_a_new_size_is_told_to_the_driver_that_has_the_port(void **state)
+{
+    struct message m;
+    u32 len, generation = (u32)mmio_read(0xfc, 4);
+    u16 id;
+
+    (void)state;
+    multiport_up();
+    assert_int_equal(console_resize(&ring.vm, 300, 50), K_OK);
+    run_worker();
+    assert_false(driver_take(&control_rx, &id, &len)); /* it has no port yet */
+    assert_int_equal(mmio_read(0x100, 4), 50 << 16 | 300);
+    assert_int_equal(mmio_read(0xfc, 4), generation + 1);
+    control(0, PORT_READY, 1);
+    m = heard(&len);
+    m = heard(&len);
+    assert_int_equal(m.event, RESIZE);
+    assert_int_equal(m.more[0] | m.more[1] << 8, 300);
+    (void)heard(&len);
+    assert_int_equal(console_resize(&ring.vm, 80, 25), K_OK);
+    run_worker();
+    m = heard(&len);
+    assert_int_equal(m.event, RESIZE);
+    assert_int_equal(m.id, 0);
+    assert_int_equal(m.more[0], 80);
+    assert_int_equal(m.more[2], 25);
+    assert_false(driver_take(&control_rx, &id, &len));
+}
+
+static void test_a_driver_without_ports_hears_of_a_new_size_by_interrupt(void **state)
+{
+    struct vm other = { .id = 7 };
+
+    (void)state;
+    driver_up(FEATURES | SIZE, 1);
+    mmio_write(0x64, 3);
+    assert_false(line);
+    assert_int_equal(console_resize(&other, 80, 25), K_NOENT);
+    assert_false(line);
+    assert_int_equal(console_resize(&ring.vm, 80, 25), K_OK);
+    run_worker();
+    assert_true(line);
+    assert_int_equal(mmio_read(0x60, 4), VIRTIO_ISR_CONFIG);
+    assert_int_equal(mmio_read(0x100, 4), 25 << 16 | 80);
+}
+
 static void test_a_port_that_nobody_opened_gets_no_input(void **state)
 {
     u32 len;
@@ -317,6 +364,8 @@ int main(void)
         BOTH(test_more_input_than_there_is_room_for_is_asked_for_again),
         BOTH(test_an_emergency_write_needs_no_driver),
         NAMED(test_ports_are_announced_with_their_names),
+        NAMED(test_a_new_size_is_told_to_the_driver_that_has_the_port),
+        BOTH(test_a_driver_without_ports_hears_of_a_new_size_by_interrupt),
         NAMED(test_a_port_that_nobody_opened_gets_no_input),
         NAMED(test_nonsense_on_the_control_queue_is_harmless),
         BOTH(test_a_reset_forgets_ports_and_what_was_typed),

@@ -10,6 +10,8 @@
 #include "drivers/console.h"
 #include "lib/bits.h"
 #include "lib/fmt.h"
+#include "lib/list.h"
+#include "vdev/console.h"
 #include "vdev/virtio/virtio.h"
 
 #define CONSOLE_ID 3U
@@ -58,6 +60,7 @@ struct vport {
     u32 own_len;
     /* The worker's. */
     u32 untold; /* events, a bit each, that the driver is still to hear of */
+    bool ready; /* the driver has it, and hears of changes */
     bool opened;
     bool held; /* the chain below waits for room in the host's console */
     u64 held_at;
@@ -74,7 +77,14 @@ struct console {
     struct vq_chain chain; /* of what is done at once */
     u32 ports;
     struct vport *port;
+    u32 size;    /* atomic: the terminal's, columns below rows */
+    u32 resized; /* atomic: the driver's ports are still to be told */
+    struct list node;
 };
+
+/* All there are. */
+static struct spinlock lock = SPINLOCK_INIT(LOCK_RANK_VMM);
+static struct list all = { &all, &all };
 
 static struct console *of(struct virtio_device *d) { return container_of(d, struct console, dev); }
 
@@ -235,9 +245,10 @@ static u32 make_event(const struct console *c, struct vport *v, char *buf)
     u32 size = sizeof(m);
 
     if (event == RESIZE) {
-        memcpy(buf + size, &c->cfg->columns, 2);
-        memcpy(buf + size + 2, &c->cfg->rows, 2);
-        size += 4;
+        u32 cells = __atomic_load_n(&c->size, __ATOMIC_RELAXED);
+
+        memcpy(buf + size, &cells, sizeof(cells));
+        size += (u32)sizeof(cells);
     } else if (event == PORT_NAME) {
         memcpy(buf + size, v->own, v->own_len);
         size += v->own_len;
@@ -254,6 +265,9 @@ static bool tell(struct console *c)
     enum kerr e = K_OK;
 
     vq_silence(q);
+    if (__atomic_exchange_n(&c->resized, 0, __ATOMIC_ACQUIRE) != 0 && c->port[0].ready &&
+        virtio_has(&c->dev, CONSOLE_F_SIZE))
+        c->port[0].untold |= (u32)BIT(RESIZE);
     for (u32 i = 0; i < c->ports && e == K_OK; i++)
         while (c->port[i].untold != 0 && e == K_OK) {
             e = next(q, &c->chain);
@@ -278,6 +292,7 @@ static void heard(struct console *c, const struct control *m)
         for (u32 i = 0; i < c->ports; i++)
             c->port[i].untold |= (u32)BIT(DEVICE_ADD);
     } else if (m->event == PORT_READY && m->value == 1 && v != NULL) {
+        v->ready = true;
         v->untold |= (u32)BIT(PORT_OPEN);
         if (v->own != NULL)
             v->untold |= (u32)BIT(PORT_NAME);
@@ -350,7 +365,7 @@ static void stop(struct virtio_device *d)
         v->starved = false;
         spin_unlock_irq(&v->lock, flags);
         v->untold = 0;
-        v->opened = v->held = false;
+        v->ready = v->opened = v->held = false;
         if (starved)
             console_input_ready(&v->port);
     }
@@ -359,7 +374,8 @@ static void stop(struct virtio_device *d)
 static void config_read(struct virtio_device *d, void *config)
 {
     const struct console *c = of(d);
-    struct console_config r = { (u16)c->cfg->columns, (u16)c->cfg->rows, c->ports, 0 };
+    u32 cells = __atomic_load_n(&c->size, __ATOMIC_RELAXED);
+    struct console_config r = { (u16)cells, (u16)(cells >> 16), c->ports, 0 };
 
     memcpy(config, &r, sizeof(r));
 }
@@ -371,6 +387,32 @@ static void config_write(struct virtio_device *d, u64 offset, unsigned size, u64
 
     if (offset == CONFIG_EMERG_WRITE && size == 4)
         (void)put(&of(d)->port[0], &byte, 1);
+}
+
+static void resize(struct console *c, u32 size)
+{
+    __atomic_store_n(&c->size, size, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->resized, 1, __ATOMIC_RELEASE);
+    virtio_config_changed(&c->dev);   /* without ports this is how it hears of it */
+    virtio_wake(&c->dev, CONTROL_RX); /* and with them, this */
+}
+
+enum kerr console_resize(const struct vm *vm, u16 columns, u16 rows)
+{
+    unsigned long flags = spin_lock_irq(&lock);
+    enum kerr e = K_NOENT;
+
+    list_for_each(n, &all)
+    {
+        struct console *c = list_entry(n, struct console, node);
+
+        if (c->dev.vm != vm)
+            continue;
+        resize(c, (u32)rows << 16 | columns);
+        e = K_OK;
+    }
+    spin_unlock_irq(&lock, flags);
+    return e;
 }
 
 static const struct virtio_kind console_kind = {
@@ -399,7 +441,10 @@ static void console_free(struct console *c)
 static void console_destroy(void *dev)
 {
     struct console *c = dev;
+    unsigned long flags = spin_lock_irq(&lock);
 
+    list_remove(&c->node);
+    spin_unlock_irq(&lock, flags);
     worker_halt(&c->dev.worker); /* it writes to the ports, and they wake it */
     remove_ports(c, c->ports);
     virtio_detach(&c->dev);
@@ -428,6 +473,7 @@ static void port_init(struct console *c, u32 id, const char *node)
 static enum kerr console_create(struct vm *vm, const struct cfg_device *cfg, void **dev)
 {
     struct console *c = heap_alloc(sizeof(*c));
+    unsigned long flags;
     u32 added = 0;
     enum kerr e;
 
@@ -442,8 +488,9 @@ static enum kerr console_create(struct vm *vm, const struct cfg_device *cfg, voi
     }
     c->dev.kind = &console_kind;
     c->dev.vm = vm;
-    c->dev.offered = VIRTIO_FEATURES | BIT(CONSOLE_F_MULTIPORT) | BIT(CONSOLE_F_EMERG_WRITE) |
-                     (cfg->console.columns != 0 ? BIT(CONSOLE_F_SIZE) : 0);
+    c->dev.offered =
+        VIRTIO_FEATURES | BIT(CONSOLE_F_SIZE) | BIT(CONSOLE_F_MULTIPORT) | BIT(CONSOLE_F_EMERG_WRITE);
+    c->size = cfg->console.rows << 16 | cfg->console.columns;
     c->dev.queue_count = PORT_QUEUES * (c->ports + 1);
     c->dev.queue_size = CONSOLE_QUEUE_SIZE;
     e = virtio_attach(&c->dev, cfg, CONSOLE_CLASS);
@@ -461,6 +508,9 @@ static enum kerr console_create(struct vm *vm, const struct cfg_device *cfg, voi
         console_free(c);
         return e;
     }
+    flags = spin_lock_irq(&lock);
+    list_insert(&all, &c->node);
+    spin_unlock_irq(&lock, flags);
     *dev = c;
     return K_OK;
 }
