@@ -72,16 +72,18 @@ struct net_port {
     const struct cfg_net *cfg;
     u32 accepts; /* atomic, enum net_accept; may change any time */
     bool
-        patient; /* net_send() may sleep up to a millisecond for a receiver's room; not for who serves many */
+        patient; /* net_send() may sleep up to two milliseconds for a receiver's room; not for who serves many */
 
     /* The switch's. */
     struct net_network *network;
     char name[NET_PORT_NAME_SIZE];
-    u8 slot;                     /* in its network */
-    u32 open, users, link;       /* atomic */
-    bool pulled;                 /* by net_set_link(); under the network's lock */
-    u32 stuck;                   /* atomic: was waited for in vain; until it has room */
-    u64 waiters;                 /* atomic: slots of ports whose senders wait for our room */
+    u8 slot;               /* in its network */
+    u32 open, users, link; /* atomic */
+    bool pulled;           /* by net_set_link(); under the network's lock */
+    u32 stuck;             /* atomic: was waited for in vain; until it has room */
+    u64 waiters;           /* atomic: slots of ports whose senders wait for our room */
+    u64 patience_ns;       /* for how long they may; under the network's lock, like these: */
+    u64 earned_at, earned_frames, earned_bytes;
     u64 touched;                 /* sender's: slots of ports that want a flush */
     u64 tokens_at;               /* sender's: ticks; the rate is used up to then */
     struct task *sender;         /* atomic: waits for room */

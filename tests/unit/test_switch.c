@@ -339,6 +339,74 @@ static void test_who_never_has_room_is_waited_for_once(void **state)
     assert_int_equal(blocks, 2);
 }
 
+/* Time goes on while a sender sleeps, at most as long as it wants to. */
+static bool sleeps_for(u64 ns)
+{
+    u64 left = blocked_until - arch_ticks(), ticks = time_ns_to_ticks(ns);
+
+    host_clock_advance(ticks < left ? ticks : left);
+    return ticks <= left;
+}
+
+static void say_room_without_any(void)
+{
+    (void)sleeps_for(100000);
+    net_room(&station[1].port);
+}
+
+static void make_room_for_one_late(void)
+{
+    if (!sleeps_for(1900000))
+        return;
+    station[1].room = 1;
+    net_room(&station[1].port);
+}
+
+static void make_room_for_a_ring_in_time(void)
+{
+    if (!sleeps_for(256 * 6000UL))
+        return;
+    station[1].room = 256;
+    net_room(&station[1].port);
+}
+
+/* How long a thousand frames take to station 1, which is full whenever it can. */
+static u64 ns_of_frames_to(void (*receiver)(void))
+{
+    u64 start;
+
+    station[0].port.patient = true;
+    all_up();
+    station[1].room = 0;
+    while_blocked = receiver;
+    start = arch_ticks();
+    for (u32 i = 0; i < 1000; i++) {
+        net_room(&station[1].port); /* it may say so any time */
+        send(0, 1, 60);
+    }
+    return time_ticks_to_ns(arch_ticks() - start);
+}
+
+static void test_who_says_that_it_has_room_and_has_none_costs_its_sender_little(void **state)
+{
+    (void)state;
+    assert_in_range(ns_of_frames_to(say_room_without_any), 1, 40000000);
+    assert_int_equal(station[1].frames, 0);
+}
+
+static void test_who_has_room_for_a_frame_now_and_then_is_not_waited_for_each_time(void **state)
+{
+    (void)state;
+    assert_in_range(ns_of_frames_to(make_room_for_one_late), 1, 200000000);
+}
+
+static void test_who_makes_room_as_fast_as_guests_do_loses_nothing(void **state)
+{
+    (void)state;
+    (void)ns_of_frames_to(make_room_for_a_ring_in_time);
+    assert_int_equal(station[1].frames, 1000);
+}
+
 static void test_nobody_waits_with_a_broadcast(void **state)
 {
     (void)state;
@@ -508,6 +576,9 @@ int main(void)
         TEST(test_two_ports_with_one_address_are_refused),
         TEST(test_a_patient_sender_waits_for_room),
         TEST(test_who_never_has_room_is_waited_for_once),
+        TEST(test_who_says_that_it_has_room_and_has_none_costs_its_sender_little),
+        TEST(test_who_has_room_for_a_frame_now_and_then_is_not_waited_for_each_time),
+        TEST(test_who_makes_room_as_fast_as_guests_do_loses_nothing),
         TEST(test_nobody_waits_with_a_broadcast),
         TEST(test_a_tag_behind_a_tag_leads_to_no_other_vlan),
         TEST(test_a_rate_is_kept),

@@ -36,6 +36,7 @@ static struct station station[PORTS];
 static struct task sender_task;
 static u32 blocks, wakes;
 static void (*while_blocked)(void);
+static u64 blocked_until;
 static char network_name[CFG_NAME_MAX];
 
 void *heap_alloc(size_t size) { return calloc(1, size); }
@@ -58,6 +59,7 @@ void task_wake(struct task *t)
 bool task_block_until(u64 deadline)
 {
     blocks++;
+    blocked_until = deadline;
     if (while_blocked != NULL) {
         while_blocked();
         return true;

@@ -104,7 +104,18 @@ static inline bool net_capturing(const struct net_port *p)
     return unlikely(__atomic_load_n(&p->capture, __ATOMIC_RELAXED) != NULL);
 }
 
+/* --- room.c --- */
+
+void net_patience_init(struct net_port *p);
+/* Tries again until q takes the frame, or it was waited for long enough: then nobody waits for q until it has room. */
+enum kerr net_wait_and_deliver(struct net_port *p, struct net_port *q, const struct net_frame *f);
+
 /* --- switch.c --- */
+
+static inline bool net_is_open(const struct net_port *p)
+{
+    return __atomic_load_n(&p->open, __ATOMIC_SEQ_CST) != 0;
+}
 
 struct net_network {
     char name[CFG_NAME_MAX];

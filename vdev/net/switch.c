@@ -11,7 +11,6 @@
 #include "lib/fmt.h"
 #include "vdev/net/internal.h"
 
-#define ROOM_WAIT_NS 2000000UL
 #define CLOSE_POLL_NS 20000UL
 #define BURST_NS 2000000UL /* of a rate: so far the past is made up for */
 
@@ -99,14 +98,15 @@ enum kerr net_attach(struct net_port *p, const char *vm, const char *node)
     if (e != K_OK)
         return e;
     (void)fmt_sn(p->name, sizeof(p->name), "%s%s%s", vm != NULL ? vm : "", vm != NULL ? "/" : "", node);
+    memset(&p->count, 0, sizeof(p->count));
     p->open = p->users = p->stuck = 0;
     p->pulled = false;
     p->waiters = p->touched = 0;
     p->tokens_at = 0;
     p->sender = NULL;
+    net_patience_init(p);
     p->capture = NULL;
     spin_init(&p->capture_lock, LOCK_RANK_VDEV);
-    memset(&p->count, 0, sizeof(p->count));
     flags = spin_lock_irq(&n->lock);
     if (n->slots == ~0UL) {
         e = K_FULL;
@@ -140,8 +140,6 @@ void net_detach(struct net_port *p)
 
 void net_open(struct net_port *p) { __atomic_store_n(&p->open, 1, __ATOMIC_SEQ_CST); }
 
-static bool is_open(const struct net_port *p) { return __atomic_load_n(&p->open, __ATOMIC_SEQ_CST) != 0; }
-
 void net_close(struct net_port *p)
 {
     __atomic_store_n(&p->open, 0, __ATOMIC_SEQ_CST);
@@ -171,53 +169,6 @@ static struct net_port *hold(struct net_network *n, u32 slot)
 
 static void let_go(struct net_port *q) { __atomic_fetch_sub(&q->users, 1, __ATOMIC_SEQ_CST); }
 
-/* --- room --- */
-
-void net_room(struct net_port *p)
-{
-    struct net_network *n = p->network;
-    u64 waiters = __atomic_exchange_n(&p->waiters, 0, __ATOMIC_SEQ_CST);
-    unsigned long flags;
-
-    __atomic_store_n(&p->stuck, 0, __ATOMIC_SEQ_CST);
-    if (waiters == 0)
-        return;
-    flags = spin_lock_irq(&n->lock); /* a port that is there has its sender */
-    for (waiters &= n->slots; waiters != 0; waiters &= waiters - 1) {
-        struct task *t = __atomic_load_n(&n->port[ctz64(waiters)]->sender, __ATOMIC_SEQ_CST);
-
-        if (t != NULL)
-            task_wake(t);
-    }
-    spin_unlock_irq(&n->lock, flags);
-}
-
-/* Tries again until q takes the frame, or time is up: then nobody waits for q until it has room. */
-static enum kerr wait_and_deliver(struct net_port *p, struct net_port *q, const struct net_frame *f)
-{
-    u64 deadline = arch_ticks() + time_ns_to_ticks(ROOM_WAIT_NS);
-    enum kerr e = K_FULL;
-
-    net_count(&p->count.tx_waits, 1);
-    if (q->ops->flush != NULL)
-        q->ops->flush(q); /* what it has already, so that it makes room */
-    __atomic_store_n(&p->sender, task_current(), __ATOMIC_SEQ_CST);
-    for (;;) {
-        __atomic_fetch_or(&q->waiters, BIT(p->slot), __ATOMIC_SEQ_CST);
-        e = is_open(q) ? q->ops->receive(q, f) : K_NOENT;
-        if (e != K_FULL)
-            break;
-        if (arch_ticks() >= deadline) {
-            __atomic_store_n(&q->stuck, 1, __ATOMIC_SEQ_CST);
-            break;
-        }
-        (void)task_block_until(deadline);
-    }
-    __atomic_store_n(&p->sender, NULL, __ATOMIC_SEQ_CST);
-    __atomic_fetch_and(&q->waiters, ~BIT(p->slot), __ATOMIC_SEQ_CST);
-    return e;
-}
-
 /* --- a frame's way --- */
 
 static u32 mtu_of(const struct net_transit *t)
@@ -234,7 +185,7 @@ static void hand_over(struct net_port *p, struct net_port *q, const struct net_f
     enum kerr e = q->ops->receive(q, f);
 
     if (e == K_FULL && wait && __atomic_load_n(&q->stuck, __ATOMIC_RELAXED) == 0)
-        e = wait_and_deliver(p, q, f);
+        e = net_wait_and_deliver(p, q, f);
     if (e == K_OK) {
         net_count(&q->count.rx_frames, 1);
         net_count(&q->count.rx_bytes, f->len);
@@ -364,7 +315,7 @@ static void forward(struct net_transit *t, struct net_port *p)
     if (to == 0)
         net_count(&p->count.tx_nobody, 1);
     while (to != 0) {
-        if (q != NULL && is_open(q))
+        if (q != NULL && net_is_open(q))
             deliver(t, p, q, wait);
         if (q != NULL)
             let_go(q);
@@ -450,7 +401,7 @@ void net_flush(struct net_port *p)
 
         if (q == NULL)
             continue;
-        if (is_open(q) && q->ops->flush != NULL)
+        if (net_is_open(q) && q->ops->flush != NULL)
             q->ops->flush(q);
         let_go(q);
     }
