@@ -143,6 +143,7 @@ test-system: setup debian
 	@scripts/test $(BUILD) system
 
 test-long: setup debian
+	@scripts/setup-packages $(BUILD)
 	@scripts/test $(BUILD) long
 
 bench: setup

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian on a disk under load for minutes, with restarts in the midst."""
+import shutil
 import subprocess
 
 import debian
@@ -43,6 +44,29 @@ def test_firmware_boots_debian_to_a_login(start, write_dts, request, debian_disk
     machine.send("poweroff\n")
     assert machine.wait_end(harness.BOOT_S) == 0
     debian.assert_root_is_clean(path, 1 if partition else 0)
+
+
+def test_apt_installs_packages_that_are_as_they_were_packed(start, write_dts, tmp_path, debian_disk):
+    for folder in ("apt", "repository"):
+        shutil.copytree(harness.BUILD / "debs" / folder, tmp_path / "tree" / folder)
+    debs = tmp_path / "debs.img"
+    subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", "-L", "debs", "-d", tmp_path / "tree", debs, "64M"], check=True)
+    machine = start(write_dts(debian.configuration('device = "root";', 'device = "debs"; read-only;')), "--",
+                    *debian.disk("nvme", "root", debian_disk), *debian.disk("virtio-blk", "debs", debs))
+    machine.login(LOAD_S)
+    machine.sh("mkdir /d; mount -r LABEL=debs /d; export DEBIAN_FRONTEND=noninteractive")
+    machine.sh("dpkg -i -E /d/apt/*.deb > /root/log 2>&1 || { tail /root/log; false; }", LOAD_S)
+    machine.sh("echo 'deb [trusted=yes] file:/d/repository ./' > /etc/apt/sources.list; apt-get update > /root/log 2>&1")
+    machine.sh("apt-get install -y perl > /root/log 2>&1 || { tail /root/log; false; }", LOAD_S)
+    # What is in use is replaced too.
+    machine.sh("dpkg -i /d/repository/*.deb > /root/log 2>&1 || { tail /root/log; false; }", LOAD_S)
+    machine.send("reboot\n")
+    machine.login(LOAD_S)
+    assert machine.sh("dpkg --audit; dpkg --verify apt dpkg libc6 tar perl-base perl perl-modules-5.36 libperl5.36", LOAD_S) == ""
+    assert machine.sh("perl -MDigest::MD5=md5_hex -e 'print md5_hex(\"a\")'") == "0cc175b9c0f1b6a831c399e269772661"
+    machine.send("poweroff\n")
+    assert machine.wait_end(harness.BOOT_S) == 0
+    debian.assert_root_is_clean(debian_disk)
 
 
 # Each form of ring, each transport and each device of the host in company with each other.
