@@ -21,6 +21,7 @@
 #define RAM_MIN 1024UL         /* MiB */
 #define HOST_CPUS_MAX 8U
 #define QEMU_ARGS_MAX 96U
+#define FIRMWARE "guest/u-boot.bin" /* beside this program: what boots a disk where nothing else is named */
 
 /* A board of QEMU's whose hardware is as it is, described by a device tree from elsewhere. */
 struct board {
@@ -233,11 +234,22 @@ static bool parse_options(int argc, char **argv, struct run *r)
         complain("run: --dtb is for --machine raspi4b; QEMU describes its virt board itself");
         return false;
     }
-    if (r->dts == NULL && vm->kernel == NULL && vm->firmware == NULL) {
-        complain("run: needs a FILE.dts, --kernel IMAGE or --firmware IMAGE; see `keel help`");
+    if (r->dts == NULL && vm->kernel == NULL && vm->firmware == NULL && vm->disks == 0) {
+        complain("run: needs a FILE.dts, --kernel IMAGE, --firmware IMAGE or --disk FILE; see `keel help`");
         return false;
     }
     return true;
+}
+
+static char *beside_program(const char *name)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (n < 0)
+        return xformat("%s", name);
+    self[n] = '\0';
+    return xformat("%s/%s", dirname(self), name);
 }
 
 static bool open_machine(struct run *r, struct machine *m)
@@ -250,6 +262,8 @@ static bool open_machine(struct run *r, struct machine *m)
         r->vm.vcpus = "1";
     if (r->vm.memory == NULL)
         r->vm.memory = "512M";
+    if (r->vm.kernel == NULL && r->vm.firmware == NULL)
+        r->vm.firmware = beside_program(FIRMWARE);
     return machine_open_options(m, &r->vm);
 }
 
@@ -283,17 +297,6 @@ static void size_host(struct run *r, const struct machine *m, u64 bundle_size)
         r->cpus = min_u64(cpus, HOST_CPUS_MAX);
     if (r->ram == 0)
         r->ram = max_u64(align_up(memory, 64 * MIB), RAM_MIN * MIB);
-}
-
-static char *beside_program(const char *name)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-    if (n < 0)
-        return xformat("%s", name);
-    self[n] = '\0';
-    return xformat("%s/%s", dirname(self), name);
 }
 
 /* $KEEL_IMAGE, or keel.bin beside this program. */

@@ -26,7 +26,7 @@ def test_edk2_boots_debian_from_nvme_and_its_disk_is_clean_afterwards(start, wri
 
 
 def test_uboot_boots_the_disk_that_an_option_names(start, debian_disk):
-    machine = start("--firmware", harness.UBOOT, "--disk", debian_disk, "--net", "user", "--vcpus", 2)
+    machine = start("--disk", debian_disk, "--net", "user", "--vcpus", 2)
     machine.expect("U-Boot 20", harness.BOOT_S)
     machine.expect("Booting `Debian'", harness.BOOT_S)
     machine.expect("debian-root: clean", harness.BOOT_S)

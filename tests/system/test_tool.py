@@ -315,7 +315,7 @@ def test_run_starts_other_boards(place):
 
 
 @pytest.mark.parametrize("args,message", [
-    ([], "keel: run: needs a FILE.dts, --kernel IMAGE or --firmware IMAGE; see `keel help`"),
+    ([], "keel: run: needs a FILE.dts, --kernel IMAGE, --firmware IMAGE or --disk FILE; see `keel help`"),
     (["m.dts", "--mem", "1G"], "keel: run: m.dts describes the VMs; --kernel, --firmware, --initrd, --append, --vcpus, "
                                "--mem and --name are for a run without a file"),
     (["m.dts", "n.dts"], "keel: run: 'n.dts' is one operand too many; QEMU's arguments go after --"),
