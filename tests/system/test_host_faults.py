@@ -9,6 +9,8 @@ import pytest
 from test_host_disk import MIB, configuration
 
 ECAM = 0x4010000000
+BAR4 = 0x20 # of a virtio function: the common configuration is at its beginning
+QUEUE_SELECT, QUEUE_SIZE, QUEUE_DESC = 0x16, 0x18, 0x20
 SLOT_CONTROL = 0x18 # of the PCI Express capability
 SLOT_OFF = 0x700 # power and its indicator
 DEVICES = {"virtio-blk": "virtio-blk-pci,disable-legacy=on", "nvme": "nvme"}
@@ -66,6 +68,14 @@ class Bus(Lines):
         assert self.access("readb", port + at) == 0x10
         control = port + at + SLOT_CONTROL
         self.access("writew", control, self.access("readw", control) | SLOT_OFF)
+
+    def spoil_queue(self, slot, queue):
+        """What the device at 00:`slot` was offered in that queue, to be written to, are chains without an end."""
+        common = self.access("readq", ECAM + (slot << 15) + BAR4) & ~0xF
+        self.access("writew", common + QUEUE_SELECT, queue)
+        desc = self.access("readl", common + QUEUE_DESC) | self.access("readl", common + QUEUE_DESC + 4) << 32
+        for i in range(self.access("readw", common + QUEUE_SIZE)):
+            self.access("writew", desc + 16 * i + 12, 3)
 
 
 def machine_with(start, write_dts, tmp_path, device, *options, before=()):
@@ -180,3 +190,16 @@ def test_an_interface_without_a_cable_and_one_that_is_pulled_out(start, write_dt
     carrier(2, 1)
     machine.sh("ping -c 1 -W 1 10.0.2.2 && exit 1; killall ping; true")
     machine.sh("true")
+
+
+def test_an_interface_that_needs_a_reset_gets_one(start, write_dts, tmp_path):
+    guest = GUEST % ("one", harness.VMLINUZ, harness.BUILD / "guest" / "initrd-io.gz", "follow-uplink;")
+    machine = start(write_dts(NET.replace("NODES", guest)), "--", "-qtest", f"unix:{tmp_path}/qtest,server=on,wait=off",
+                    "-qtest-log", "/dev/null", "-netdev", "user,id=n",
+                    "-device", "virtio-net-pci,disable-legacy=on,netdev=n,addr=2,romfile=")
+    machine.boot()
+    machine.focus(1)
+    machine.sh("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ping -c 1 -W 5 10.0.2.2")
+    Bus(tmp_path / "qtest").spoil_queue(2, 0)
+    machine.sh("ping -c 1 -W 1 10.0.2.2 && exit 1; until ping -c 1 -W 1 10.0.2.2; do :; done")
+    assert re.search(r"pci-00:02.0 \(net\): needs a reset", machine.console())
