@@ -50,6 +50,8 @@ void pcie_config_write(const struct pcie_host *h, u16 rid, u32 offset, u32 size,
         mmio_write16(a, (u16)value);
     else
         mmio_write32(a, value);
+    /* It may be acknowledged before it is there; what is done next may be by another way. */
+    (void)mmio_read32(align_down(a, PAGE_SIZE)); /* the function's first register */
 }
 
 enum kerr pcie_map_bus(const struct pcie_host *h, u8 bus)

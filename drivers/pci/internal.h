@@ -15,6 +15,8 @@
 #define CFG_BAR0 0x10U
 #define CFG_SUBSYSTEM 0x2cU
 #define CFG_CAPABILITIES 0x34U
+#define CFG_ROM 0x30U
+#define CFG_BRIDGE_ROM 0x38U
 #define CFG_PIN 0x3dU
 #define CFG_PRIMARY 0x18U
 #define CFG_SECONDARY 0x19U

@@ -66,6 +66,7 @@ static enum kerr take_messages(struct pcie_device *d, u32 wanted)
     set_control(d, 0, MSIX_ENABLE | MSIX_MASK_ALL);
     for (u32 i = 0; i < size; i++)
         mmio_write32(entry(d, i) + ENTRY_CONTROL, ENTRY_MASKED);
+    (void)mmio_read32(entry(d, 0) + ENTRY_CONTROL); /* they are, before each has its own say */
     set_control(d, MSIX_MASK_ALL, 0);
     d->vectors = size;
     return K_OK;

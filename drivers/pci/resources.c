@@ -45,7 +45,9 @@ void pcie_size_bars(struct pcie_device *d)
         b->wide = (flags & BAR_TYPE) == BAR_TYPE_64;
         b->prefetchable = (flags & BAR_PREFETCHABLE) != 0;
         if (b->wide && i + 1 == count) {
-            log_warn("PCI %s: BAR %u is said to go on where there is none: left out", d->name, i);
+            log_warn("PCI %s: BAR %u is said to go on where there is none: the function stays off", d->name,
+                     i);
+            d->unusable = true;
             continue;
         }
         if (b->wide) {
@@ -57,14 +59,17 @@ void pcie_size_bars(struct pcie_device *d)
         mask &= ~(u64)BAR_FLAGS;
         b->size = mask & -mask;
         if (mask == 0 || (mask | (b->size - 1)) != ~0UL || b->size > BAR_SIZE_MAX) {
-            log_warn("PCI %s: BAR %u has no size (mask %#lx): left out", d->name, i, mask);
+            log_warn("PCI %s: BAR %u has no size (mask %#lx): the function stays off", d->name, i, mask);
+            d->unusable = true;
             b->size = 0;
         }
     }
     if (d->is_bridge) {
         pcie_write(d, CFG_PREFETCH_BASE, 4, 0xfff0fff0U);
         d->high_is_wide = (pcie_read(d, CFG_PREFETCH_BASE, 2) & BAR_FLAGS) == PREFETCH_WIDE;
-        pcie_write(d, CFG_PREFETCH_BASE, 4, 0x0000fff0U); /* none */
+        pcie_write(d, CFG_PREFETCH_BASE, 4, 0x0000fff0U); /* none: begins behind its end */
+        pcie_write(d, CFG_PREFETCH_BASE_HIGH, 4, 0);
+        pcie_write(d, CFG_PREFETCH_LIMIT_HIGH, 4, 0);
         pcie_write(d, CFG_MEMORY_BASE, 4, 0x0000fff0U);
         pcie_write(d, CFG_IO_BASE, 2, 0x00f0U);
     }
@@ -244,13 +249,26 @@ static void place_root(struct pcie_host *h, enum kind kind)
         (void)lay_out(h, NULL, kind, max_u64(w->bus, PAGE_SIZE), w->bus + w->size, w);
 }
 
+/* A BAR without a place would decode wherever it was left, as soon as one that has a place is to be used. Behind a bridge
+ * that stays off nothing is reached. */
+static bool all_placed(const struct pcie_device *d)
+{
+    for (u32 i = 0; i < PCIE_BARS; i++)
+        if (d->bar[i].size != 0 && d->bar[i].base.v == 0)
+            return false;
+    return d->bridge == NULL || !d->bridge->unusable;
+}
+
 void pcie_place(struct pcie_host *h)
 {
     size_bridges(h, pcie_first());
     place_root(h, LOW);
     place_root(h, HIGH);
     for (struct pcie_device *d = pcie_first(); d != NULL; d = d->next) {
-        if (d->host != h || !d->is_bridge)
+        if (d->host != h)
+            continue;
+        d->unusable |= !all_placed(d);
+        if (!d->is_bridge || d->unusable)
             continue;
         place_behind(d, LOW);
         place_behind(d, HIGH);

@@ -55,8 +55,8 @@ static void add_one(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     host_events_reset();
-    host_hooks.wait = wait;
     fake_reset();
+    host_hooks.wait = wait;
     input = data;
     left = size;
     if (next() == 0xff) {

@@ -81,6 +81,78 @@ static void test_functions_behind_bridges_get_buses_in_the_order_of_the_walk(voi
     assert_ptr_equal(found(leaf)->bridge, found(b));
 }
 
+static void test_bus_numbers_of_firmware_answer_for_nobody(void **state)
+{
+    int a = fake_bridge(FAKE_ROOT, 1, true), stale = fake_bridge(FAKE_ROOT, 2, true);
+    int leaf = fake_add(stale, 0, 0, 1);
+
+    (void)state;
+    fakes[stale].config[CFG_SECONDARY] = 1; /* what the first bridge is given now */
+    fakes[stale].config[CFG_SUBORDINATE] = 1;
+    enumerate();
+    assert_int_equal(found(a)->secondary, 1);
+    assert_int_equal(found(stale)->secondary, 2);
+    assert_ptr_equal(found(leaf)->bridge, found(stale));
+    assert_int_equal(object_count, 3);
+}
+
+static void put_capability(int i, u8 at, u8 id, u8 next)
+{
+    fakes[i].config[CFG_STATUS] = STATUS_CAPABILITIES;
+    if (fakes[i].config[CFG_CAPABILITIES] == 0)
+        fakes[i].config[CFG_CAPABILITIES] = at;
+    fakes[i].config[at] = id;
+    fakes[i].config[at + 1] = next;
+}
+
+static void test_what_firmware_left_on_is_turned_off(void **state)
+{
+    int dev = fake_add(FAKE_ROOT, 1, 0, 1), port = fake_bridge(FAKE_ROOT, 2, true);
+
+    (void)state;
+    put_capability(dev, 0x40, CAP_POWER, 0x50);
+    put_capability(dev, 0x50, CAP_MSI, 0x60);
+    put_capability(dev, 0x60, PCIE_CAP_MSIX, 0);
+    set_word(&fakes[dev], 0x44, 3); /* D3hot */
+    fakes[dev].cap_mask[1] = 3;
+    fakes[dev].config[0x52] = 1;
+    fakes[dev].cap_mask[4] = 0x10000;
+    fakes[dev].config[0x63] = 0x80;
+    fakes[dev].cap_mask[8] = 0xc0000000;
+    set_word(&fakes[dev], CFG_ROM, 0x10000001);
+    set_word(&fakes[port], CFG_BRIDGE_ROM, 0x10000001);
+    set_word(&fakes[port], PCIE_COMMAND, 7);
+    set_word(&fakes[port], CFG_PREFETCH_BASE_HIGH, 0x80);
+    set_word(&fakes[port], CFG_PREFETCH_LIMIT_HIGH, 0x81);
+    put_capability(port, 0x40, PCIE_CAP_EXPRESS, 0);
+    fakes[port].config[0x42] = EXPRESS_ROOT_PORT << 4;
+    fakes[port].config[0x40 + EXPRESS_ROOT_CAPS] = ROOT_TELLS_NOT_YET;
+    fakes[port].cap_mask[7] = 0x1f;
+    enumerate();
+    assert_int_equal(word(&fakes[dev], 0x44), 0);
+    assert_int_equal(fakes[dev].config[0x52], 0);
+    assert_int_equal(fakes[dev].config[0x63], 0);
+    assert_int_equal(word(&fakes[dev], CFG_ROM), 0);
+    assert_int_equal(word(&fakes[port], CFG_BRIDGE_ROM), 0);
+    assert_int_equal(fake_window(&fakes[port], true).size, 0);
+    assert_int_equal(word(&fakes[port], 0x5c) & 0x1f, ROOT_TELL_NOT_YET);
+}
+
+static void test_a_header_of_another_kind_is_let_alone(void **state)
+{
+    int dev = fake_add(FAKE_ROOT, 1, 0, 7);
+
+    (void)state;
+    fakes[dev].config[CFG_HEADER_TYPE] = 2;
+    fakes[dev].bar_mask[1] = 0xfffff000;
+    set_word(&fakes[dev], CFG_BAR0 + 4, 0x00070605);
+    enumerate();
+    pcie_probe();
+    assert_int_equal(found(dev)->bar[1].size, 0);
+    assert_int_equal(word(&fakes[dev], CFG_BAR0 + 4), 0x00070605);
+    assert_int_equal(probes, 0);
+}
+
 static void test_only_functions_of_a_device_that_has_several_are_looked_for(void **state)
 {
     int single = fake_add(FAKE_ROOT, 1, 0, 1), ghost = fake_add(FAKE_ROOT, 1, 1, 2);
@@ -145,11 +217,12 @@ static void test_a_narrow_bridge_keeps_wide_bars_below_4_gib(void **state)
 
 static void test_what_has_no_room_is_left_out_and_the_rest_is_placed(void **state)
 {
-    int huge = fake_add(FAKE_ROOT, 1, 0, 1), small = fake_add(FAKE_ROOT, 2, 0, 2);
-    int port = fake_bridge(FAKE_ROOT, 3, false), behind = fake_add(port, 0, 0, 3);
+    int huge = fake_add(FAKE_ROOT, 1, 0, 7), small = fake_add(FAKE_ROOT, 2, 0, 2);
+    int port = fake_bridge(FAKE_ROOT, 3, false), behind = fake_add(port, 0, 0, 7);
 
     (void)state;
     fake_bar(huge, 0, 0x80000000, 0);
+    fake_bar(huge, 1, 0x1000, 0);
     fake_bar(small, 0, 0x1000, 0);
     fake_bar(behind, 0, 0x40000000, 0);
     fake_bar(behind, 1, 0x1000, 0);
@@ -158,6 +231,9 @@ static void test_what_has_no_room_is_left_out_and_the_rest_is_placed(void **stat
     assert_int_not_equal(found(small)->bar[0].base.v, 0);
     assert_int_equal(found(behind)->bar[0].base.v, 0);
     assert_int_not_equal(found(behind)->bar[1].base.v, 0);
+    pcie_probe(); /* their other BARs are not worth what the first would decode */
+    assert_int_equal(probes, 0);
+    assert_false(found(small)->unusable);
 }
 
 static void test_bars_of_impossible_sizes_are_left_out(void **state)
@@ -171,6 +247,7 @@ static void test_bars_of_impossible_sizes_are_left_out(void **state)
     enumerate();
     for (u32 i = 0; i < PCIE_BARS; i++)
         assert_int_equal(found(dev)->bar[i].size, 0);
+    assert_true(found(dev)->unusable);
 }
 
 static void test_bridges_without_end_get_no_more_buses_than_there_are(void **state)
@@ -184,6 +261,8 @@ static void test_bridges_without_end_get_no_more_buses_than_there_are(void **sta
     enumerate();
     assert_int_equal(fakes[0].config[CFG_SUBORDINATE], 5);
     assert_int_equal(object_count, 6);
+    assert_int_equal(word(&fakes[5], PCIE_COMMAND) & 7, 0); /* behind it something may still be at work */
+    assert_int_equal(word(&fakes[4], PCIE_COMMAND) & 7, PCIE_COMMAND_MEMORY | PCIE_COMMAND_MASTER);
 }
 
 static void test_a_ring_of_capabilities_has_an_end(void **state)
@@ -316,6 +395,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_functions_behind_bridges_get_buses_in_the_order_of_the_walk, setup),
+        cmocka_unit_test_setup(test_bus_numbers_of_firmware_answer_for_nobody, setup),
+        cmocka_unit_test_setup(test_what_firmware_left_on_is_turned_off, setup),
+        cmocka_unit_test_setup(test_a_header_of_another_kind_is_let_alone, setup),
         cmocka_unit_test_setup(test_only_functions_of_a_device_that_has_several_are_looked_for, setup),
         cmocka_unit_test_setup(test_a_link_has_one_device, setup),
         cmocka_unit_test_setup(test_bars_go_where_their_width_and_kind_allow, setup),

@@ -23,6 +23,7 @@ struct fake {
     u8 slot, fn;
     u8 config[256];
     u32 bar_mask[PCIE_BARS]; /* bits that can be set; 0: read-only */
+    u32 cap_mask[16];        /* the same from 0x40 on */
 };
 
 static struct fake fakes[FAKE_MAX];
@@ -97,6 +98,10 @@ static u32 writable(const struct fake *f, u32 at)
         return f->bar_mask[bar];
     if (at == PCIE_COMMAND)
         return 0x547;
+    if (at == (is_bridge(f) ? CFG_BRIDGE_ROM : CFG_ROM))
+        return 0xfffff801;
+    if (at >= 0x40)
+        return (at - 0x40) / 4 < ARRAY_SIZE(f->cap_mask) ? f->cap_mask[(at - 0x40) / 4] : 0;
     if (!is_bridge(f))
         return 0;
     switch (at) {
@@ -124,8 +129,11 @@ static void fake_write(void *arg, u16 rid, u32 offset, u32 size, u32 value)
 
 static const struct pcie_config_ops fake_ops = { fake_read, fake_write };
 
+static void time_passes(void) { host_clock_advance(1000); }
+
 static void fake_reset(void)
 {
+    host_hooks.wait = time_passes;
     for (u32 i = 0; i < object_count; i++)
         free(objects[i]);
     object_count = 0;
