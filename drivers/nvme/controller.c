@@ -17,6 +17,7 @@
 
 #define REGS_SIZE 0x2000UL /* registers, and doorbells of as many queues as are used */
 #define REG_CAP 0x00
+#define REG_VERSION 0x08
 #define REG_MASK_SET 0x0c
 #define REG_MASK_CLEAR 0x10
 #define REG_CC 0x14
@@ -29,7 +30,9 @@
 #define CAP_TIMEOUT_NS(cap) (max_u64(FIELD_GET(cap, 31, 24), 1) * 500000000UL)
 #define CAP_STRIDE(cap) (4U << FIELD_GET(cap, 35, 32))
 #define CAP_MIN_PAGE(cap) ((u32)FIELD_GET(cap, 51, 48)) /* log2, from 4 KiB */
+#define CAP_HAS_NVM(cap) (((cap) >> 37 & 1) != 0)
 #define STRIDE_MAX 64U
+#define VERSION_1_1 0x10100U
 #define CC_ENABLE 1U
 #define CC_ENTRIES (6U << 16 | 4U << 20) /* log2 of their sizes */
 #define CSTS_READY 1U
@@ -59,6 +62,8 @@ enum { IDENTIFY_NAMESPACE, IDENTIFY_CONTROLLER, IDENTIFY_ACTIVE };
 #define ONCS_WRITE_ZEROES 8U
 #define NS_SIZE 0U
 #define NS_FORMAT 26U
+#define NS_ATTRIBUTES 99U
+#define NS_WRITE_PROTECTED 1U
 #define NS_FORMATS 128U
 #define DISCARD_SECTORS_MAX 0x8000U
 #define MDTS_MAX 12U
@@ -99,7 +104,7 @@ static enum kerr admin(struct nvme *n, const struct nvme_command *c, u32 *result
     nvme_taken(&n->admin);
     if (result != NULL)
         *result = done.result;
-    return done.status >> 1 == 0 ? K_OK : K_IO;
+    return NVME_STATUS(done.status) == 0 ? K_OK : K_IO;
 }
 
 static enum kerr identify(struct nvme *n, u32 what, u32 nsid, const void *page)
@@ -244,10 +249,11 @@ static enum kerr restart(struct disk_host *h)
     u32 got;
     enum kerr e;
 
-    pcie_set_master(n->pci, true);
-    e = disable(n);
-    if (e == K_OK)
+    e = disable(n); /* before it may reach memory again */
+    if (e == K_OK) {
+        pcie_set_master(n->pci, true);
         e = enable(n);
+    }
     if (e == K_OK)
         e = ask_for_queues(n, h->queues, &got);
     if (e == K_OK && got < h->queues)
@@ -306,24 +312,36 @@ static enum kerr read_controller(struct nvme *n, const u8 *page)
     return K_OK;
 }
 
+/* The first; before 1.1 there was no list of them, and the first was 1. */
+static enum kerr find_namespace(struct nvme *n, const u8 *page)
+{
+    enum kerr e;
+
+    n->nsid = 1;
+    if (mmio_read32(n->regs + REG_VERSION) < VERSION_1_1)
+        return K_OK;
+    e = identify(n, IDENTIFY_ACTIVE, 0, page);
+    if (e == K_OK)
+        memcpy(&n->nsid, page, sizeof(n->nsid));
+    return e == K_OK && n->nsid == 0 ? K_UNSUPPORTED : e; /* a controller without a namespace */
+}
+
 static enum kerr read_namespace(struct nvme *n, const u8 *page)
 {
     struct block_device *d = &n->host.disk.dev;
-    enum kerr e = identify(n, IDENTIFY_ACTIVE, 0, page);
-    u32 metadata, shift;
+    enum kerr e = find_namespace(n, page);
+    u32 metadata, shift, index;
     u64 blocks;
     const u8 *format;
 
     if (e != K_OK)
         return e;
-    memcpy(&n->nsid, page, sizeof(n->nsid));
-    if (n->nsid == 0)
-        return K_UNSUPPORTED; /* a controller without a namespace */
     e = identify(n, IDENTIFY_NAMESPACE, n->nsid, page);
     if (e != K_OK)
         return e;
     memcpy(&blocks, page + NS_SIZE, sizeof(blocks));
-    format = page + NS_FORMATS + (page[NS_FORMAT] & 15U) * 4UL;
+    index = (page[NS_FORMAT] & 0xfU) | (page[NS_FORMAT] >> 1 & 0x30U); /* bits 3:0 and 6:5 */
+    format = page + NS_FORMATS + index * 4UL;
     metadata = format[0] | (u32)format[1] << 8;
     shift = format[2];
     if (metadata != 0 || shift < 9 || shift > 12 || blocks == 0 || blocks >> 50 != 0)
@@ -332,6 +350,7 @@ static enum kerr read_namespace(struct nvme *n, const u8 *page)
     d->unit = 1U << shift;
     d->block_size = PAGE_SIZE;
     d->sectors = blocks << n->unit_shift;
+    d->read_only = (page[NS_ATTRIBUTES] & NS_WRITE_PROTECTED) != 0;
     return K_OK;
 }
 
@@ -371,8 +390,9 @@ static enum kerr set_up(struct nvme *n)
         return K_NOMEM;
     if (e == K_OK)
         e = queue_alloc(n, &n->admin, 0, ADMIN_ENTRIES);
-    if (e == K_OK) {
+    if (e == K_OK) { /* not before: firmware may have left it at work */
         mask_wire(n, true);
+        pcie_set_master(n->pci, true);
         e = enable(n);
     }
     if (e == K_OK)
@@ -408,15 +428,13 @@ static enum kerr probe(struct pcie_device *pci)
     }
     pcie_enable(pci);
     n->cap = mmio_read32(n->regs + REG_CAP) | (u64)mmio_read32(n->regs + REG_CAP + 4) << 32;
-    if (CAP_MIN_PAGE(n->cap) != 0 || CAP_STRIDE(n->cap) > STRIDE_MAX) {
+    if (CAP_MIN_PAGE(n->cap) != 0 || CAP_STRIDE(n->cap) > STRIDE_MAX || !CAP_HAS_NVM(n->cap)) {
         heap_free(n, sizeof(*n));
         return K_UNSUPPORTED;
     }
     e = pcie_irqs_take(pci, (u32)min_u64(cpu_count, DISK_QUEUES_MAX), &n->vectors);
-    if (e == K_OK) {
-        pcie_set_master(pci, true);
+    if (e == K_OK)
         e = set_up(n);
-    }
     return e == K_OK ? disk_host_add(&n->host) : e;
 }
 

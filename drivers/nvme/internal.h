@@ -28,6 +28,9 @@ struct nvme_completion {
 };
 static_assert(sizeof(struct nvme_completion) == 16, "Base 3.3.3.2");
 
+/* What a completion says, but for its phase, and that there is more to know or no use in trying again. */
+#define NVME_STATUS(status) ((status) >> 1 & 0x7ffU)
+
 /* A submission and a completion queue. */
 struct nvme_queue {
     u32 id, entries;

@@ -204,7 +204,7 @@ void nvme_kick(struct disk_queue *q) { nvme_ring(&nvme_of(q->host)->io[q->index]
 static bool complete(struct nvme *n, struct disk_queue *q, const struct nvme_completion *c)
 {
     struct nvme_tag *t;
-    bool good = c->status >> 1 == 0;
+    bool good = NVME_STATUS(c->status) == 0;
 
     if (c->command >= q->tags || q->tag[c->command].request == NULL)
         return false;

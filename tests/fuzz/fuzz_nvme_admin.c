@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((has & 1) != 0)
         *reg(NVME_CAP) = next32();
     if ((has & 2) != 0)
-        *reg(NVME_CAP + 4) = next() | (has >> 7) << 16;
+        *reg(NVME_CAP + 4) = (next() ^ 0x20) | (has >> 7) << 16;
     if ((has & 4) != 0)
         vectors = 1 + next() % 8;
     if ((has & 8) != 0)

@@ -207,6 +207,10 @@ static void test_an_error_is_the_requests(void **state)
     nvme_reap(&n.host.queue[0]);
     assert_int_equal(last_result, K_IO);
     assert_int_equal(failures, 0);
+    start(0, BLOCK_READ, 0, 1, &v, 1);
+    answer(1, 0, 0x2000, 1); /* more is to be known of it, but it is none */
+    nvme_reap(&n.host.queue[0]);
+    assert_int_equal(last_result, K_OK);
 }
 
 static void test_what_was_not_asked_for_is_a_failure_of_the_controller(void **state)

@@ -116,6 +116,31 @@ static void answer_nowhere(const struct nvme_command *c, u8 *page, struct answer
         page[0] = 0;
 }
 
+static void answer_unusually(const struct nvme_command *c, u8 *page, struct answer *a)
+{
+    answer_well(c, page, a);
+    a->status = 0x2000; /* there is more to know, but no error */
+    if ((u8)c->dw0 != NVME_IDENTIFY || c->dw10 != 0)
+        return;
+    page[26] = 0x21; /* format 17 */
+    page[99] = 1;
+    page[128 + 4 + 2] = 0;
+    page[128 + 17 * 4 + 2] = 9;
+}
+
+static void test_an_old_controller_a_late_format_and_write_protection_are_understood(void **state)
+{
+    (void)state;
+    *reg(NVME_CC) = *reg(NVME_CSTS) = 1; /* as firmware left it */
+    *reg(NVME_VERSION) = 0x10000;
+    answering = answer_unusually;
+    assert_int_equal(probe(), K_OK);
+    assert_int_equal(n->nsid, 1);
+    assert_int_equal(count(NVME_IDENTIFY), 2); /* there was no list of namespaces */
+    assert_int_equal(n->host.disk.dev.unit, 512);
+    assert_true(n->host.disk.dev.read_only);
+}
+
 static void test_what_the_driver_cannot_serve_is_left_alone(void **state)
 {
     (void)state;
@@ -127,7 +152,11 @@ static void test_what_the_driver_cannot_serve_is_left_alone(void **state)
     assert_int_equal(probe(), K_UNSUPPORTED);
     machine_down();
     machine_up();
-    *reg(NVME_CAP + 4) = 1 << 16; /* pages of 8 KiB at least */
+    *reg(NVME_CAP + 4) = 0; /* another command set */
+    assert_int_equal(probe(), K_UNSUPPORTED);
+    machine_down();
+    machine_up();
+    *reg(NVME_CAP + 4) |= 1 << 16; /* pages of 8 KiB at least */
     assert_int_equal(probe(), K_UNSUPPORTED);
     assert_int_equal(commands, 0);
 }
@@ -188,6 +217,7 @@ int main(void)
         T(test_a_controller_becomes_a_disk),
         T(test_fewer_queues_than_asked_for_are_enough),
         T(test_any_command_that_fails_or_is_not_answered_is_the_end),
+        T(test_an_old_controller_a_late_format_and_write_protection_are_understood),
         T(test_what_the_driver_cannot_serve_is_left_alone),
         T(test_one_that_is_gone_or_never_ready_is_given_up_in_time),
         T(test_a_reset_makes_the_queues_again_in_the_same_memory),

@@ -24,7 +24,15 @@
 #define TICKS_A_WAIT 3125000U /* 50 ms */
 
 enum { NVME_CREATE_SQ = 1, NVME_CREATE_CQ = 5, NVME_IDENTIFY = 6, NVME_SET_FEATURES = 9 };
-enum { NVME_CAP = 0, NVME_CC = 0x14, NVME_CSTS = 0x1c, NVME_AQA = 0x24, NVME_ASQ = 0x28, NVME_ACQ = 0x30 };
+enum {
+    NVME_CAP = 0,
+    NVME_VERSION = 8,
+    NVME_CC = 0x14,
+    NVME_CSTS = 0x1c,
+    NVME_AQA = 0x24,
+    NVME_ASQ = 0x28,
+    NVME_ACQ = 0x30
+};
 #define NVME_ADMIN_DOORBELL 0x1000U
 
 static _Alignas(8) u8 regs[REGS];
@@ -159,6 +167,8 @@ void pcie_enable(struct pcie_device *d) { (void)d; }
 void pcie_set_master(struct pcie_device *d, bool on)
 {
     (void)d;
+    if (on && ((*reg(NVME_CC) | *reg(NVME_CSTS)) & 1) != 0)
+        abort(); /* whatever it was told of before, it goes on with */
     master = on;
 }
 
@@ -266,6 +276,8 @@ static void machine_up(void)
     host_hooks.wait = device_acts;
     host_clock_set(1UL << 40);
     *reg(NVME_CAP) = 1023 | 10U << 24; /* 5 s */
+    *reg(NVME_CAP + 4) = 1 << 5;       /* the NVM command set */
+    *reg(NVME_VERSION) = 0x10400;
     host = (struct pcie_host){ .coherent = true };
     pci = (struct pcie_device){ .host = &host, .name = "00:02.0" };
     pci.msi = (struct msi_device *)(void *)&pci;
