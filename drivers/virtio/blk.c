@@ -216,6 +216,8 @@ static enum kerr read_config(struct blk *b)
         d->max_discard_sectors = config32(v, CONFIG_DISCARD_SECTORS);
     if (d->has_write_zeroes)
         d->max_discard_sectors = (u32)min_u64(d->max_discard_sectors, config32(v, CONFIG_ZEROES_SECTORS));
+    if (d->max_discard_sectors < unit / BLOCK_SECTOR)
+        d->has_discard = d->has_write_zeroes = false;
     b->host.no_flush = !hvirtio_has(v, F_FLUSH);
     b->host.queues = (u32)min_u64(min_u64(max_u64(queues, 1), cpu_count), DISK_QUEUES_MAX);
     return d->max_vecs != 0 ? K_OK : K_UNSUPPORTED;
@@ -223,6 +225,7 @@ static enum kerr read_config(struct blk *b)
 
 static enum kerr make_queues(struct blk *b)
 {
+    struct block_device *d = &b->host.disk.dev;
     enum kerr e = K_OK;
 
     for (u32 i = 0; i < b->host.queues && e == K_OK; i++) {
@@ -231,8 +234,10 @@ static enum kerr make_queues(struct blk *b)
             return K_NOMEM;
         e = hvq_create(b->virtio, i, DISK_TAGS_MAX, VECS_MAX + 2, i, disk_queue_irq, &b->host.queue[i],
                        &b->ring[i]);
+        if (e == K_OK && b->ring[i]->size < VECS_MAX + 2) /* no chain is longer than its ring: 2.7.5.3.1 */
+            d->max_vecs = (u32)min_u64(d->max_vecs, b->ring[i]->size - min_u64(b->ring[i]->size, 2));
     }
-    return e;
+    return e == K_OK && d->max_vecs == 0 ? K_UNSUPPORTED : e;
 }
 
 /* By polling: nothing else is under way. */

@@ -5,6 +5,7 @@
 #include "core/heap.h"
 #include "drivers/driver.h"
 #include "drivers/virtio/internal.h"
+#include "lib/bits.h"
 #include "lib/checked.h"
 #include "lib/fmt.h"
 #include "lib/mmio.h"
@@ -21,6 +22,7 @@
 #define CAPS_MAX 16U
 #define COMMON_SIZE 0x38U
 #define NOTIFY_SIZE_MAX 0x10000U
+#define CONFIG_MIN 4U
 #define NO_VECTOR 0xffffU
 
 enum { TYPE_COMMON = 1, TYPE_NOTIFY, TYPE_ISR, TYPE_CONFIG };
@@ -126,7 +128,7 @@ static enum kerr queue_enable(struct hvirtio *d, u32 queue, const struct hvq_lay
 
     select(d, queue);
     at = (u64)mmio_read16(p->common + COMMON_QUEUE_NOTIFY) * p->multiplier;
-    if (!range_within(at, 2, 0, p->notify_size))
+    if (at % 2 != 0 || !range_within(at, 2, 0, p->notify_size))
         return K_IO;
     p->doorbell[queue] = p->notify + at;
     mmio_write16(p->common + COMMON_QUEUE_SIZE, (u16)l->size);
@@ -209,16 +211,16 @@ static const struct hvirtio_ops ops = {
     .reach = reach,
 };
 
-/* One structure, where it is the first of its type and large enough; *length: what of it is mapped. */
+/* One structure, where it is the first of its type, large enough, and aligned (4.1.4: an access that is not would end
+ * Keel); *length: what of it is mapped. */
 static void find_part(struct pci_device *p, u32 cap, u32 min, u32 max, uintptr_t *where, u32 *length)
 {
-    u32 size = pcie_read(p->pci, cap + CAP_LENGTH, 4);
+    u32 size = pcie_read(p->pci, cap + CAP_LENGTH, 4), offset = pcie_read(p->pci, cap + CAP_OFFSET, 4);
 
-    if (*where != 0 || size < min)
+    if (*where != 0 || size < min || offset % min_u64(min, 4) != 0)
         return;
     *length = size < max ? size : max;
-    if (pcie_map_bar(p->pci, pcie_read(p->pci, cap + CAP_BAR, 1), pcie_read(p->pci, cap + CAP_OFFSET, 4),
-                     *length, where) != K_OK)
+    if (pcie_map_bar(p->pci, pcie_read(p->pci, cap + CAP_BAR, 1), offset, *length, where) != K_OK)
         *where = 0;
 }
 
@@ -238,7 +240,7 @@ static bool find_parts(struct pci_device *p)
             find_part(p, cap, 2, NOTIFY_SIZE_MAX, &p->notify, &p->notify_size);
             break;
         case TYPE_ISR: find_part(p, cap, 1, 1, &p->isr, &length); break;
-        case TYPE_CONFIG: find_part(p, cap, 1, PAGE_SIZE, &p->config, &p->config_size); break;
+        case TYPE_CONFIG: find_part(p, cap, CONFIG_MIN, PAGE_SIZE, &p->config, &p->config_size); break;
         default: break;
         }
     }

@@ -122,8 +122,6 @@ enum kerr hvq_create(struct hvirtio *d, u32 index, u32 size_max, u32 indirect, u
     if (e == K_OK) {
         d->queue[index] = q; /* before its interrupt */
         e = d->ops->queue_irq(d, index, cpu);
-        if (e == K_OK)
-            e = hvq_reset(q);
     }
     if (e != K_OK) {
         d->queue[index] = NULL;
@@ -131,7 +129,7 @@ enum kerr hvq_create(struct hvirtio *d, u32 index, u32 size_max, u32 indirect, u
         return e;
     }
     *out = q;
-    return K_OK;
+    return hvq_reset(q); /* what fails now stays: its interrupt knows it, and the device perhaps its memory */
 }
 
 static void fill(struct hvq_desc *d, const struct hvq_buf *b, bool write, u16 flags, u16 next)

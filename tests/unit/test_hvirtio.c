@@ -13,7 +13,7 @@
 #include "arch/mmu.h"
 #include "core/frames.h"
 #include "core/log.h"
-#include "drivers/virtio.h"
+#include "drivers/virtio/internal.h"
 #include "lib/bits.h"
 
 #define SIZE 8U
@@ -32,7 +32,7 @@ static struct hvq *q;
 static struct hvq_layout layout;
 static u32 status, notifies, irqs;
 static u64 offered, accepted;
-static bool stuck, refuses;
+static bool stuck, refuses, takes_no_queue;
 static u32 generation, config_reads;
 static u16 used;
 
@@ -50,7 +50,13 @@ static void *keep(void *p)
 
 void *heap_alloc(size_t size) { return keep(calloc(1, size)); }
 
-void heap_free(void *p, size_t size) { (void)p, (void)size; }
+static u32 freed;
+
+void heap_free(void *p, size_t size)
+{
+    (void)p, (void)size;
+    freed++;
+}
 
 enum kerr frames_alloc(u32 order, hpa_t *out)
 {
@@ -118,7 +124,7 @@ static enum kerr queue_enable(struct hvirtio *d, u32 queue, const struct hvq_lay
     (void)d, (void)queue;
     layout = *l;
     used = 0;
-    return K_OK;
+    return takes_no_queue ? K_IO : K_OK;
 }
 
 static void notify(struct hvirtio *d, u32 queue)
@@ -187,8 +193,8 @@ static void begin(u64 want, u32 indirect)
 static int setup(void **state)
 {
     (void)state;
-    status = notifies = irqs = config_reads = generation = 0;
-    stuck = refuses = false;
+    status = notifies = irqs = freed = config_reads = generation = 0;
+    stuck = refuses = takes_no_queue = false;
     offered = VERSION_1 | EVENT_IDX | INDIRECT;
     return 0;
 }
@@ -238,6 +244,24 @@ static void test_devices_that_cannot_be_used_are_refused(void **state)
     assert_int_equal(hvirtio_begin(&dev, 0, 1), K_TIMEOUT);
     status = 0xff; /* unplugged */
     assert_int_equal(hvirtio_stop(&dev), K_OK);
+}
+
+static void count_fn(void *arg) { (*(u32 *)arg)++; }
+
+static void test_a_queue_that_is_not_taken_stays_for_its_interrupt(void **state)
+{
+    u32 fired = 0;
+
+    (void)state;
+    memset(&dev, 0, sizeof(dev));
+    dev.ops = &ops;
+    takes_no_queue = true;
+    assert_int_equal(hvirtio_begin(&dev, 0, 1), K_OK);
+    assert_int_equal(hvq_create(&dev, 0, SIZE, 0, 0, count_fn, &fired, &q), K_IO);
+    assert_int_equal(irqs, 1);
+    assert_int_equal(freed, 0);
+    hvirtio_queue_irq(dev.queue[0]);
+    assert_int_equal(fired, 1);
 }
 
 static void test_chains_are_laid_out_and_come_back(void **state)
@@ -397,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_only_wanted_features_are_agreed_on),
         T(test_devices_that_cannot_be_used_are_refused),
+        T(test_a_queue_that_is_not_taken_stays_for_its_interrupt),
         T(test_chains_are_laid_out_and_come_back),
         T(test_an_indirect_table_takes_one_descriptor),
         T(test_the_device_is_told_when_it_wants_to_be),
