@@ -389,14 +389,18 @@ static enum kerr set_up(struct igb *g)
 /* What fails with interrupts attached leaves g: they may come. */
 static enum kerr probe(struct pcie_device *pci)
 {
-    struct igb *g = heap_alloc(sizeof(*g));
+    struct igb *g;
     enum kerr e;
 
+    if (!pci->host->coherent) { /* it writes a descriptor while Keel writes its neighbour: one cache line */
+        log_warn("PCI %s: igb needs a host bridge that is dma-coherent", pci->name);
+        return K_UNSUPPORTED;
+    }
+    g = heap_alloc(sizeof(*g));
     if (g == NULL)
         return K_NOMEM;
     spin_init(&g->lock, LOCK_RANK_VDEV);
     g->pci = pci;
-    g->coherent = pci->host->coherent;
     g->down = true;
     g->nic.ops = &ops;
     g->nic.where = g->name;

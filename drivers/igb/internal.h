@@ -89,7 +89,6 @@ struct igb {
     struct nic nic;
     struct pcie_device *pci;
     uintptr_t regs;
-    bool coherent;
     char name[PCIE_NAME_MAX + 4];
     struct worker worker; /* has the receive ring */
     u32 failed;           /* atomic */

@@ -43,17 +43,9 @@ static u16 get16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }
 static u8 *rx_buffer(const struct igb *g, u32 slot) { return g->rx_pool + slot * IGB_BUFFER_SIZE; }
 static u8 *tx_buffer(const struct igb *g, u32 slot) { return g->tx_pool + slot * IGB_BUFFER_SIZE; }
 
-static u32 status_of(const struct igb *g, const union igb_desc *d)
-{
-    dma_hand_over(g->coherent, d, sizeof(*d));
-    return __atomic_load_n(&d->done.status, __ATOMIC_RELAXED);
-}
+static u32 status_of(const union igb_desc *d) { return __atomic_load_n(&d->done.status, __ATOMIC_RELAXED); }
 
-static u32 tx_status_of(const struct igb *g, const union igb_desc *d)
-{
-    dma_hand_over(g->coherent, d, sizeof(*d));
-    return __atomic_load_n(&d->tx.status, __ATOMIC_RELAXED);
-}
+static u32 tx_status_of(const union igb_desc *d) { return __atomic_load_n(&d->tx.status, __ATOMIC_RELAXED); }
 
 /* --- sending --- */
 
@@ -65,7 +57,7 @@ static void reclaim_locked(struct igb *g)
     while (g->tx_clean != g->tx_ready) {
         u32 last = g->frame[g->tx_clean].last;
 
-        if ((tx_status_of(g, &g->tx[last]) & DONE) == 0)
+        if ((tx_status_of(&g->tx[last]) & DONE) == 0)
             break;
         g->tx_clean = (u16)((last + 1) & MASK);
         g->full_since = 0;
@@ -173,7 +165,6 @@ static void put_context(const struct igb *g, u32 slot, const struct net_frame *f
         d->context.mss = (u32)f->gso_size << 16 | (u32)(f->header_len - f->csum_start) << 8;
         prepare_segments(head, f, l3);
     }
-    dma_hand_over(g->coherent, d, sizeof(*d));
 }
 
 static void put_data(const struct igb *g, u32 slot, u32 len, u32 command, u32 status)
@@ -183,11 +174,9 @@ static void put_data(const struct igb *g, u32 slot, u32 len, u32 command, u32 st
         u32 part = (u32)min_u64(len, IGB_BUFFER_SIZE);
 
         len -= part;
-        dma_hand_over(g->coherent, tx_buffer(g, slot), part);
         d->tx.addr = ptr_to_hpa(tx_buffer(g, slot)).v;
         d->tx.command = TX_DATA | TX_FCS | command | (len == 0 ? TX_END : 0) | part;
         d->tx.status = status;
-        dma_hand_over(g->coherent, d, sizeof(*d));
         slot = (slot + 1) & MASK;
     }
 }
@@ -283,7 +272,6 @@ static void offer(const struct igb *g, u32 slot)
 
     d->rx.addr = ptr_to_hpa(rx_buffer(g, slot)).v;
     d->rx.header = 0; /* also takes back that it is done */
-    dma_hand_over(g->coherent, d, sizeof(*d));
 }
 
 static void take(struct igb *g, u32 slot, u32 status)
@@ -295,7 +283,6 @@ static void take(struct igb *g, u32 slot, u32 status)
     g->rx_rest = (status & RX_END) == 0;
     if (!whole || (status & RX_ERROR) != 0 || vec.len == 0 || vec.len > IGB_BUFFER_SIZE)
         return;
-    dma_hand_over(g->coherent, vec.at, IGB_BUFFER_SIZE);
     g->nic.user->received(g->nic.arg, &(struct net_frame){
                                           .vec = &vec,
                                           .vecs = 1,
@@ -333,7 +320,7 @@ bool igb_receive(struct igb *g)
     if (!look_at_link(g)) /* a read: behind the write, and before the look at the ring */
         return false;
     for (; done < BATCH; done++) {
-        u32 slot = g->rx_next, status = status_of(g, &g->rx[slot]);
+        u32 slot = g->rx_next, status = status_of(&g->rx[slot]);
 
         if ((status & DONE) == 0)
             break;
@@ -360,7 +347,6 @@ void igb_rings_reset(struct igb *g)
     g->rx_next = 0;
     g->rx_rest = false;
     memset(g->tx, 0, IGB_RING * sizeof(*g->tx));
-    dma_hand_over(g->coherent, g->tx, IGB_RING * sizeof(*g->tx));
     g->tx_clean = g->tx_ready = g->tx_tail = g->tx_told = 0;
     g->wants_room = false;
     g->full_since = 0;

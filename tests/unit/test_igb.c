@@ -358,6 +358,17 @@ static void test_a_device_that_is_gone_at_boot_is_refused(void **state)
     assert_int_equal(igb_driver.probe(&pci), K_IO);
 }
 
+static void test_a_host_bridge_that_is_not_coherent_is_not_enough(void **state)
+{
+    u32 before = object_count;
+
+    (void)state;
+    host = (struct pcie_host){ .coherent = false };
+    pci = (struct pcie_device){ .host = &host, .name = "00:02.0" };
+    assert_int_equal(igb_driver.probe(&pci), K_UNSUPPORTED);
+    assert_int_equal(object_count, before);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -379,6 +390,7 @@ int main(void)
         TEST(test_a_device_that_is_pulled_out_is_noticed),
         TEST(test_a_wire_that_others_pull_is_left_alone),
         TEST(test_a_device_that_is_gone_at_boot_is_refused),
+        TEST(test_a_host_bridge_that_is_not_coherent_is_not_enough),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
