@@ -164,12 +164,14 @@ static void parse_pci(struct board *b, const struct at *at)
 
 static void parse_its(struct board *b, const struct at *at)
 {
+    b->msi_frames++;
     if (b->msi.its == 0)
         (void)at_reg(at, 0, &b->msi.its, NULL);
 }
 
 static void parse_v2m(struct board *b, const struct at *at)
 {
+    b->msi_frames++;
     if (b->msi.v2m == 0)
         (void)at_reg(at, 0, &b->msi.v2m, &b->msi.v2m_size);
 }
@@ -238,6 +240,21 @@ static void parse_node(struct board *b, const struct at *at)
     }
 }
 
+/* Of several places for messages the one that is wired to the host bridge. */
+static void choose_msi(struct board *b)
+{
+    int node = board_pcie_messages(b->dtb, b->pcie_node);
+    struct at at;
+
+    if (node < 0 || !at_find(&at, b->dtb, node))
+        return;
+    b->msi = (struct msi_params){ .its = 0 };
+    if (fdt_node_check_compatible(b->dtb, node, "arm,gic-v3-its") == 0)
+        (void)at_reg(&at, 0, &b->msi.its, NULL);
+    else if (fdt_node_check_compatible(b->dtb, node, "arm,gic-v2m-frame") == 0)
+        (void)at_reg(&at, 0, &b->msi.v2m, &b->msi.v2m_size);
+}
+
 static void parse_tree(struct board *b)
 {
     int serial1 = fdt_get_alias(b->dtb, "serial1") != NULL ? fdt_path_offset(b->dtb, "serial1") : -1;
@@ -251,6 +268,12 @@ static void parse_tree(struct board *b)
     }
     if (b->pcie_node != 0 && b->gic_node != 0)
         board_parse_routes(b->dtb, b->pcie_node, b->gic_node, &b->pcie);
+    if (b->pcie_node != 0 && b->msi_frames > 1)
+        choose_msi(b);
+    if (b->pcie_node != 0 && !board_pcie_reaches(b->dtb, b->pcie_node, b->ram, b->ram_count)) {
+        log_error("board: devices on PCI do not see all memory where CPUs do (dma-ranges): they stay off");
+        b->pcie.ecam_size = 0;
+    }
 }
 
 /* Memory that must not even be mapped ("no-map"): firmware's, where a speculative read may be an error.

@@ -45,6 +45,7 @@ struct board {
     int gic_node, pcie_node;   /* in dtb, 0: none */
     struct pcie_host pcie;     /* its ECAM's size is 0: none */
     struct msi_params msi;
+    u32 msi_frames; /* places for messages in the tree: of several the bridge names its own */
     struct board_virtio virtio[BOARD_VIRTIO]; /* virtio-mmio; most have no device */
     u32 virtio_count;
     u64 bundle, bundle_size; /* the initrd */

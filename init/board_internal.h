@@ -83,6 +83,10 @@ bool at_interrupt(const struct at *at, u32 i, u32 *intid, bool *edge);
 
 /* A host bridge's node, whose ECAM is known; parent_cells: of addresses of the bus that it is on. */
 void board_parse_pcie(const void *dtb, int node, u32 parent_cells, struct pcie_host *h);
+/* Whether its devices see all of RAM where the CPUs do. */
+bool board_pcie_reaches(const void *dtb, int node, const struct boot_ram *ram, u32 count);
+/* The node that its messages go to; negative: none. */
+int board_pcie_messages(const void *dtb, int node);
 /* How its INTx reach the GIC's node. */
 void board_parse_routes(const void *dtb, int node, int gic, struct pcie_host *h);
 

@@ -63,6 +63,55 @@ void board_parse_routes(const void *dtb, int node, int gic, struct pcie_host *h)
     }
 }
 
+/* How much from `at` on one entry of dma-ranges has at the same address on both sides; 0: nothing. */
+static u64 reached(const fdt32_t *p, int len, u32 parent_cells, u64 at)
+{
+    u32 each = CHILD_CELLS + parent_cells + SIZE_CELLS;
+
+    for (; len >= (int)(each * 4); p += each, len -= (int)(each * 4)) {
+        u64 cpu = cells(p + CHILD_CELLS, parent_cells);
+        u64 size = cells(p + CHILD_CELLS + parent_cells, SIZE_CELLS);
+
+        if (cells(p + 1, 2) == cpu && at >= cpu && at - cpu < size)
+            return size - (at - cpu);
+    }
+    return 0;
+}
+
+bool board_pcie_reaches(const void *dtb, int node, const struct boot_ram *ram, u32 count)
+{
+    int len;
+    u32 parent_cells;
+    const fdt32_t *p = fdt_getprop(dtb, node, "dma-ranges", &len);
+
+    if (p == NULL || len == 0)
+        return true;
+    parent_cells = prop_u32(dtb, fdt_parent_offset(dtb, node), "#address-cells", 2);
+    if (parent_cells < 1 || parent_cells > 2)
+        return false;
+    for (u32 i = 0; i < count; i++) {
+        u64 part;
+
+        for (u64 done = 0; done < ram[i].size; done += min_u64(part, ram[i].size - done)) {
+            part = reached(p, len, parent_cells, ram[i].base + done);
+            if (part == 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+int board_pcie_messages(const void *dtb, int node)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(dtb, node, "msi-map", &len);
+
+    if (p != NULL && len >= 16)
+        return fdt_node_offset_by_phandle(dtb, fdt32_to_cpu(p[1]));
+    p = fdt_getprop(dtb, node, "msi-parent", &len);
+    return p != NULL && len >= 4 ? fdt_node_offset_by_phandle(dtb, fdt32_to_cpu(p[0])) : -1;
+}
+
 void board_parse_pcie(const void *dtb, int node, u32 parent_cells, struct pcie_host *h)
 {
     int len;

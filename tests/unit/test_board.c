@@ -59,6 +59,9 @@ struct want {
     bool gicv2, no_gicv; /* on the bus, as are the UARTs */
     bool spin_table;
     bool no_ranges;
+    bool pci;
+    const u32 *dma_ranges; /* of its host bridge */
+    u32 dma_cells;
     u64 ram_base, ram_size; /* one more range, if there is a size */
 };
 
@@ -153,6 +156,25 @@ static void put_gic(const struct want *w, u32 n)
         PUT("redistributor-stride", 0, 0x40000); /* 64 bits: Linux' arm,gic-v3 binding */
     if (!w->no_maintenance)
         PUT("interrupts", 1, 9, 4);
+    end();
+}
+
+/* Two places for messages, and a host bridge whose are the second's. */
+static void put_pci(const struct want *w)
+{
+    for (u32 i = 1; i <= 2; i++) {
+        begin(i == 1 ? "msi@1" : "msi@2");
+        put_string("compatible", "arm,gic-v3-its", false);
+        PUT("reg", 0, i << 24, 0, 0x20000);
+        PUT("phandle", i);
+        end();
+    }
+    begin("pcie@4010000000");
+    put_string("compatible", "pci-host-ecam-generic", false);
+    PUT("reg", 0x40, 0x10000000, 0, 0x10000000);
+    PUT("msi-parent", 2);
+    if (w->dma_ranges != NULL)
+        put_cells("dma-ranges", w->dma_ranges, w->dma_cells);
     end();
 }
 
@@ -266,6 +288,8 @@ static void make(const struct want *w)
         PUT("interrupts", 1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4);
     end();
     put_cpus(w);
+    if (w->pci)
+        put_pci(w);
     put_devices(w);
     end();
     ok(fdt_finish(tree));
@@ -291,6 +315,47 @@ static void test_usual_tree_is_read(void **state)
     assert_int_equal(board.irq_pmu, 23);
     assert_false(board.psci_smc);
     assert_string_equal(said, "");
+}
+
+static void test_messages_go_where_the_host_bridge_says(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.pci = true;
+    make(&w);
+    assert_int_equal(parse(tree), K_OK);
+    assert_int_equal(board.msi.its, 0x02000000);
+    assert_int_equal(board.pcie.ecam_size, 0x10000000);
+}
+
+static void test_devices_that_see_memory_elsewhere_stay_off(void **state)
+{
+    static const u32 all[] = { 0x02000000, 0, 0, 0, 0, 1, 0 };
+    static const u32 halves[] = { 0x02000000, 0, 0x40080000, 0, 0x40080000, 0, 0x80000,
+                                  0x02000000, 0, 0x40000000, 0, 0x40000000, 0, 0x80000 };
+    static const u32 moved[] = { 0x02000000, 0, 0x80000000, 0, 0, 1, 0 };
+    static const u32 part[] = { 0x02000000, 0, 0, 0, 0, 0, 0x40080000 };
+    static const struct {
+        const u32 *cells;
+        u32 count;
+        bool good;
+    } each[] = { { all, ARRAY_SIZE(all), true },
+                 { halves, ARRAY_SIZE(halves), true },
+                 { moved, ARRAY_SIZE(moved), false },
+                 { part, ARRAY_SIZE(part), false } };
+    struct want w = usual;
+
+    w.pci = true;
+    for (u32 i = 0; i < ARRAY_SIZE(each); i++) {
+        setup(state);
+        w.dma_ranges = each[i].cells;
+        w.dma_cells = each[i].count;
+        make(&w);
+        assert_int_equal(parse(tree), K_OK);
+        assert_int_equal(board.pcie.ecam_size, each[i].good ? 0x10000000 : 0);
+        assert_int_equal(said[0] == 0, each[i].good);
+    }
 }
 
 static void test_uarts_are_found_by_alias_below_a_bus(void **state)
@@ -762,6 +827,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_usual_tree_is_read, setup),
+        cmocka_unit_test_setup(test_messages_go_where_the_host_bridge_says, setup),
+        cmocka_unit_test_setup(test_devices_that_see_memory_elsewhere_stay_off, setup),
         cmocka_unit_test_setup(test_uarts_are_found_by_alias_below_a_bus, setup),
         cmocka_unit_test_setup(test_device_that_no_ranges_lead_to_is_not_there, setup),
         cmocka_unit_test_setup(test_boot_argument_chooses_another_console, setup),
