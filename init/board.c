@@ -162,11 +162,17 @@ static void parse_pci(struct board *b, const struct at *at)
     board_parse_pcie(at->dtb, at->node, at->bus[at->depth - 1].address_cells, &b->pcie);
 }
 
+/* Of an ITS, or of the GIC around it; Linux' arm,gic-v3 binding. */
+static bool not_coherent(const void *dtb, int node)
+{
+    return fdt_getprop(dtb, node, "dma-noncoherent", NULL) != NULL;
+}
+
 static void parse_its(struct board *b, const struct at *at)
 {
     b->msi_frames++;
-    if (b->msi.its == 0)
-        (void)at_reg(at, 0, &b->msi.its, NULL);
+    if (b->msi.its == 0 && at_reg(at, 0, &b->msi.its, NULL))
+        b->msi.not_coherent = not_coherent(at->dtb, at->node);
 }
 
 static void parse_v2m(struct board *b, const struct at *at)
@@ -250,7 +256,7 @@ static void choose_msi(struct board *b)
         return;
     b->msi = (struct msi_params){ .its = 0 };
     if (fdt_node_check_compatible(b->dtb, node, "arm,gic-v3-its") == 0)
-        (void)at_reg(&at, 0, &b->msi.its, NULL);
+        b->msi.not_coherent = at_reg(&at, 0, &b->msi.its, NULL) && not_coherent(b->dtb, node);
     else if (fdt_node_check_compatible(b->dtb, node, "arm,gic-v2m-frame") == 0)
         (void)at_reg(&at, 0, &b->msi.v2m, &b->msi.v2m_size);
 }
@@ -270,6 +276,7 @@ static void parse_tree(struct board *b)
         board_parse_routes(b->dtb, b->pcie_node, b->gic_node, &b->pcie);
     if (b->pcie_node != 0 && b->msi_frames > 1)
         choose_msi(b);
+    b->msi.not_coherent |= b->gic_node != 0 && not_coherent(b->dtb, b->gic_node);
     if (b->pcie_node != 0 && !board_pcie_reaches(b->dtb, b->pcie_node, b->ram, b->ram_count)) {
         log_error("board: devices on PCI do not see all memory where CPUs do (dma-ranges): they stay off");
         b->pcie.ecam_size = 0;

@@ -19,7 +19,9 @@ struct gic_params {
 
 /* Where messages of devices go. */
 struct msi_params {
-    u64 its;           /* 0: none */
+    u64 its; /* 0: none */
+    bool
+        not_coherent; /* its tables, and redistributors', are not read through the caches, whatever they say */
     u64 v2m, v2m_size; /* a GICv2's frame; 0: none */
 };
 

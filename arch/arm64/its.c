@@ -90,7 +90,7 @@ static uintptr_t base;
 static u64 typer;
 static char *queue;
 static u64 written;
-static bool queue_flush, property_flush;
+static bool not_coherent, queue_flush, property_flush;
 static u8 *properties;
 static u64 target[MAX_CPUS]; /* as commands name a redistributor */
 static struct device_table devices;
@@ -125,9 +125,11 @@ static bool wait_for(uintptr_t reg, u64 mask, u64 value)
  * False: what the table has must be cleaned to memory. */
 static bool write_attributes(uintptr_t reg, u64 value, u64 cache_field, u64 uncached)
 {
-    mmio_write64(reg, value);
-    if ((mmio_read64(reg) & SHARED_FIELD) != 0)
-        return true;
+    if (!not_coherent) {
+        mmio_write64(reg, value);
+        if ((mmio_read64(reg) & SHARED_FIELD) != 0)
+            return true;
+    }
     mmio_write64(reg, (value & ~(cache_field | SHARED_FIELD)) | uncached);
     return false;
 }
@@ -389,13 +391,14 @@ static enum kerr map_collections(void)
     return e;
 }
 
-enum kerr its_init(u64 at)
+enum kerr its_init(u64 at, bool is_not_coherent)
 {
     enum kerr e = arch_map_device(HPA(at), ITS_SIZE);
 
     if (e != K_OK)
         return e;
     base = at;
+    not_coherent = is_not_coherent;
     mmio_write32(base + GITS_CTLR, mmio_read32(base + GITS_CTLR) & ~(u32)CTLR_ENABLED);
     if (!wait_for(base + GITS_CTLR, CTLR_QUIESCENT, CTLR_QUIESCENT))
         return K_TIMEOUT;

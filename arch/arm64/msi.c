@@ -64,7 +64,7 @@ void msi_init(const struct msi_params *p)
     if (p->its == 0 && p->v2m == 0)
         return;
     if (p->its != 0 && !arch_gic_is_v2()) {
-        e = its_init(p->its);
+        e = its_init(p->its, p->not_coherent);
         first_intid = LPI_FIRST;
         slot_count = MSI_SLOTS;
     } else {

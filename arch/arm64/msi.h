@@ -18,7 +18,7 @@ void msi_init(const struct msi_params *p);
 bool msi_irq(u32 intid);
 
 /* its.c: MSI_SLOTS LPIs from LPI_FIRST on. Calls serialise among themselves. */
-MUST_USE enum kerr its_init(u64 base);
+MUST_USE enum kerr its_init(u64 base, bool not_coherent);
 /* The table for a device's events; 2^bits of them, at least 2. */
 MUST_USE enum kerr its_map_device(u32 device, u32 bits, void **table, u32 *order);
 void its_unmap_device(u32 device, u32 bits, void *table, u32 order);

@@ -167,6 +167,8 @@ static void put_pci(const struct want *w)
         put_string("compatible", "arm,gic-v3-its", false);
         PUT("reg", 0, i << 24, 0, 0x20000);
         PUT("phandle", i);
+        if (i == 2)
+            put_cells("dma-noncoherent", NULL, 0);
         end();
     }
     begin("pcie@4010000000");
@@ -326,6 +328,7 @@ static void test_messages_go_where_the_host_bridge_says(void **state)
     make(&w);
     assert_int_equal(parse(tree), K_OK);
     assert_int_equal(board.msi.its, 0x02000000);
+    assert_true(board.msi.not_coherent);
     assert_int_equal(board.pcie.ecam_size, 0x10000000);
 }
 
