@@ -231,7 +231,7 @@ static void test_data_outside_of_memory_is_an_error_of_the_request(void **state)
     notify(0);
     assert_true(driver_take(&ring, &id, &len));
     assert_int_equal(buffer(0)[32], 1);
-    assert_int_equal(len, 1);
+    assert_int_equal(len, 0); /* the status lies behind what was not read */
 }
 
 /* 2.7.4.1: what the parts of a request are, and how its buffers are cut, are two things. */
@@ -413,7 +413,7 @@ static void test_requests_are_counted_by_queue(void **state)
     while (driver_take(&ring, &id, &len))
         ;
     assert_int_equal(io->queue[2]->requests, 3);
-    assert_int_equal(io->queue[2]->bytes, 3 * 17);
+    assert_int_equal(io->queue[2]->bytes, 3 * 16);
     assert_int_equal(io->queue[2]->notifications, 1);
     assert_int_equal(io->queue[2]->interrupts, 1);
     assert_int_equal(io->queue[2]->batches, 1);

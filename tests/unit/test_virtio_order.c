@@ -165,12 +165,48 @@ static void test_a_reset_waits_for_what_the_host_has_and_forgets_what_waits(void
     virtio_blk_model.destroy(dev);
 }
 
+/* Writes a sector: whether that is all, or a flush of the host's device comes after it. */
+static bool write_needs_flush(u64 features)
+{
+    const u32 header[4] = { 1, 0, 0, 0 };
+    struct ring_desc *table = ram_at(&ring, DRIVER_TABLE);
+    bool flushes;
+
+    setup_with(false, features, 1, 0);
+    memcpy(ram_at(&ring, DRIVER_BUFFERS), header, sizeof(header));
+    driver_offer(&ring, 0, 2, 1, 16, true);
+    table[1].addr = DRIVER_RAM_BASE + DRIVER_BUFFERS + 8 * 256;
+    table[1].len = 512;
+    notify(0);
+    assert_int_equal(host_count, 1);
+    assert_int_equal(host[0]->op, BLOCK_WRITE);
+    end(0);
+    flushes = host_count == 2;
+    if (flushes) {
+        assert_int_equal(host[1]->op, BLOCK_FLUSH);
+        assert_true(nothing_given());
+        end(1);
+    }
+    assert_int_equal(host_count, flushes ? 2 : 1);
+    assert_true(given(0));
+    virtio_blk_model.destroy(dev);
+    return flushes;
+}
+
+static void test_what_is_written_is_safe_for_a_driver_that_cannot_flush(void **state)
+{
+    (void)state;
+    assert_true(write_needs_flush(0));
+    assert_false(write_needs_flush(1UL << 9));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffers_come_back_as_they_end),
         cmocka_unit_test(test_order_is_kept_for_a_driver_that_wants_it),
         cmocka_unit_test(test_a_queue_that_found_no_free_request_is_served_later),
+        cmocka_unit_test(test_what_is_written_is_safe_for_a_driver_that_cannot_flush),
         cmocka_unit_test(test_a_reset_waits_for_what_the_host_has_and_forgets_what_waits),
     };
 

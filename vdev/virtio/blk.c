@@ -17,17 +17,6 @@
 #define BLK_QUEUE_SIZE 128U
 #define BLK_WHY_SIZE 200U
 
-enum blk_feature {
-    BLK_F_SEG_MAX = 2,
-    BLK_F_RO = 5,
-    BLK_F_BLK_SIZE = 6,
-    BLK_F_FLUSH = 9,
-    BLK_F_TOPOLOGY = 10,
-    BLK_F_MQ = 12,
-    BLK_F_DISCARD = 13,
-    BLK_F_WRITE_ZEROES = 14,
-};
-
 struct blk_config {
     u64 capacity;
     u32 size_max, seg_max;

@@ -15,6 +15,17 @@
 #define BLK_PART_MAX (1UL << 30)    /* bytes for the host's device at once: 32 bits count them */
 #define BLK_DISCARD_SECTORS 0x8000U /* at once, 16 MiB: bounds what one request makes the worker do */
 
+enum blk_feature {
+    BLK_F_SEG_MAX = 2,
+    BLK_F_RO = 5,
+    BLK_F_BLK_SIZE = 6,
+    BLK_F_FLUSH = 9,
+    BLK_F_TOPOLOGY = 10,
+    BLK_F_MQ = 12,
+    BLK_F_DISCARD = 13,
+    BLK_F_WRITE_ZEROES = 14,
+};
+
 struct blk;
 
 struct blk_request {

@@ -181,7 +181,8 @@ static ALWAYS_INLINE void finish_now(struct blk_request *r, enum blk_status stat
         virtio_fail(&b->dev); /* no memory: the driver could not see how it ended */
     if (r->type == BLK_IN && status != BLK_OK)
         vq_wrote(r->q, &r->chain, r->done + r->in_vec); /* it got so far, perhaps */
-    r->written = (u32)(r->type == BLK_IN && status == BLK_OK ? r->chain.write_len : 1);
+    /* So many bytes from the first one on, as far as that is sure (2.7.8.2). */
+    r->written = r->type == BLK_IN && status == BLK_OK ? (u32)r->chain.write_len : r->chain.write_len == 1;
     if (likely(!virtio_has(&b->dev, VIRTIO_F_IN_ORDER))) {
         give_back(r);
         return;
@@ -219,6 +220,23 @@ static bool take_result(struct blk_request *r)
     return true;
 }
 
+/* A driver that did not accept flushes takes what is written to be safe (5.2.6.2). Memory has nothing to flush. */
+static bool wants_flush(const struct blk_request *r)
+{
+    return r->type == BLK_OUT && r->host.op == BLOCK_WRITE && !virtio_has(&r->blk->dev, BLK_F_FLUSH);
+}
+
+static void flush_after(struct blk_request *r)
+{
+    r->host.op = BLOCK_FLUSH;
+    r->host.sector = r->host.sectors = 0;
+    r->host.vecs = 0;
+    r->in_vec = 0;
+    r->visit = VM_NO_VISIT;
+    if (submit(r) && take_result(r))
+        finish(r, BLK_OK);
+}
+
 /* The next parts of a read or write, and its end. */
 static void go_on(struct blk_request *r)
 {
@@ -237,7 +255,10 @@ static void go_on(struct blk_request *r)
         if (!submit(r) || !take_result(r))
             return;
     }
-    finish(r, BLK_OK);
+    if (unlikely(wants_flush(r)))
+        flush_after(r);
+    else
+        finish(r, BLK_OK);
 }
 
 /* All of a read or write, on a disk that is memory. */
