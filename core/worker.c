@@ -28,6 +28,8 @@ static void worker_main(void *arg)
             if (unlikely(__atomic_load_n(&w->task->hurry, __ATOMIC_RELAXED) != 0))
                 task_calm();
             w->fn(w->arg);
+            if (__atomic_load_n(&w->halt, __ATOMIC_SEQ_CST) != 0)
+                continue; /* fn may have slept, and woken for that */
         }
         if (w->again_at == UINT64_MAX)
             task_block();

@@ -10,12 +10,15 @@
 
 static struct worker w;
 static u32 runs, rounds; /* of the function; rounds: that it takes */
+static bool sleeps;      /* in its midst, until something wakes it */
 static bool halted;
 
 static void work(void *arg)
 {
     (void)arg;
     runs++;
+    if (sleeps)
+        task_block();
     for (u32 i = 0; i < rounds; i++)
         leave();
 }
@@ -33,7 +36,7 @@ static int begin_worker(void **state)
 {
     (void)setup(state);
     runs = rounds = 0;
-    halted = false;
+    halted = sleeps = false;
     interrupt(0);
     assert_int_equal(worker_create(&w, "worker", 0, WORKER_PRIO, work, NULL), K_OK);
     worker_go(&w);
@@ -105,6 +108,20 @@ static void test_idle_worker_is_halted_at_once(void **state)
     assert_int_equal(runs, 2);
 }
 
+static void test_worker_that_sleeps_at_work_is_halted_by_what_wakes_it(void **state)
+{
+    (void)state;
+    sleeps = true;
+    interrupt(0);
+    worker_kick(&w);
+    enter_until_idle(0);
+    assert_int_equal(runs, 2);
+    begin_halt();
+    enter_until_idle(0);
+    enter(1);
+    assert_true(halted);
+}
+
 static void test_worker_is_halted_though_another_spins(void **state)
 {
     struct task *t = spin(0, SPIN_PRIO);
@@ -173,6 +190,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_idle_worker_is_halted_at_once, begin_worker, end_worker),
+        cmocka_unit_test_setup_teardown(test_worker_that_sleeps_at_work_is_halted_by_what_wakes_it,
+                                        begin_worker, end_worker),
         cmocka_unit_test_setup_teardown(test_worker_is_halted_though_another_spins, begin_worker, end_worker),
         cmocka_unit_test_setup_teardown(test_worker_ends_what_it_had_begun, begin_worker, end_worker),
         cmocka_unit_test_setup_teardown(test_worker_that_goes_again_has_its_own_priority, begin_worker,
