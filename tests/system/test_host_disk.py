@@ -74,6 +74,23 @@ def test_a_file_system_outlives_a_reset_and_reaches_the_hosts_disk(start, write_
     assert hashlib.sha256(out.read_bytes()).hexdigest() == before
 
 
+def test_a_disk_and_an_its_that_are_not_coherent_are_served(start, write_dts, disk_image, tmp_path):
+    tree = tmp_path / "virt.dtb"
+    machine = f"virt,virtualization=on,gic-version=3,iommu=smmuv3,dumpdtb={tree}"
+    subprocess.run(["qemu-system-aarch64", "-machine", machine, "-cpu", "neoverse-n1", "-smp", "2", "-m", "1024M",
+                    "-nodefaults", "-display", "none"], check=True, capture_output=True)
+    subprocess.run(["fdtput", "-d", tree, "/pcie@10000000", "dma-coherent"], check=True)
+    subprocess.run(["fdtput", "-t", "s", tree, "/intc@8000000/its@8080000", "dma-noncoherent", ""], check=True)
+    machine = start(write_dts(configuration(("debian", True, [("root", 'device = "one";')]))),
+                    *qemu(disk_image, "nvme"), "-device", "igb", "-dtb", tree)
+    machine.boot()
+    machine.sh("mkdir /m; mount -t ext4 /dev/vda /m; dd if=/dev/urandom of=/m/random bs=1M count=6 2>/dev/null; sync")
+    before = machine.sh("sha256sum < /m/random").split()[0]
+    assert machine.sh("echo 3 > /proc/sys/vm/drop_caches; sha256sum < /m/random").split()[0] == before
+    assert re.search(r"\n8192 +0 +pci-01:00.0 +[1-9]", machine.keel("irq"))
+    assert "igb needs a host bridge that is dma-coherent" in machine.keel("log")
+
+
 def write_gpt(path, sectors, partitions):
     """partitions: [(name, first, last)]."""
     entries = bytearray(128 * 128)
