@@ -57,7 +57,12 @@ struct task {
     struct task *inbox_next;
     u32 later; /* atomic: on a CPU's list of tasks to wake later */
     struct task *later_next;
-    struct task_change *change; /* atomic: asked for, not yet made */
+    bool later_idle; /* it was woken from there because the CPU had nothing better to do */
+    /* Of a watch (task_watch), while it is on that list: */
+    bool (*look)(void *arg);
+    void *look_arg;
+    u64 look_period, look_until; /* ticks */
+    struct task_change *change;  /* atomic: asked for, not yet made */
     struct list run_node;
     u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
     u64 wait_ticks,
@@ -112,6 +117,11 @@ void task_wake(struct task *t);
 /* task_wake(t) once the task that this CPU runs blocks, or at `deadline` (of the first such call since) by the latest.
  * t is not quiet until then. Interrupts masked. */
 void task_wake_later(struct task *t, u64 deadline);
+
+/* In place of being told: t is woken when look(arg) says that there is something for it. It is asked whenever a vCPU of this CPU
+ * blocks, and each `period`, interrupts masked. At `until`, or when the CPU runs something of another VM than t serves
+ * at the end of a period, t is woken in any case. On t's own CPU; while t->later is set this does nothing. */
+void task_watch(struct task *t, bool (*look)(void *arg), void *arg, u64 period, u64 until);
 
 /* Sleeps until a task_wake() since the last return from here, or since the task began. Own thread only. May
  * return early: check the condition in a loop. */

@@ -47,12 +47,21 @@ enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, vo
 
 void worker_kick(struct worker *w) { task_wake(w->task); }
 
-void worker_kick_later(struct worker *w)
+bool worker_kick_later(struct worker *w)
 {
-    if (__atomic_load_n(&w->task->cpu, __ATOMIC_RELAXED) == this_cpu()->id)
+    bool here = __atomic_load_n(&w->task->cpu, __ATOMIC_RELAXED) == this_cpu()->id;
+
+    if (here)
         task_wake_later(w->task, arch_ticks() + time_ns_to_ticks(WORKER_PATIENCE_NS));
     else
         task_wake(w->task);
+    return here;
+}
+
+void worker_watch(struct worker *w, bool (*look)(void *arg), u64 for_ns)
+{
+    task_watch(w->task, look, w->arg, time_ns_to_ticks(WORKER_PATIENCE_NS),
+               arch_ticks() + time_ns_to_ticks(for_ns));
 }
 
 void worker_halt(struct worker *w)

@@ -31,9 +31,22 @@ static inline void worker_serve(struct worker *w, struct vm *vm)
 /* Any context, any CPU. */
 void worker_kick(struct worker *w);
 /* The same, but where w would take the CPU from the task that calls this, it waits until that has nothing more to do, or
- * for WORKER_PATIENCE_NS. Interrupts masked. */
+ * for WORKER_PATIENCE_NS; true: so it is. Interrupts masked. */
 #define WORKER_PATIENCE_NS 200000UL
-void worker_kick_later(struct worker *w);
+bool worker_kick_later(struct worker *w);
+/* By fn, where nobody will kick: it runs again when look(arg) says so, which is asked when a vCPU of this CPU waits for
+ * an interrupt, and each WORKER_PATIENCE_NS; and for_ns later in any case. */
+void worker_watch(struct worker *w, bool (*look)(void *arg), u64 for_ns);
+/* By fn. That goes on: it was kicked meanwhile. */
+static inline bool worker_watches(const struct worker *w)
+{
+    return __atomic_load_n(&w->task->later, __ATOMIC_RELAXED) != 0;
+}
+/* By fn, when it waited or watched and does no more: because the CPU had nothing better to do, rather than of the time. */
+static inline bool worker_found_idle(const struct worker *w)
+{
+    return !worker_watches(w) && w->task->later_idle;
+}
 
 /* By fn: it runs again at that time (ticks) at the latest. Holds for once. */
 static inline void worker_again_at(struct worker *w, u64 ticks) { w->again_at = ticks; }

@@ -80,7 +80,12 @@ void worker_kick(struct worker *w)
     worker_kicked = true;
 }
 
-void worker_kick_later(struct worker *w) { worker_kick(w); }
+bool worker_kick_later(struct worker *w)
+{
+    worker_kick(w);
+    return true;
+}
+
 void worker_halt(struct worker *w)
 {
     w->halt = 1;

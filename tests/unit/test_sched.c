@@ -195,56 +195,6 @@ static void test_block_until_that_is_woken_leaves_no_timer(void **state)
     assert_int_equal(percpu[0].arch.timer_deadline, 7000);
 }
 
-static void later(u32 cpu, struct task *t, u64 at)
-{
-    interrupt(cpu);
-    task_wake_later(t, at);
-}
-
-static void test_later_is_when_the_running_task_blocks(void **state)
-{
-    struct task *a = make(0, 0, 8), *b = make(1, 0, 12);
-
-    (void)state;
-    busy[0] = true;
-    wake_by_interrupt(0, a);
-    enter(0);
-    later(0, b, 5000);
-    later(0, b, 4000); /* is woken already, so to say */
-    enter(0);
-    assert_trace("aa"); /* although b is better */
-    assert_false(task_quiet(b));
-    busy[0] = false;
-    enter_until_idle(0);
-    assert_trace("ab");
-    assert_true(task_quiet(b));
-    assert_false(percpu[0].arch.timer_on);
-}
-
-static void test_later_is_at_the_deadline_at_the_latest(void **state)
-{
-    struct task *a = make(0, 0, 8), *b = make(1, 0, 12), *c = make(2, 0, 13);
-
-    (void)state;
-    busy[0] = true;
-    wake_by_interrupt(0, a);
-    enter(0);
-    later(0, b, 5000);
-    later(0, c, 9000);
-    assert_int_equal(percpu[0].arch.timer_deadline, 5000);
-    host_clock_set(5000);
-    interrupt(0);
-    timer_expired();
-    enter(0);
-    assert_trace("acba");
-    assert_ptr_equal(current(0), a);
-    assert_true(task_quiet(b) && task_quiet(c));
-    later(0, b, 9000); /* and again */
-    assert_int_equal(percpu[0].arch.timer_deadline, 9000);
-    busy[0] = false;
-    enter_until_idle(0);
-}
-
 static void test_block_until_a_moment_that_has_passed_returns(void **state)
 {
     struct task *a = make_with(0, 0, 8, sleeps_until);
@@ -705,8 +655,6 @@ int main(void)
         WITH(test_wake_up_that_comes_late_wakes_for_nothing),
         WITH(test_block_until_times_out_at_its_deadline),
         WITH(test_block_until_that_is_woken_leaves_no_timer),
-        WITH(test_later_is_when_the_running_task_blocks),
-        WITH(test_later_is_at_the_deadline_at_the_latest),
         WITH(test_block_until_a_moment_that_has_passed_returns),
         WITH(test_highest_priority_runs_first),
         WITH(test_equals_run_in_the_order_they_were_woken),

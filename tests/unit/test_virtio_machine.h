@@ -26,6 +26,7 @@ static struct vcpu vcpu;
 static struct task worker_task;
 static struct worker *worker;
 static u32 kicks, later_kicks, halts;
+static bool (*watch_look)(void *arg); /* while worker_task.later is set */
 static bool line;
 static u32 window; /* offset of the device that mmio_read() and mmio_write() mean */
 
@@ -119,6 +120,7 @@ enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, vo
                         void *arg)
 {
     (void)name, (void)cpu, (void)prio;
+    worker_task = (struct task){ 0 };
     *w = (struct worker){ .task = &worker_task, .fn = fn, .arg = arg, .halt = 1 };
     worker = w;
     return K_OK;
@@ -131,10 +133,19 @@ void worker_kick(struct worker *w)
     kicks++;
 }
 
-void worker_kick_later(struct worker *w)
+bool worker_kick_later(struct worker *w)
 {
     later_kicks++;
     worker_kick(w);
+    return true;
+}
+
+void worker_watch(struct worker *w, bool (*look)(void *arg), u64 for_ns)
+{
+    (void)for_ns;
+    if (w->task->later == 0)
+        watch_look = look;
+    w->task->later = 1;
 }
 
 void worker_halt(struct worker *w)
@@ -170,6 +181,18 @@ static inline void run_worker(void)
             arch_irq_restore(flags);
         }
     }
+}
+
+/* The CPU has nothing better to do, or else time is up: who watches looks; but it is the last time. False: there was nothing. */
+static inline bool watch_ends(bool idle)
+{
+    bool found = watch_look(worker->arg);
+
+    worker_task.later = 0;
+    worker_task.later_idle = idle;
+    kicks++;
+    run_worker();
+    return found;
 }
 
 void vgic_spi_level(struct vm *vm, u32 intid, bool level)

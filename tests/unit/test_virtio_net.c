@@ -373,6 +373,122 @@ static void test_a_reset_closes_the_port(void **state)
     assert_false(driver_take(&ring, &id, &len));
 }
 
+static void offer_frame(u16 id)
+{
+    fill_frame(60);
+    memcpy(frame, peer_cfg.mac, NET_MAC_SIZE);
+    memcpy(frame + NET_MAC_SIZE, guest_mac, NET_MAC_SIZE);
+    driver_offer(&ring, id, 1, 0, NET_HDR + 60, false);
+    memset(buffer(id), 0, NET_HDR);
+    memcpy(buffer(id) + NET_HDR, frame, 60);
+}
+
+static bool silent(void)
+{
+    return ring.packed ? *ring_u16(&ring, DRIVER_DEVICE, 2) == 1 : *ring_u16(&ring, DRIVER_DEVICE, 0) == 1;
+}
+
+/* A guest that sends one frame and waits, for the first time. */
+static void send_and_wait(void)
+{
+    driver_up(NET_FEATURES, TX);
+    offer_frame(0);
+    later_kicks = 0;
+    worker_task.later_idle = true;
+    notify(TX);
+    assert_int_equal(peer_frames, 1);
+    assert_int_equal(worker_task.later, 1);
+}
+
+static void test_a_guest_that_sends_and_waits_need_not_notify(void **state)
+{
+    u32 len;
+    u16 id;
+
+    (void)state;
+    send_and_wait();
+    for (u16 i = 1; i < 100; i++) {
+        assert_true(silent());
+        assert_false(watch_look(worker->arg));
+        assert_true(driver_take(&ring, &id, &len)); /* it sees what was sent, */
+        if (i == 1)
+            assert_false(line); /* if it looks */
+        offer_frame(i % 64);
+        assert_true(watch_ends(true));
+        assert_int_equal(peer_frames, 1 + i);
+        assert_int_equal(worker_task.later, 1);
+    }
+    assert_int_equal(later_kicks, 1);
+}
+
+static void test_a_rest_of_which_nothing_comes_ends(void **state)
+{
+    (void)state;
+    send_and_wait();
+    assert_false(line);
+    assert_false(watch_ends(false));
+    assert_true(line); /* it wants an interrupt still */
+    assert_false(silent());
+    assert_int_equal(worker_task.later, 0);
+    for (u16 i = 1; i < 17; i++) { /* and is tried again after a while */
+        assert_int_equal(later_kicks, 1);
+        assert_int_equal(worker_task.later, 0);
+        offer_frame(i);
+        notify(TX);
+        assert_int_equal(peer_frames, 1 + i);
+    }
+    assert_int_equal(later_kicks, 2);
+}
+
+static void test_a_guest_that_goes_on_without_waiting_is_listened_to(void **state)
+{
+    (void)state;
+    send_and_wait();
+    offer_frame(1);
+    assert_true(watch_ends(false));
+    assert_int_equal(peer_frames, 2);
+    assert_false(silent());
+    assert_true(line);
+    for (u16 i = 2; i < 2 + 63; i++) {
+        offer_frame(i % 64);
+        notify(TX);
+    }
+    assert_int_equal(later_kicks, 1);
+    assert_int_equal(worker_task.later, 0);
+}
+
+static void test_neither_bursts_nor_large_frames_make_a_rest(void **state)
+{
+    (void)state;
+    driver_up(NET_FEATURES, TX);
+    offer_frame(0);
+    offer_frame(1);
+    worker_task.later_idle = true;
+    notify(TX);
+    assert_int_equal(peer_frames, 2);
+    assert_false(silent());
+    assert_true(line);
+    offer_frame(2);
+    buffer(2)[1] = 1; /* TCP over IPv4 */
+    notify(TX);
+    assert_false(silent());
+    assert_int_equal(worker_task.later, 0);
+}
+
+static void test_a_reset_ends_a_rest(void **state)
+{
+    const struct virtio_device *d = dev;
+
+    (void)state;
+    send_and_wait();
+    assert_int_equal(d->resting, 1UL << TX);
+    worker->halt = 1;
+    assert_true(watch_look(worker->arg)); /* who halts the worker waits for that */
+    mmio_write(0x70, 0);
+    assert_int_equal(d->resting | d->unasked | d->may_rest, 0);
+    assert_false(line);
+}
+
 int main(void)
 {
 #define BOTH(f)                                                                                              \
@@ -395,6 +511,11 @@ int main(void)
         BOTH(test_the_control_queue_without_pairs_hears_notifications),
         BOTH(test_the_configuration_shows_address_and_link),
         BOTH(test_a_reset_closes_the_port),
+        BOTH(test_a_guest_that_sends_and_waits_need_not_notify),
+        BOTH(test_a_rest_of_which_nothing_comes_ends),
+        BOTH(test_a_guest_that_goes_on_without_waiting_is_listened_to),
+        BOTH(test_neither_bursts_nor_large_frames_make_a_rest),
+        BOTH(test_a_reset_ends_a_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,7 +95,16 @@ void worker_kick(struct worker *w)
     kicked = true;
 }
 
-void worker_kick_later(struct worker *w) { worker_kick(w); }
+bool worker_kick_later(struct worker *w)
+{
+    worker_kick(w);
+    return true;
+}
+
+void worker_watch(struct worker *w, bool (*look)(void *arg), u64 for_ns)
+{
+    (void)w, (void)look, (void)for_ns;
+}
 void worker_halt(struct worker *w) { w->halt = 1; }
 
 void worker_go(struct worker *w)

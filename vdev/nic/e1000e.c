@@ -278,7 +278,7 @@ static void tdt_write(void *ctx, struct vcpu *v, u32 index, u64 value, u64 mask)
     e1000e_store(&d->tx.tail, value & 0xffff);
     if (__atomic_load_n(&d->tx_on, __ATOMIC_ACQUIRE) &&
         __atomic_exchange_n(&d->kicked, 1, __ATOMIC_SEQ_CST) == 0)
-        worker_kick_later(&d->worker);
+        (void)worker_kick_later(&d->worker);
 }
 
 static u64 icr_read(void *ctx, struct vcpu *v, u32 index)

@@ -203,6 +203,14 @@ bool vq_publish(struct vq *q)
     return wanted;
 }
 
+void vq_show(struct vq *q)
+{
+    if (!q->enabled || q->broken || q->packed) /* a packed ring shows each at once */
+        return;
+    vq_split_show(q);
+    rings_wrote(q);
+}
+
 void vq_silence(struct vq *q)
 {
     if (!q->enabled || q->broken || q->silent)

@@ -100,6 +100,8 @@ void vq_push(struct vq *q, const struct vq_chain *c, u32 written);
  * does it for what it is told. */
 void vq_wrote(const struct vq *q, const struct vq_chain *c, u64 bytes);
 MUST_USE bool vq_publish(struct vq *q);
+/* Shows it to the driver without that question, which vq_publish() asks later, for all. Not for more than a ring's entries. */
+void vq_show(struct vq *q);
 
 /* Asks the driver not to notify while the device looks at the queue anyway; and to notify again: true when there
  * is something by now, which no notification will tell. */

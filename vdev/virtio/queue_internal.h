@@ -133,6 +133,7 @@ void vq_pushed(struct vq *q, const struct vq_chain *c, u32 written);
 
 enum kerr vq_split_pop(struct vq *q, struct vq_chain *out);
 void vq_split_push(struct vq *q, const struct vq_chain *c, u32 written);
+void vq_split_show(struct vq *q);
 bool vq_split_publish(struct vq *q);
 void vq_split_silence(struct vq *q);
 bool vq_split_listen(struct vq *q);

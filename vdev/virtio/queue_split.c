@@ -115,13 +115,18 @@ void vq_split_push(struct vq *q, const struct vq_chain *c, u32 written)
         push_scattered(q, at, c, written);
 }
 
+void vq_split_show(struct vq *q)
+{
+    __atomic_store_n((u16 *)vq_at(&q->device, RING_IDX), q->next_used, __ATOMIC_RELEASE);
+}
+
 bool vq_split_publish(struct vq *q)
 {
     u16 old = q->told_used, now = q->next_used;
 
     if (old == now)
         return false;
-    __atomic_store_n((u16 *)vq_at(&q->device, RING_IDX), now, __ATOMIC_RELEASE);
+    vq_split_show(q);
     q->told_used = now;
     /* The index before the look at the driver's wish: it writes the wish, then looks at the index. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

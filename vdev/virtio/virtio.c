@@ -8,7 +8,9 @@
 #include "lib/bits.h"
 
 #define CONFIG_MAX 256U
-#define AT_ONCE_MAX 63U /* then it is tried again */
+#define AT_ONCE_MAX 63U   /* then it is tried again */
+#define AT_ONCE_AGAIN 15U /* after a rest that nothing came of, which delayed nobody */
+#define REST_NS 2000000UL
 #define WORKER_PRIO 12U /* above guests that say nothing about theirs */
 /* In a driver's way to DRIVER_OK it only adds bits. */
 #define STATUS_BITS                                                                                          \
@@ -54,26 +56,96 @@ static u32 taken(const struct virtio_device *d, u64 queues)
     u32 sum = 0;
 
     for (; queues != 0; queues &= queues - 1)
-        sum += d->queue[__builtin_ctzl(queues)].vq.taken;
+        sum += d->queue[ctz64(queues)].vq.taken;
     return sum;
+}
+
+/* Whether the driver has gone on without a notification. */
+static bool look(void *arg)
+{
+    const struct virtio_device *d = arg;
+
+    if (__atomic_load_n(&d->worker.halt, __ATOMIC_RELAXED) != 0 ||
+        __atomic_load_n(&d->notified, __ATOMIC_RELAXED) != 0)
+        return true;
+    for (u64 left = __atomic_load_n(&d->resting, __ATOMIC_RELAXED); left != 0; left &= left - 1)
+        if (vq_has_more(&d->queue[ctz64(left)].vq))
+            return true;
+    return false;
+}
+
+static void set_resting(struct virtio_device *d, u64 queues)
+{
+    __atomic_store_n(&d->resting, queues, __ATOMIC_RELAXED);
+}
+
+static u64 end_rest(struct virtio_device *d)
+{
+    u64 found = 0;
+
+    for (u64 left = d->resting; left != 0; left &= left - 1)
+        if (vq_listen(&d->queue[ctz64(left)].vq))
+            found |= left & -left;
+    set_resting(d, 0);
+    return found;
+}
+
+static void ask(struct virtio_device *d, u64 queues)
+{
+    u64 left = d->unasked & queues;
+
+    d->unasked &= ~queues;
+    for (; left != 0; left &= left - 1)
+        virtio_publish(d, ctz64(left));
+}
+
+/* What rests is to be worked on when its rest is over. It may go on if the guest asked for something and then waited:
+ * not if it goes on without waiting, nor if it asks for nothing. */
+static u64 rested(struct virtio_device *d)
+{
+    u64 queues = d->resting;
+
+    if (worker_watches(&d->worker)) {
+        d->may_rest = queues;
+        return 0;
+    }
+    if (!look(d))
+        __atomic_store_n(&d->at_once, AT_ONCE_AGAIN, __ATOMIC_RELAXED);
+    else if (!worker_found_idle(&d->worker))
+        __atomic_store_n(&d->at_once, AT_ONCE_MAX, __ATOMIC_RELAXED);
+    else
+        d->may_rest = queues;
+    return queues;
 }
 
 static void run(void *arg)
 {
     struct virtio_device *d = arg;
     u64 queues = __atomic_exchange_n(&d->notified, 0, __ATOMIC_SEQ_CST), again;
-    u32 before = taken(d, queues);
     bool waited = __atomic_exchange_n(&d->waited, 0, __ATOMIC_RELAXED) != 0;
+    u32 before, count;
 
+    d->may_rest = waited && d->poll_ticks == 0 && worker_found_idle(&d->worker) ? queues : 0;
+    if (d->resting != 0)
+        queues |= rested(d);
     if (queues == 0 || !is_up(d))
         return;
+    ask(d, queues);
+    before = taken(d, queues);
     again = d->kind->work(d, queues);
-    if (taken(d, queues) - before > 1)
+    count = taken(d, queues) - before;
+    if (count > 1)
         __atomic_store_n(&d->at_once, 0, __ATOMIC_RELAXED);
-    else if (waited)
+    else if (waited && d->resting == 0)
         __atomic_store_n(&d->at_once, AT_ONCE_MAX, __ATOMIC_RELAXED);
     if (again == 0 && d->poll_ticks != 0)
         again = poll(d);
+    if (d->resting != 0 && (again != 0 || count > 1)) {
+        again |= end_rest(d);
+        ask(d, ~0UL);
+    } else if (d->resting != 0) {
+        worker_watch(&d->worker, look, REST_NS);
+    }
     if (again != 0) {
         __atomic_fetch_or(&d->notified, again, __ATOMIC_SEQ_CST);
         worker_kick(&d->worker);
@@ -102,6 +174,8 @@ static void quiesce(struct virtio_device *d)
 static void forget_driver(struct virtio_device *d)
 {
     d->accepted = 0;
+    d->may_rest = d->unasked = 0;
+    set_resting(d, 0);
     __atomic_store_n(&d->notified, 0, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < d->queue_count; i++) {
         vq_disable(&d->queue[i].vq);
@@ -288,9 +362,8 @@ void virtio_notify(struct virtio_device *d, u32 queue)
     if (left != 0) {
         __atomic_store_n(&d->at_once, left - 1, __ATOMIC_RELAXED);
         worker_kick(&d->worker);
-    } else {
-        __atomic_store_n(&d->waited, 1, __ATOMIC_RELAXED);
-        worker_kick_later(&d->worker);
+    } else if (worker_kick_later(&d->worker)) {
+        __atomic_store_n(&d->waited, 1, __ATOMIC_RELAXED); /* it cannot run before we are through */
     }
 }
 
@@ -328,6 +401,28 @@ void virtio_fail(struct virtio_device *d)
     spin_unlock_irq(&d->lock, flags);
     if (news)
         d->interrupt(d, VIRTIO_ISR_CONFIG, 0);
+}
+
+bool virtio_listen(struct virtio_device *d, u32 queue, bool waits)
+{
+    struct vq *q = &d->queue[queue].vq;
+
+    if (!waits || (d->may_rest >> queue & 1) == 0) {
+        set_resting(d, d->resting & ~BIT(queue));
+        return vq_listen(q);
+    }
+    set_resting(d, d->resting | BIT(queue));
+    return vq_has_more(q);
+}
+
+void virtio_publish_late(struct virtio_device *d, u32 queue)
+{
+    if ((d->resting >> queue & 1) == 0) {
+        virtio_publish(d, queue);
+        return;
+    }
+    vq_show(&d->queue[queue].vq);
+    d->unasked |= BIT(queue);
 }
 
 void virtio_publish(struct virtio_device *d, u32 queue)

@@ -83,6 +83,11 @@ struct virtio_device {
     /* A notification is worth a wait if more requests come meanwhile, without one; so it is tried now and then. Atomics. */
     u32 at_once; /* so many notifications more wake the worker at once */
     u32 waited;  /* the last one did not */
+    /* A guest that asks for one thing, and waits, needs no notification for the next: what it asks for is seen when it
+     * waits. The worker's: queues that are watched so, with their drivers silent, those that may come to be in this
+     * run, and those of which it was not asked whether the driver wants an interrupt. */
+    u64 resting; /* atomic */
+    u64 may_rest, unasked;
 
     struct spinlock lock; /* the driver's set-up below */
     bool resetting;
@@ -137,6 +142,13 @@ void virtio_config_write(struct virtio_device *d, u64 offset, unsigned size, u64
 void virtio_fail(struct virtio_device *d);
 /* Shows the driver what was given back, with an interrupt if it wants one. Worker. */
 void virtio_publish(struct virtio_device *d, u32 queue);
+/* For an interrupt that can wait, as can one that says only that something was sent: where the queue rests, it comes when
+ * that ends, if the driver still wants it then. After virtio_listen(). Worker. */
+void virtio_publish_late(struct virtio_device *d, u32 queue);
+/* vq_listen() in a kind's work(). But where the guest waits for what it asks for, the queue rests, and its driver stays
+ * silent: it is looked at whenever the guest waits, and WORKER_PATIENCE_NS later at the latest. waits: what was taken now
+ * is of that kind. */
+MUST_USE bool virtio_listen(struct virtio_device *d, u32 queue, bool waits);
 /* Work for a queue from elsewhere than the driver. Any context. */
 void virtio_wake(struct virtio_device *d, u32 queue);
 /* The configuration changed: counted, and the driver is told. */
