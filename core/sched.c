@@ -261,19 +261,28 @@ void task_block(void)
     arch_irq_restore(flags);
 }
 
-static void wake_task(void *arg) { task_wake(arg); }
+static void ring(void *arg)
+{
+    struct task *t = arg;
+
+    t->alarm = NULL;
+    task_wake(t);
+}
 
 bool task_block_until(u64 deadline)
 {
     unsigned long flags = arch_irq_save();
+    struct task *t = task_current();
     struct timer timer;
     bool in_time;
 
-    timer_init(&timer, wake_task, task_current());
+    timer_init(&timer, ring, t);
     timer_arm(&timer, deadline);
+    t->alarm = &timer;
     task_block();
-    in_time = timer.armed;
-    timer_cancel(&timer);
+    in_time = t->alarm != NULL;
+    t->alarm = NULL;
+    timer_cancel(&timer); /* where it was moved meanwhile, that is done */
     arch_irq_restore(flags);
     return in_time;
 }

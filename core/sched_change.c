@@ -120,6 +120,8 @@ bool sched_make_change(struct percpu *cpu, struct task *t)
     if (t->state == TASK_READY)
         queue_remove(cpu, t);
     timer_cancel(&t->refill);
+    if (moves && t->alarm != NULL)
+        timer_cancel(t->alarm); /* who moves is woken there */
     set_params(cpu, t, c, now);
     if (moves && t->vcpu != NULL)
         leave(cpu, t->vcpu);

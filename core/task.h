@@ -63,6 +63,7 @@ struct task {
     void *look_arg;
     u64 look_period, look_until; /* ticks */
     struct task_change *change;  /* atomic: asked for, not yet made */
+    struct timer *alarm;         /* while it blocks until a time that has not come; of its CPU */
     struct list run_node;
     u64 run_ticks, run_since; /* ticks; run_since: when it last got the CPU */
     u64 wait_ticks,

@@ -520,6 +520,31 @@ static void test_sleeping_task_moves_and_is_woken_there(void **state)
     assert_trace("a");
 }
 
+static void waits(void *arg)
+{
+    (void)arg;
+    for (;;)
+        step(task_block_until(arch_ticks() + 5 * MS) ? 'w' : 't');
+}
+
+static void test_task_that_moves_while_it_waits_leaves_no_timer(void **state)
+{
+    struct task *a = make_with(0, 0, 8, waits);
+
+    (void)state;
+    wake_by_interrupt(0, a);
+    enter_until_idle(0);
+    assert_true(percpu[0].arch.timer_on);
+    assert_int_equal(change(a, 1, &light), K_OK);
+    assert_false(percpu[0].arch.timer_on);
+    enter_until_idle(1);
+    assert_trace("w"); /* early, and it waits again, there */
+    assert_true(percpu[1].arch.timer_on);
+    host_clock_advance(5 * MS);
+    enter_until_idle(1);
+    assert_trace("t");
+}
+
 /* A waker that read the old CPU lists the task there: that CPU passes it on. */
 static void test_wake_up_that_goes_to_the_old_cpu_is_passed_on(void **state)
 {
@@ -616,6 +641,7 @@ int main(void)
         WITH(test_turns_are_taken_again_after_the_only_equal_moved_away),
         WITH(test_throttled_task_moves_with_its_timer),
         WITH(test_sleeping_task_moves_and_is_woken_there),
+        WITH(test_task_that_moves_while_it_waits_leaves_no_timer),
         WITH(test_wake_up_that_goes_to_the_old_cpu_is_passed_on),
         WITH(test_parameters_change_under_a_running_task),
         WITH(test_promises_are_limited_and_given_back),
