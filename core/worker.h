@@ -48,6 +48,12 @@ static inline bool worker_found_idle(const struct worker *w)
     return !worker_watches(w) && w->task->later_idle;
 }
 
+/* By fn: it is to come back soon, for somebody waits in worker_halt(). */
+static inline bool worker_is_to_halt(const struct worker *w)
+{
+    return __atomic_load_n(&w->halt, __ATOMIC_RELAXED) != 0;
+}
+
 /* By fn: it runs again at that time (ticks) at the latest. Holds for once. */
 static inline void worker_again_at(struct worker *w, u64 ticks) { w->again_at = ticks; }
 

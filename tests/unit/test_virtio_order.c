@@ -15,6 +15,7 @@
 
 static struct block_request *host[HOST_MAX];
 static u32 host_count;
+static bool halts_it; /* somebody begins to wait for the worker while the host's device is given a request */
 static void *dev;
 
 static void submit(struct block_device *d, struct block_request *r)
@@ -22,6 +23,8 @@ static void submit(struct block_device *d, struct block_request *r)
     (void)d;
     assert_true(host_count < HOST_MAX);
     host[host_count++] = r;
+    if (halts_it)
+        worker->halt = 1;
 }
 
 static void destroy(struct block_device *d) { (void)d; }
@@ -56,6 +59,7 @@ static void setup_with(bool packed, u64 features, u32 queues, u32 queue)
     struct cfg_device cfg = { .disk = { .size = SZ_64K, .queues = queues } };
 
     host_count = 0;
+    halts_it = false;
     machine_make(&virtio_blk_model, &cfg, packed, 64, &dev);
     driver_up(FEATURES | features, queue);
 }
@@ -122,6 +126,25 @@ static void test_order_is_kept_for_a_driver_that_wants_it(void **state)
         assert_true(given(4));
         virtio_blk_model.destroy(dev);
     }
+}
+
+static void test_a_worker_that_is_to_halt_begins_no_other_request(void **state)
+{
+    (void)state;
+    setup_with(false, 0, 1, 0);
+    for (u16 i = 0; i < 3; i++)
+        flush(i);
+    halts_it = true;
+    notify(0);
+    assert_int_equal(host_count, 1);
+    halts_it = false;
+    worker_go(worker);
+    kicks++;
+    end(0);
+    assert_int_equal(host_count, 3);
+    for (u32 i = 1; i < 3; i++)
+        end(i);
+    virtio_blk_model.destroy(dev);
 }
 
 /* All requests are of one queue; another asks meanwhile: it is served when there is one again. */
@@ -205,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffers_come_back_as_they_end),
         cmocka_unit_test(test_order_is_kept_for_a_driver_that_wants_it),
+        cmocka_unit_test(test_a_worker_that_is_to_halt_begins_no_other_request),
         cmocka_unit_test(test_a_queue_that_found_no_free_request_is_served_later),
         cmocka_unit_test(test_what_is_written_is_safe_for_a_driver_that_cannot_flush),
         cmocka_unit_test(test_a_reset_waits_for_what_the_host_has_and_forgets_what_waits),

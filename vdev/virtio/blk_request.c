@@ -451,7 +451,7 @@ static bool take(struct blk *b, u32 queue)
     struct vq *q = &b->dev.queue[queue].vq;
 
     vq_silence(q);
-    for (u32 n = 0; n < BLK_BATCH; n++) {
+    for (u32 n = 0; n < BLK_BATCH && !worker_is_to_halt(&b->dev.worker); n++) { /* one may be long */
         struct blk_request *r = b->free;
         enum kerr e;
 

@@ -44,7 +44,7 @@ static u64 poll(struct virtio_device *d)
                 found |= BIT(i);
             }
     } while (found == 0 && __atomic_load_n(&d->notified, __ATOMIC_RELAXED) == 0 &&
-             __atomic_load_n(&d->worker.halt, __ATOMIC_RELAXED) == 0 && arch_ticks() < deadline);
+             !worker_is_to_halt(&d->worker) && arch_ticks() < deadline);
     for (u32 i = 0; i < d->queue_count; i++)
         if ((d->polled & ~found) >> i & 1 && vq_listen(&d->queue[i].vq))
             found |= BIT(i);
