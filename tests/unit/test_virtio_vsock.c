@@ -387,18 +387,37 @@ static void test_a_guest_that_takes_nothing_loses_the_connection_not_keels_memor
     u32 resets = 0, data_packets = 0;
 
     (void)state;
-    for (u32 i = 0; i < 40; i++)
+    for (u32 i = 0; i < 56; i++)
         send(0, &h, 16384);
     offer_buffers(0, 30, 64);
     while (got(0, &h, &data))
         resets += h.op == RST;
-    assert_int_equal(resets, 23); /* 16 fit, and one that is under way */
-    for (u32 round = 0; round < 14; round++) {
+    assert_int_equal(resets, 23); /* 32 fit, and one that is under way */
+    for (u32 round = 0; round < 25; round++) {
         offer_buffers(1, 8, 4096);
         while (got(1, &h, &data))
             data_packets += h.op == RW;
     }
-    assert_int_equal(data_packets, 17 * 5); /* of 4052 bytes and a rest */
+    assert_int_equal(data_packets, 33 * 5); /* of 4052 bytes and a rest */
+}
+
+static void test_what_waits_of_one_sender_takes_no_room_from_another(void **state)
+{
+    struct header h = to(3, 4, 80, RW, 0);
+    const u8 *data;
+    bool answered = false;
+
+    (void)state;
+    for (u32 i = 0; i < 600; i++)
+        send(0, &h, 0);
+    h = to(4, 99, 80, REQUEST, 0);
+    send(1, &h, 0); /* to nobody: the refusal comes from 99 */
+    for (u32 round = 0; round < 40; round++) {
+        offer_buffers(1, 16, 64);
+        while (got(1, &h, &data))
+            answered |= h.op == RST && h.src_cid == 99;
+    }
+    assert_true(answered);
 }
 
 static void test_a_reset_drops_what_waits(void **state)
@@ -436,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_guest_of_another_group_is_not_there, hermit, teardown),
         BOTH(test_packets_that_lie_are_dropped),
         BOTH(test_a_guest_that_takes_nothing_loses_the_connection_not_keels_memory),
+        BOTH(test_what_waits_of_one_sender_takes_no_room_from_another),
         BOTH(test_a_reset_drops_what_waits),
     };
 

@@ -19,9 +19,10 @@
 #define VSOCK_BATCH 32U
 #define VSOCK_F_STREAM 0U
 #define VSOCK_PAYLOAD_MAX 65536U /* of one packet */
-/* Of what waits for one guest's buffers; more ends the connection that it belongs to. */
-#define VSOCK_WAITING_BYTES 262144U
+/* Of what one sender has waiting for a guest's buffers; more ends the connection that it belongs to. Two windows of Linux's. */
+#define VSOCK_WAITING_BYTES 524288U
 #define VSOCK_WAITING 512U
+#define VSOCK_SENDERS 16U /* to one guest, at once */
 #define VSOCK_CID_KEEL 2U
 #define VSOCK_PORT_STATE 1U   /* tells at once */
 #define VSOCK_PORT_COMMAND 2U /* hears one line */
@@ -66,7 +67,10 @@ struct vsock {
     /* Under `lock`. */
     struct list node;
     struct list waiting; /* for this guest's buffers */
-    u32 waiting_count, waiting_bytes;
+    struct {
+        u64 cid;
+        u32 packets, bytes; /* of them */
+    } from[VSOCK_SENDERS];
 };
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_RANK_VDEV);
@@ -92,14 +96,32 @@ static void packet_free(struct packet *p)
         heap_free(p, sizeof(*p) + p->room);
 }
 
-/* Takes p; false: there is no room for it. */
+/* Where the packets of a sender that wait are counted, or may be. VSOCK_SENDERS: others take all places. */
+static u32 sender_locked(const struct vsock *to, u64 cid)
+{
+    u32 free = VSOCK_SENDERS;
+
+    for (u32 i = 0; i < VSOCK_SENDERS; i++) {
+        if (to->from[i].packets == 0)
+            free = i;
+        else if (to->from[i].cid == cid)
+            return i;
+    }
+    return free;
+}
+
+/* Takes p; false: its sender has too much there. */
 static bool post_locked(struct vsock *to, struct packet *p)
 {
-    if (to->waiting_count >= VSOCK_WAITING || to->waiting_bytes + p->room > VSOCK_WAITING_BYTES)
+    u32 i = sender_locked(to, p->h.src_cid);
+
+    if (i == VSOCK_SENDERS || to->from[i].packets == VSOCK_WAITING ||
+        to->from[i].bytes + p->room > VSOCK_WAITING_BYTES)
         return false;
     list_insert(&to->waiting, &p->node);
-    to->waiting_count++;
-    to->waiting_bytes += p->room;
+    to->from[i].cid = p->h.src_cid;
+    to->from[i].packets++;
+    to->from[i].bytes += p->room;
     virtio_wake(&to->dev, RX);
     return true;
 }
@@ -302,6 +324,7 @@ static bool transmit(struct vsock *s)
 static bool next_packet(struct vsock *s)
 {
     unsigned long flags;
+    u32 i;
 
     if (s->sending != NULL)
         return true;
@@ -309,8 +332,9 @@ static bool next_packet(struct vsock *s)
     if (!list_empty(&s->waiting)) {
         s->sending = list_entry(s->waiting.next, struct packet, node);
         list_remove(&s->sending->node);
-        s->waiting_count--;
-        s->waiting_bytes -= s->sending->room;
+        i = sender_locked(s, s->sending->h.src_cid);
+        s->from[i].packets--;
+        s->from[i].bytes -= s->sending->room;
         s->sent = 0;
     }
     spin_unlock_irq(&lock, flags);
