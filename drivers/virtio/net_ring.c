@@ -81,15 +81,16 @@ static enum kerr reserve_locked(struct hnet *h, u32 slots, u32 *first)
 /* Header and frame. */
 static void fill(const struct hnet *h, u32 first, const struct net_frame *f)
 {
-    struct net_header header = net_header_of(f, 0);
     u8 *at = slot_at(h, first), *end = h->tx_pool + h->slots * HNET_SLOT_SIZE;
+    struct net_header header;
 
-    header.flags &= NET_HEADER_NEEDS_CSUM;                 /* 5.1.6.2.1 */
     if (f->csum && !hvirtio_has(h->virtio, HNET_F_CSUM)) { /* then no frame is large */
         memset(at, 0, sizeof(header));
         nic_copy(at + sizeof(header), f);
         return;
     }
+    header = net_header_of(f, 0);
+    header.flags &= NET_HEADER_NEEDS_CSUM; /* 5.1.6.2.1 */
     memcpy(at, &header, sizeof(header));
     at += sizeof(header);
     for (u32 i = 0; i < f->vecs; i++) {

@@ -295,8 +295,8 @@ static bool send(struct vnet *n, const struct vq *q)
         return false;
     visit = vm_enter(n->dev.vm);
     if (c->read_len - sizeof(h) > NET_FRAME_MAX || !net_header_read(&h, &f) || !find_pieces(n, c, &f))
-        f.len = 0; /* counted with the malformed */
-    n->streams |= h.gso_type != 0;
+        f.len = 0;                     /* counted with the malformed */
+    n->dev.streams |= h.gso_type != 0; /* nobody waits for an answer to one large frame */
     net_send(&n->port, &f);
     vm_leave(n->dev.vm, visit);
     return true;
@@ -308,14 +308,13 @@ static bool take(struct vnet *n, u32 queue)
     struct vq *q = &n->dev.queue[queue].vq;
 
     vq_silence(q);
-    n->streams = false;
     for (u32 i = 0; i < NET_BATCH; i++) {
         enum kerr e;
 
         if (net_ready_at(&n->port) != 0)
             return true;
         e = vq_pop(q, &n->tx_chain);
-        if (e == K_NOENT && !virtio_listen(&n->dev, queue, !n->streams))
+        if (e == K_NOENT && !virtio_listen(&n->dev, queue, !n->dev.streams))
             return false;
         if (e == K_NOENT)
             continue;

@@ -72,7 +72,6 @@ struct vnet {
     struct vq_chain rx_chain;
 
     /* The worker's. */
-    bool streams; /* among what was taken now are large frames: nobody waits for an answer to one */
     struct vq_chain tx_chain;
     struct net_vec vec[NET_VECS_MAX];
 };

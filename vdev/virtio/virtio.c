@@ -123,7 +123,8 @@ static void run(void *arg)
     struct virtio_device *d = arg;
     u64 queues = __atomic_exchange_n(&d->notified, 0, __ATOMIC_SEQ_CST), again;
     bool waited = __atomic_exchange_n(&d->waited, 0, __ATOMIC_RELAXED) != 0;
-    u32 before, count;
+    bool together;
+    u32 before;
 
     d->may_rest = waited && d->poll_ticks == 0 && worker_found_idle(&d->worker) ? queues : 0;
     if (d->resting != 0)
@@ -132,15 +133,16 @@ static void run(void *arg)
         return;
     ask(d, queues);
     before = taken(d, queues);
+    d->streams = false;
     again = d->kind->work(d, queues);
-    count = taken(d, queues) - before;
-    if (count > 1)
+    together = taken(d, queues) - before > 1 || d->streams;
+    if (together)
         __atomic_store_n(&d->at_once, 0, __ATOMIC_RELAXED);
     else if (waited && d->resting == 0)
         __atomic_store_n(&d->at_once, AT_ONCE_MAX, __ATOMIC_RELAXED);
     if (again == 0 && d->poll_ticks != 0)
         again = poll(d);
-    if (d->resting != 0 && (again != 0 || count > 1)) {
+    if (d->resting != 0 && (again != 0 || together)) {
         again |= end_rest(d);
         ask(d, ~0UL);
     } else if (d->resting != 0) {

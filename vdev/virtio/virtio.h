@@ -88,6 +88,7 @@ struct virtio_device {
      * run, and those of which it was not asked whether the driver wants an interrupt. */
     u64 resting; /* atomic */
     u64 may_rest, unasked;
+    bool streams; /* the kind's: what it took in this run is worth a wait, though it came alone */
 
     struct spinlock lock; /* the driver's set-up below */
     bool resetting;
