@@ -3,7 +3,8 @@
  * while others send to it. The device must keep to its memory, and a proper driver must be served again after a reset. */
 #include "tests/unit/test_virtio_net_machine.h"
 
-#define OFFERED 0x81c0000000ffbbafUL /* all that concerns the network: what is not offered is refused anyway */
+#define OFFERED                                                                                              \
+    0x81c0000000ffbbafUL /* all that concerns the network: what is not offered is refused anyway */
 
 struct op {
     u8 what, area;
