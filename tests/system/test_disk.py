@@ -29,6 +29,12 @@ def test_interrupts_come_as_messages_on_pci_and_by_a_line_on_mmio(disks):
     assert sum(int(n) for line in lines if "config" not in line for n in line.split()[1:3]) > 0
 
 
+def test_a_disk_has_its_nodes_name_as_serial_number_and_tells_its_block_size(disks):
+    assert disks.sh("cat /sys/block/vda/serial; echo; cat /sys/block/vdb/serial").split() == ["scratch", "data"]
+    assert disks.sh("cd /sys/block/vda/queue; cat logical_block_size physical_block_size minimum_io_size").split() == [
+        "512", "4096", "4096"]
+
+
 def test_a_read_only_image_is_read_as_it_is(disks):
     image = harness.INITRD.read_bytes()
     assert disks.sh(f"head -c {len(image)} /dev/vdb | sha256sum").split()[0] == hashlib.sha256(image).hexdigest()
