@@ -21,9 +21,10 @@ ESCAPE = "\x1d"
 SHELL_PROMPT = "keel> "
 GUEST_PROMPT = r"debian:\S*# "
 BANNER = "Welcome to Debian Linux on Keel"
-KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\] ")
 PREFIX = re.compile(r"^[\w.-]{1,32}\| ?", re.M)
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# What a guest's kernel may say in the midst of what its programs print.
+KERNEL_LINES = r"(?:(?:[\w.-]+\| )?\[ *\d+\.\d{6}\] [^\n]*\n(?:[\w.-]+\| )?)*"
 
 # Wall-clock bounds: several times what an emulated machine takes here while the other worker runs too.
 BOOT_S = 180
@@ -133,14 +134,15 @@ class Machine:
         # the echo from looking like the marks.
         end = "" if command.rstrip().endswith("&") else ";"
         self.send(f'echo "@@"S{n}; {command}{end} echo "@@"E{n} $?\n')
-        self.expect(rf"(?m)((?:^[\w.-]+\| )?)[^\n]*@@S{n}\r*\n", seconds)
+        self.expect(rf"(?m)((?:^[\w.-]+\| )?)[^\n]*{broken(f'@@S{n}')}\r*\n", seconds)
         prefix = self.match.group(1)
-        self.expect(rf"@@E{n} (\d+)\r*\n", seconds)
+        self.expect(rf"{broken(f'@@E{n} ')}((?:\d{KERNEL_LINES})+)\r*\n", seconds)
         # Other guests may print in between: their lines have other prefixes.
         lines = CONTROL.sub("", self.before).replace("\r", "").splitlines()
         output = clean("\n".join(line for line in lines if line.startswith(prefix)))
-        output = "\n".join(line for line in output.splitlines() if messages or not KERNEL_MESSAGE.match(line))
-        status = int(self.match.group(1))
+        if not messages:
+            output = re.sub(KERNEL_LINES, "", output)
+        status = int(re.sub(KERNEL_LINES, "", self.match.group(1)))
         if check and status != 0:
             raise Failure(f"{command!r} in the guest: status {status}: {output}")
         return output.strip("\n")
@@ -168,6 +170,11 @@ class Machine:
             if time.monotonic() > end:
                 raise Failure(f"{vm} is not {state} after {seconds} s: {listing}")
             time.sleep(0.2)
+
+
+def broken(word):
+    """A pattern for a word that a guest's kernel may have broken up."""
+    return "".join(c + KERNEL_LINES for c in word)
 
 
 def clean(text):
