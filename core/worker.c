@@ -21,6 +21,7 @@ static void worker_main(void *arg)
     struct worker *w = arg;
 
     for (;;) {
+        __atomic_store_n(&w->kicked, 0, __ATOMIC_SEQ_CST);
         w->again_at = UINT64_MAX;
         if (__atomic_load_n(&w->halt, __ATOMIC_SEQ_CST) != 0) {
             say_halted(w);
@@ -28,8 +29,8 @@ static void worker_main(void *arg)
             if (unlikely(__atomic_load_n(&w->task->hurry, __ATOMIC_RELAXED) != 0))
                 task_calm();
             w->fn(w->arg);
-            if (__atomic_load_n(&w->halt, __ATOMIC_SEQ_CST) != 0)
-                continue; /* fn may have slept, and woken for that */
+            if (__atomic_load_n(&w->kicked, __ATOMIC_SEQ_CST) != 0)
+                task_wake(w->task); /* fn may have slept, and taken the wake-up for its own */
         }
         if (w->again_at == UINT64_MAX)
             task_block();
@@ -45,12 +46,17 @@ enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, vo
     return thread_create(name, cpu, prio, worker_main, w, &w->task);
 }
 
-void worker_kick(struct worker *w) { task_wake(w->task); }
+void worker_kick(struct worker *w)
+{
+    __atomic_store_n(&w->kicked, 1, __ATOMIC_SEQ_CST);
+    task_wake(w->task);
+}
 
 bool worker_kick_later(struct worker *w)
 {
     bool here = __atomic_load_n(&w->task->cpu, __ATOMIC_RELAXED) == this_cpu()->id;
 
+    __atomic_store_n(&w->kicked, 1, __ATOMIC_SEQ_CST);
     if (here)
         task_wake_later(w->task, arch_ticks() + time_ns_to_ticks(WORKER_PATIENCE_NS));
     else
@@ -73,7 +79,7 @@ void worker_halt(struct worker *w)
     w->waiter = me;
     __atomic_store_n(&w->halted, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&w->halt, 1, __ATOMIC_SEQ_CST);
-    task_wake(w->task);
+    worker_kick(w);
     while (__atomic_load_n(&w->halted, __ATOMIC_SEQ_CST) == 0) {
         if (me->vcpu != NULL) {
             task_block(); /* a guest waits for its own thread; who ends the VM hurries both */

@@ -11,11 +11,13 @@ struct worker {
     void (*fn)(void *arg);
     void *arg;
     u32 halt, halted;    /* atomic */
+    u32 kicked;          /* atomic: since fn began */
     struct task *waiter; /* of worker_halt() */
     u64 again_at;        /* ticks; UINT64_MAX: when kicked */
 };
 
-/* Made halted. fn(arg) runs in thread context, preemptible, and at least once after each kick. Thread context. */
+/* Made halted. fn(arg) runs in thread context, preemptible, and begins at least once after each kick, though that ended a
+ * wait of fn's. Thread context. */
 MUST_USE enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
                                  void *arg);
 /* Nobody kicks it any more. Thread context; sleeps. */

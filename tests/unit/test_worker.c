@@ -122,6 +122,22 @@ static void test_worker_that_sleeps_at_work_is_halted_by_what_wakes_it(void **st
     assert_true(halted);
 }
 
+static void test_kick_that_ends_a_wait_at_work_is_not_lost(void **state)
+{
+    (void)state;
+    sleeps = true;
+    interrupt(0);
+    worker_kick(&w);
+    enter_until_idle(0);
+    assert_int_equal(runs, 2);
+    interrupt(0);
+    worker_kick(&w);
+    sleeps = false;
+    enter_until_idle(0);
+    assert_int_equal(runs, 3);
+    assert_true(task_quiet(w.task));
+}
+
 static void test_worker_is_halted_though_another_spins(void **state)
 {
     struct task *t = spin(0, SPIN_PRIO);
@@ -192,6 +208,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle_worker_is_halted_at_once, begin_worker, end_worker),
         cmocka_unit_test_setup_teardown(test_worker_that_sleeps_at_work_is_halted_by_what_wakes_it,
                                         begin_worker, end_worker),
+        cmocka_unit_test_setup_teardown(test_kick_that_ends_a_wait_at_work_is_not_lost, begin_worker,
+                                        end_worker),
         cmocka_unit_test_setup_teardown(test_worker_is_halted_though_another_spins, begin_worker, end_worker),
         cmocka_unit_test_setup_teardown(test_worker_ends_what_it_had_begun, begin_worker, end_worker),
         cmocka_unit_test_setup_teardown(test_worker_that_goes_again_has_its_own_priority, begin_worker,

@@ -92,7 +92,6 @@ enum kerr net_wait_and_deliver(struct net_port *p, struct net_port *q, const str
     }
     __atomic_store_n(&p->sender, NULL, __ATOMIC_SEQ_CST);
     __atomic_fetch_and(&q->waiters, ~BIT(p->slot), __ATOMIC_SEQ_CST);
-    task_wake(task_current()); /* what woke us may have been news for our owner: more to send, or to halt */
     lose_patience(q, time_ticks_to_ns(arch_ticks() - start));
     return e;
 }
