@@ -239,7 +239,7 @@ static void set_ip(const struct net_cut *c, u32 len)
     if (c->ip[0] >> 4 == 4) {
         put16(c->ip + 2, len);
         put16(c->ip + 4, number);
-        sum = (u16)~inet_fold(c->ip_sum + sum16(len) + sum16(number));
+        sum = (u16)~inet_fold(inet_add(c->ip_sum, sum16(len) + sum16(number)));
         memcpy(c->ip + 10, &sum, 2);
     } else {
         put16(c->ip + 4, len - IPV6_SIZE);
