@@ -19,9 +19,8 @@ struct gic_params {
 
 /* Where messages of devices go. */
 struct msi_params {
-    u64 its; /* 0: none */
-    bool
-        not_coherent; /* its tables, and redistributors', are not read through the caches, whatever they say */
+    u64 its;           /* 0: none */
+    bool not_coherent; /* it and redistributors do not read tables through the caches, whatever they say */
     u64 v2m, v2m_size; /* a GICv2's frame; 0: none */
 };
 

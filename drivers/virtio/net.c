@@ -150,8 +150,8 @@ static u32 accepts(const struct hnet *h)
 
     if (h->slots < HNET_LARGE_MIN)
         return a;
-    if (hvirtio_has(d,
-                    HNET_F_HOST_ECN)) { /* else not each of TCP's large frames is one that it cuts rightly */
+    /* Without it not each of TCP's large frames is one that it cuts rightly. */
+    if (hvirtio_has(d, HNET_F_HOST_ECN)) {
         a |= hvirtio_has(d, HNET_F_HOST_TSO4) ? NET_ACCEPT_TSO4 : 0;
         a |= hvirtio_has(d, HNET_F_HOST_TSO6) ? NET_ACCEPT_TSO6 : 0;
     }

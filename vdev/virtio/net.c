@@ -294,9 +294,10 @@ static bool send(struct vnet *n, const struct vq *q)
     if (vq_copy_out(q, c, 0, &h, sizeof(h)) != K_OK)
         return false;
     visit = vm_enter(n->dev.vm);
-    if (c->read_len - sizeof(h) > NET_FRAME_MAX || !net_header_read(&h, &f) || !find_pieces(n, c, &f))
-        f.len = 0;                     /* counted with the malformed */
-    n->dev.streams |= h.gso_type != 0; /* nobody waits for an answer to one large frame */
+    if (!net_header_read(&h, &f) || c->read_len - sizeof(h) > NET_FRAME_MAX || !find_pieces(n, c, &f))
+        f.len = 0; /* counted with the malformed */
+    /* Nobody waits for an answer to one large frame. */
+    n->dev.streams |= h.gso_type != 0;
     net_send(&n->port, &f);
     vm_leave(n->dev.vm, visit);
     return true;
