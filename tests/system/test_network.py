@@ -2,7 +2,6 @@
 """Networks between Debian guests, by the stock virtio-net driver."""
 import pathlib
 import re
-import struct
 import subprocess
 
 import harness
@@ -112,16 +111,9 @@ def test_ports_keep_to_their_address_their_vlan_and_their_link(pair, tmp_path):
     log = tmp_path / "console"
     log.write_text("".join(machine.seen))
     capture = subprocess.run([harness.KEEL, "pcap", log], stdout=subprocess.PIPE, check=True).stdout
-    assert struct.unpack("<IHHIIII", capture[:24]) == (0xa1b23c4d, 2, 4, 0, 0, 1514, 1)
-    frames, at = [], 24
-    while at < len(capture):
-        stored, whole = struct.unpack("<II", capture[at + 8:at + 16])
-        assert stored == whole <= 1514
-        frames.append(capture[at + 16:at + 16 + stored])
-        at += 16 + stored
-    assert at == len(capture)
-    echoes = [f for f in frames if f[12:14] == b"\x08\x00" and f[23] == 1]
-    assert [f[34] for f in echoes] == [8, 0] # asked, answered
+    frames = subprocess.run(["tcpdump", "-n", "-r", "-", "icmp"], input=capture, stdout=subprocess.PIPE,
+                            check=True).stdout.decode()
+    assert re.findall("ICMP echo (request|reply), .*, length 64", frames) == ["request", "reply"]
 
 
 def test_isolated_guests_do_not_reach_each_other(pair):
