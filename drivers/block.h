@@ -26,16 +26,16 @@ struct block_request {
     void (*done)(struct block_request *r, enum kerr result);
 
     /* The device's, while it has it. */
-    struct block_request *next;
+    struct block_request *next; /* until then: of those that are submitted together */
     enum kerr result;
 };
 
 struct block_device;
 
 struct block_ops {
-    /* Thread context. The range lies within the device, which is not read-only where r changes it; it keeps the device's
-     * limits below. */
-    void (*submit)(struct block_device *d, struct block_request *r);
+    /* A list by `next`, of one or more: the device below hears of them once. Thread context. Each range lies within the device,
+     * which is not read-only where it is changed, and keeps the device's limits below. */
+    void (*submit)(struct block_device *d, struct block_request *first);
     /* Of a device that is memory: size bytes of it from `at` on to buf, or back. In the device, and not to one that is
      * read-only. Thread context. NULL: only by submit(). */
     enum kerr (*copy)(struct block_device *d, u64 at, void *buf, u64 size, bool write);
@@ -49,6 +49,7 @@ struct block_device {
     u32 block_size; /* bytes that the device writes at once best */
     bool read_only;
     bool has_discard, has_write_zeroes;
+    bool works_in_submit; /* but for reads: whoever must not be kept by it submits them one by one */
     /* Of one request. */
     u32 max_vecs;
     u32 max_sectors;         /* of reads and writes */

@@ -152,18 +152,23 @@ static enum kerr zero(struct ramdisk *d, const struct block_request *r)
     return K_OK;
 }
 
-static void submit(struct block_device *dev, struct block_request *r)
+static enum kerr carry_out(struct block_device *dev, const struct block_request *r)
 {
-    enum kerr e = K_OK;
-
     switch (r->op) {
     case BLOCK_READ:
-    case BLOCK_WRITE: e = transfer(dev, r); break;
+    case BLOCK_WRITE: return transfer(dev, r);
     case BLOCK_DISCARD:
-    case BLOCK_WRITE_ZEROES: e = zero(of(dev), r); break;
-    case BLOCK_FLUSH: break;
+    case BLOCK_WRITE_ZEROES: return zero(of(dev), r);
+    default: return K_OK; /* there is nothing to flush */
     }
-    r->done(r, e);
+}
+
+static void submit(struct block_device *dev, struct block_request *first)
+{
+    for (struct block_request *r = first, *next; r != NULL; r = next) {
+        next = r->next;
+        r->done(r, carry_out(dev, r));
+    }
 }
 
 static void destroy(struct block_device *dev)
@@ -211,6 +216,7 @@ enum kerr ramdisk_create(const void *image, u64 image_size, u64 size, bool read_
         .read_only = read_only,
         .has_discard = true,
         .has_write_zeroes = true,
+        .works_in_submit = true,
         .max_vecs = ~0U,
         .max_sectors = ~0U,
         .max_discard_sectors = ~0U,

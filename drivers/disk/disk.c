@@ -101,13 +101,14 @@ enum kerr disk_partitions(const struct disk *d, void (*each)(void *arg, const st
 
 /* --- opening --- */
 
-static void part_submit(struct block_device *dev, struct block_request *r)
+static void part_submit(struct block_device *dev, struct block_request *first)
 {
     struct part *p = container_of(dev, struct part, dev);
     struct block_device *base = &p->disk->dev;
 
-    r->sector += p->sector;
-    base->ops->submit(base, r);
+    for (struct block_request *r = first; r != NULL; r = r->next)
+        r->sector += p->sector;
+    base->ops->submit(base, first);
 }
 
 static void part_destroy(struct block_device *dev)

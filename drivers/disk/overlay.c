@@ -240,9 +240,20 @@ static void piece_done(struct block_request *r, enum kerr result)
     one_done(s, result);
 }
 
-/* Reads `sectors` from the base into the memory at c, and moves it on. */
-static enum kerr read_base(const struct overlay *o, struct split *s, struct cursor *c, u64 sector,
-                           u64 sectors)
+/* What goes on to the base. */
+struct batch {
+    struct block_request *first, **tail;
+};
+
+static void put(struct batch *b, struct block_request *r)
+{
+    r->next = NULL;
+    *b->tail = r;
+    b->tail = &r->next;
+}
+
+/* Has the base read `sectors` into the memory at c, and moves it on. */
+static enum kerr read_base(struct batch *b, struct split *s, struct cursor *c, u64 sector, u64 sectors)
 {
     struct cursor look = *c;
     u64 bytes = sectors * BLOCK_SECTOR, n;
@@ -268,11 +279,11 @@ static enum kerr read_base(const struct overlay *o, struct split *s, struct curs
                                    .vecs = vecs,
                                    .done = piece_done };
     __atomic_fetch_add(&s->left, 1, __ATOMIC_SEQ_CST);
-    o->base->ops->submit(o->base, &p->r);
+    put(b, &p->r);
     return K_OK;
 }
 
-static void read(const struct overlay *o, struct block_request *r)
+static void read(const struct overlay *o, struct batch *b, struct block_request *r)
 {
     struct cursor c = { r->vec, 0 };
     struct split *s;
@@ -280,7 +291,7 @@ static void read(const struct overlay *o, struct block_request *r)
     enum kerr e = K_OK;
 
     if (run_of(o, r->sector, r->sectors, &written) == r->sectors && !written) {
-        o->base->ops->submit(o->base, r);
+        put(b, r);
         return;
     }
     s = heap_alloc(sizeof(*s));
@@ -296,23 +307,34 @@ static void read(const struct overlay *o, struct block_request *r)
             n = part_of(sector, n);
             copy(&c, page_at(word_of(o, sector), sector), n * BLOCK_SECTOR, false);
         } else {
-            e = read_base(o, s, &c, sector, n);
+            e = read_base(b, s, &c, sector, n);
         }
     }
     one_done(s, e);
 }
 
-static void submit(struct block_device *dev, struct block_request *r)
+static void submit_one(struct overlay *o, struct batch *b, struct block_request *r)
 {
-    struct overlay *o = of(dev);
-
     switch (r->op) {
-    case BLOCK_READ: read(o, r); break;
+    case BLOCK_READ: read(o, b, r); break;
     case BLOCK_WRITE: r->done(r, write(o, r)); break;
     case BLOCK_DISCARD:
     case BLOCK_WRITE_ZEROES: r->done(r, zero(o, r)); break;
     case BLOCK_FLUSH: r->done(r, K_OK); break;
     }
+}
+
+static void submit(struct block_device *dev, struct block_request *first)
+{
+    struct overlay *o = of(dev);
+    struct batch b = { .tail = &b.first };
+
+    for (struct block_request *r = first, *next; r != NULL; r = next) {
+        next = r->next;
+        submit_one(o, &b, r);
+    }
+    if (b.first != NULL)
+        o->base->ops->submit(o->base, b.first);
 }
 
 static void destroy(struct block_device *dev)
@@ -344,6 +366,7 @@ enum kerr overlay_create(struct block_device *base, struct block_device **out)
     o->dev = *base;
     o->dev.ops = &ops;
     o->dev.read_only = false;
+    o->dev.works_in_submit = true;
     o->dev.has_discard = o->dev.has_write_zeroes = true;
     o->dev.max_discard_sectors = LIMIT_SECTORS;
     *out = &o->dev;

@@ -92,10 +92,10 @@ static enum kerr start_one_locked(struct disk_queue *q, struct block_request *r)
     return e == K_FULL && q->busy == 0 ? K_IO : e; /* nobody is under way who could make room */
 }
 
-/* As many of those that wait as there is room for. */
-static void start_locked(struct disk_queue *q)
+/* As many of those that wait as there is room for. `tell`: the device hears of them, else somebody comes back for that. */
+static void start_locked(struct disk_queue *q, bool tell)
 {
-    bool dead = __atomic_load_n(&q->host->dead, __ATOMIC_SEQ_CST) != 0, started = false;
+    bool dead = __atomic_load_n(&q->host->dead, __ATOMIC_SEQ_CST) != 0;
 
     while (q->waiting != NULL && (dead || (!q->held && q->free != no_tag(q)))) {
         struct block_request *r = q->waiting;
@@ -112,9 +112,10 @@ static void start_locked(struct disk_queue *q)
         else if (e != K_OK)
             put_done_locked(q, r, e);
         else
-            started = true;
+            q->started = true;
     }
-    if (started) {
+    if (tell && q->started) {
+        q->started = false;
         q->host->ops->kick(q);
         watch();
     }
@@ -138,20 +139,25 @@ static void answer(struct block_request *r)
     }
 }
 
-static void submit(struct block_device *dev, struct block_request *r)
+/* One by one, so that interrupts are not masked for long. */
+static void submit(struct block_device *dev, struct block_request *first)
 {
     struct disk_host *h = container_of(dev, struct disk_host, disk.dev);
     struct disk_queue *q = &h->queue[this_cpu()->id % h->queues];
-    unsigned long flags = spin_lock_irq(&q->lock);
-    struct block_request *done;
+    struct block_request *next, *done;
 
-    r->next = NULL;
-    *q->waiting_tail = r;
-    q->waiting_tail = &r->next;
-    start_locked(q);
-    done = take_done_locked(q);
-    spin_unlock_irq(&q->lock, flags);
-    answer(done);
+    for (struct block_request *r = first; r != NULL; r = next) {
+        unsigned long flags = spin_lock_irq(&q->lock);
+
+        next = r->next;
+        r->next = NULL;
+        *q->waiting_tail = r;
+        q->waiting_tail = &r->next;
+        start_locked(q, next == NULL);
+        done = take_done_locked(q);
+        spin_unlock_irq(&q->lock, flags);
+        answer(done);
+    }
 }
 
 void disk_queue_irq(void *queue)
@@ -163,7 +169,7 @@ void disk_queue_irq(void *queue)
     if (!q->held) {
         if (__atomic_load_n(&q->host->dead, __ATOMIC_SEQ_CST) == 0)
             q->host->ops->reap(q);
-        start_locked(q);
+        start_locked(q, true);
     }
     done = take_done_locked(q);
     spin_unlock(&q->lock);
@@ -239,6 +245,7 @@ static void hold(struct disk_host *h, bool held)
         unsigned long flags = spin_lock_irq(&h->queue[i].lock);
 
         h->queue[i].held = held;
+        h->queue[i].started = false; /* it goes as all do that are with the device */
         spin_unlock_irq(&h->queue[i].lock, flags);
     }
 }

@@ -43,7 +43,8 @@ struct disk_queue {
     struct spinlock lock; /* all below */
     u32 tags, busy;
     u16 free;
-    bool held; /* the device is being reset */
+    bool held;    /* the device is being reset */
+    bool started; /* something of which the device was not told */
     struct block_request *waiting, **waiting_tail;
     struct block_request *done;
     struct disk_tag tag[DISK_TAGS_MAX];

@@ -119,6 +119,13 @@ static void submit(u32 i, enum block_op op)
     host.disk.dev.ops->submit(&host.disk.dev, &request[i]);
 }
 
+static void submit_together(u32 count)
+{
+    for (u32 i = 0; i < count; i++)
+        request[i] = (struct block_request){ .next = i + 1 != count ? &request[i + 1] : NULL, .done = done };
+    host.disk.dev.ops->submit(&host.disk.dev, request);
+}
+
 static void finish(u32 tag, u32 count)
 {
     finish_tag = tag;
@@ -188,6 +195,42 @@ static void test_requests_wait_for_tags_and_go_on_in_order(void **state)
     finish(0, 4);
     assert_int_equal(answered(), 6);
     assert_int_equal(host.queue[0].busy, 0);
+}
+
+static void test_the_device_hears_once_of_requests_that_come_together(void **state)
+{
+    (void)state;
+    submit_together(6);
+    assert_int_equal(started, TAGS);
+    assert_int_equal(kicks, 1);
+    finish(0, 2);
+    assert_int_equal(started, 6);
+    assert_int_equal(kicks, 2);
+    finish(0, 4);
+    assert_int_equal(answered(), 6);
+}
+
+static void answer_and_reset(struct block_request *r, enum kerr e)
+{
+    done(r, e);
+    device_failed = true;
+    (void)watch();
+}
+
+/* Between two of one list: what was started before goes with the rest, and the device never hears of it. */
+static void test_a_reset_in_the_midst_of_a_list_leaves_nothing_to_tell(void **state)
+{
+    (void)state;
+    host.no_flush = true;
+    request[0] = (struct block_request){ .next = &request[1], .done = done };
+    request[1] = (struct block_request){ .op = BLOCK_FLUSH, .next = &request[2], .done = answer_and_reset };
+    request[2] = (struct block_request){ .op = BLOCK_FLUSH, .done = done };
+    host.disk.dev.ops->submit(&host.disk.dev, request);
+    assert_int_equal(started, 1);
+    assert_int_equal(restarts, 1);
+    assert_int_equal(kicks, 0);
+    assert_int_equal(answered(), 3);
+    assert_int_equal(result[0], K_IO);
 }
 
 static void test_tags_that_are_not_under_way_are_not_done(void **state)
@@ -311,6 +354,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
         T(test_requests_wait_for_tags_and_go_on_in_order),
+        T(test_the_device_hears_once_of_requests_that_come_together),
+        T(test_a_reset_in_the_midst_of_a_list_leaves_nothing_to_tell),
         T(test_tags_that_are_not_under_way_are_not_done),
         T(test_a_request_that_the_driver_refuses_is_answered),
         T(test_a_full_ring_is_tried_again),

@@ -21,7 +21,7 @@ static u8 base_bytes[BYTES], model[BYTES], memory[BYTES + 4096];
 static struct block_device base;
 static struct block_device *overlay;
 static struct block_request *deferred[DEFERRED_MAX];
-static u32 deferred_count, base_reads, results, objects;
+static u32 deferred_count, base_reads, batches, results, objects;
 static bool defer, no_pages;
 static enum kerr base_result, last_result;
 static u64 bad_sector = ~0UL;
@@ -71,14 +71,19 @@ static void carry_out(struct block_request *r)
     r->done(r, bad_sector - r->sector < r->sectors ? K_IO : base_result);
 }
 
-static void base_submit(struct block_device *d, struct block_request *r)
+static void base_submit(struct block_device *d, struct block_request *first)
 {
     assert_ptr_equal(d, &base);
-    if (!defer) {
-        carry_out(r);
-    } else {
-        assert_true(deferred_count < DEFERRED_MAX);
-        deferred[deferred_count++] = r;
+    assert_non_null(first);
+    batches++;
+    for (struct block_request *r = first, *next; r != NULL; r = next) {
+        next = r->next;
+        if (!defer) {
+            carry_out(r);
+        } else {
+            assert_true(deferred_count < DEFERRED_MAX);
+            deferred[deferred_count++] = r;
+        }
     }
 }
 
@@ -102,7 +107,7 @@ static int setup(void **state)
         .ops = &base_ops, .sectors = SECTORS, .unit = 512, .block_size = 4096, .read_only = true
     };
     defer = no_pages = false;
-    deferred_count = base_reads = results = objects = 0;
+    deferred_count = base_reads = batches = results = objects = 0;
     base_result = K_OK;
     bad_sector = ~0UL;
     assert_int_equal(overlay_create(&base, &overlay), K_OK);
@@ -244,6 +249,7 @@ static void test_an_error_of_the_base_is_the_whole_requests_once(void **state)
 static void large_submit(struct block_device *d, struct block_request *r)
 {
     (void)d;
+    assert_null(r->next);
     for (u32 i = 0; i < r->vecs; i++)
         memset(hpa_to_ptr(r->vec[i].addr), 0x5a, r->vec[i].len);
     r->done(r, K_OK);
@@ -292,6 +298,31 @@ static void test_a_disk_that_is_discarded_takes_no_memory(void **state)
     assert_bytes(0x1000, 0x800, 0);
 }
 
+static void test_reads_that_come_together_go_to_the_base_together(void **state)
+{
+    static u8 data[3][8 * BLOCK_SECTOR];
+    struct block_vec vec[3];
+    struct block_request r[3];
+
+    (void)state;
+    write(9, 1, 0x11); /* of the second: the base has what is around it */
+    batches = results = base_reads = 0;
+    for (u32 i = 0; i < 3; i++) {
+        vec[i] = (struct block_vec){ ptr_to_hpa(data[i]), sizeof(data[i]) };
+        r[i] = (struct block_request){ .sector = i * 8UL,
+                                       .sectors = 8,
+                                       .vec = &vec[i],
+                                       .vecs = 1,
+                                       .done = done,
+                                       .next = i != 2 ? &r[i + 1] : NULL };
+    }
+    overlay->ops->submit(overlay, r);
+    assert_int_equal(batches, 1);
+    assert_int_equal(base_reads, 1 + 2 + 1);
+    assert_int_equal(results, 3);
+    assert_memory_equal(data, model, sizeof(data));
+}
+
 static void test_a_write_without_memory_fails(void **state)
 {
     (void)state;
@@ -314,6 +345,7 @@ int main(void)
         T(test_any_mixture_reads_as_it_was_written),
         T(test_an_error_of_the_base_is_the_whole_requests_once),
         T(test_a_disk_that_is_discarded_takes_no_memory),
+        T(test_reads_that_come_together_go_to_the_base_together),
         T(test_a_write_without_memory_fails),
     };
 

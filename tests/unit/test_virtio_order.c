@@ -14,15 +14,18 @@
 #define HOST_MAX 64U
 
 static struct block_request *host[HOST_MAX];
-static u32 host_count;
+static u32 host_count, batches;
 static bool halts_it; /* somebody begins to wait for the worker while the host's device is given a request */
 static void *dev;
 
-static void submit(struct block_device *d, struct block_request *r)
+static void submit(struct block_device *d, struct block_request *first)
 {
     (void)d;
-    assert_true(host_count < HOST_MAX);
-    host[host_count++] = r;
+    batches++;
+    for (struct block_request *r = first; r != NULL; r = r->next) {
+        assert_true(host_count < HOST_MAX);
+        host[host_count++] = r;
+    }
     if (halts_it)
         worker->halt = 1;
 }
@@ -58,8 +61,8 @@ static void setup_with(bool packed, u64 features, u32 queues, u32 queue)
 {
     struct cfg_device cfg = { .disk = { .size = SZ_64K, .queues = queues } };
 
-    host_count = 0;
-    halts_it = false;
+    host_count = batches = 0;
+    halts_it = slow.works_in_submit = false;
     machine_make(&virtio_blk_model, &cfg, packed, 64, &dev);
     driver_up(FEATURES | features, queue);
 }
@@ -128,13 +131,29 @@ static void test_order_is_kept_for_a_driver_that_wants_it(void **state)
     }
 }
 
+static void test_requests_of_one_notification_are_submitted_together(void **state)
+{
+    (void)state;
+    setup_with(false, 0, 1, 0);
+    for (u16 i = 0; i < 3; i++)
+        flush(i);
+    notify(0);
+    assert_int_equal(host_count, 3);
+    assert_int_equal(batches, 1);
+    for (u32 i = 0; i < 3; i++)
+        end(i);
+    for (u16 i = 0; i < 3; i++)
+        assert_true(given(i));
+    virtio_blk_model.destroy(dev);
+}
+
 static void test_a_worker_that_is_to_halt_begins_no_other_request(void **state)
 {
     (void)state;
     setup_with(false, 0, 1, 0);
     for (u16 i = 0; i < 3; i++)
         flush(i);
-    halts_it = true;
+    halts_it = slow.works_in_submit = true;
     notify(0);
     assert_int_equal(host_count, 1);
     halts_it = false;
@@ -228,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffers_come_back_as_they_end),
         cmocka_unit_test(test_order_is_kept_for_a_driver_that_wants_it),
+        cmocka_unit_test(test_requests_of_one_notification_are_submitted_together),
         cmocka_unit_test(test_a_worker_that_is_to_halt_begins_no_other_request),
         cmocka_unit_test(test_a_queue_that_found_no_free_request_is_served_later),
         cmocka_unit_test(test_what_is_written_is_safe_for_a_driver_that_cannot_flush),

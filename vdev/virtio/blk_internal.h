@@ -58,10 +58,10 @@ struct blk {
     struct blk_request *request; /* BLK_REQUESTS */
     /* The worker's; the completed list is pushed to from anywhere. */
     struct blk_request *free;
-    struct blk_request *handed;    /* atomic: is being submitted, and did not end meanwhile */
-    struct blk_request *completed; /* atomic */
-    u32 under_way;                 /* the host's device has them */
-    u64 waiting;                   /* queues for which none was free */
+    struct block_request *batch, **batch_end; /* for the host's device: submitted together */
+    struct blk_request *completed;            /* atomic */
+    u32 under_way;                            /* the host's device has them, or will */
+    u64 waiting;                              /* queues for which none was free */
     struct {
         struct blk_request *oldest, *newest;
     } order[VIRTIO_QUEUES_MAX];

@@ -36,15 +36,11 @@ static void host_done(struct block_request *host, enum kerr result)
 {
     struct blk_request *r = container_of(host, struct blk_request, host);
     struct blk *b = r->blk;
-    /* The worker itself looks when submit() returns; but an interrupt may have stopped it anywhere. */
+    /* The worker itself looks after its batch; but an interrupt may have stopped it anywhere. */
     bool by_worker = task_current() == b->dev.worker.task && !arch_irqs_masked();
 
     vm_leave(b->dev.vm, r->visit);
     r->result = result;
-    if (by_worker && __atomic_load_n(&b->handed, __ATOMIC_RELAXED) == r) {
-        __atomic_store_n(&b->handed, NULL, __ATOMIC_RELAXED);
-        return;
-    }
     r->next = __atomic_load_n(&b->completed, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&b->completed, &r->next, r, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
@@ -193,20 +189,28 @@ static ALWAYS_INLINE void finish_now(struct blk_request *r, enum blk_status stat
 
 static void finish(struct blk_request *r, enum blk_status status) { finish_now(r, status); }
 
-/* True: it has ended already. Else it comes with the completed ones. */
-static bool submit(struct blk_request *r)
+static void send_batch(struct blk *b)
+{
+    struct block_request *first = b->batch;
+
+    if (first == NULL)
+        return;
+    b->batch = NULL;
+    b->batch_end = &b->batch;
+    b->disk->ops->submit(b->disk, first);
+}
+
+/* To the host's device, with all that go there at this time; comes with the completed ones. */
+static void submit(struct blk_request *r)
 {
     struct blk *b = r->blk;
 
-    __atomic_store_n(&b->handed, r, __ATOMIC_RELAXED);
     b->under_way++;
-    b->disk->ops->submit(b->disk, &r->host);
-    if (__atomic_load_n(&b->handed, __ATOMIC_RELAXED) != NULL) {
-        __atomic_store_n(&b->handed, NULL, __ATOMIC_RELAXED);
-        return false;
-    }
-    b->under_way--;
-    return true;
+    r->host.next = NULL;
+    *b->batch_end = &r->host;
+    b->batch_end = &r->host.next;
+    if (unlikely(b->disk->works_in_submit) && r->host.op != BLOCK_READ)
+        send_batch(b);
 }
 
 /* What was submitted has ended. False: and so the request has, by an error. */
@@ -233,29 +237,31 @@ static void flush_after(struct blk_request *r)
     r->host.vecs = 0;
     r->in_vec = 0;
     r->visit = VM_NO_VISIT;
-    if (submit(r) && take_result(r))
-        finish(r, BLK_OK);
+    submit(r);
 }
 
-/* The next parts of a read or write, and its end. */
+/* The next part of a read or write. */
 static void go_on(struct blk_request *r)
 {
     struct blk *b = r->blk;
 
-    while (r->done != r->len) {
-        r->visit = vm_enter(b->dev.vm);
-        if (fill_vec(r) != K_OK) {
-            vm_leave(b->dev.vm, r->visit);
-            r->in_vec = 0;
-            finish(r, BLK_IOERR);
-            return;
-        }
-        r->host.sector = r->sector + r->done / BLOCK_SECTOR;
-        r->host.sectors = r->in_vec / BLOCK_SECTOR;
-        if (!submit(r) || !take_result(r))
-            return;
+    r->visit = vm_enter(b->dev.vm);
+    if (fill_vec(r) != K_OK) {
+        vm_leave(b->dev.vm, r->visit);
+        r->in_vec = 0;
+        finish(r, BLK_IOERR);
+        return;
     }
-    if (unlikely(wants_flush(r)))
+    r->host.sector = r->sector + r->done / BLOCK_SECTOR;
+    r->host.sectors = r->in_vec / BLOCK_SECTOR;
+    submit(r);
+}
+
+static void go_on_or_end(struct blk_request *r)
+{
+    if (r->done != r->len)
+        go_on(r);
+    else if (unlikely(wants_flush(r)))
         flush_after(r);
     else
         finish(r, BLK_OK);
@@ -317,11 +323,9 @@ static void submit_whole(struct blk_request *r)
     r->done = r->len = 0;
     r->in_vec = 0;
     r->visit = VM_NO_VISIT;
-    if (submit(r) && take_result(r))
-        finish(r, BLK_OK);
+    submit(r);
 }
 
-/* Ends, since every round brings a request under way nearer to its end. */
 static void drain_completed(struct blk *b)
 {
     struct blk_request *r, *next;
@@ -331,9 +335,18 @@ static void drain_completed(struct blk *b)
             next = r->next;
             b->under_way--;
             if (take_result(r))
-                go_on(r);
+                go_on_or_end(r);
         }
     }
+}
+
+/* Ends, since every round brings a request under way nearer to its end. */
+static void exchange(struct blk *b)
+{
+    do {
+        send_batch(b);
+        drain_completed(b);
+    } while (b->batch != NULL);
 }
 
 static bool in_disk(const struct blk *b, u64 sector, u64 sectors)
@@ -359,7 +372,7 @@ static void start_transfer(struct blk_request *r)
         return;
     }
     r->host.op = r->type == BLK_IN ? BLOCK_READ : BLOCK_WRITE;
-    go_on(r);
+    go_on_or_end(r);
 }
 
 /* DISCARD, WRITE_ZEROES: one range, as the configuration says (5.2.6.1). */
@@ -483,14 +496,14 @@ u64 blk_work(struct virtio_device *d, u64 queues)
     u64 again = 0;
     bool more;
 
-    drain_completed(b);
+    exchange(b);
     queues |= b->waiting;
     b->waiting = 0;
     for (u32 i = 0; i < d->queue_count; i++) {
         if ((queues >> i & 1) == 0)
             continue;
         more = take(b, i);
-        drain_completed(b);
+        exchange(b);
         if (more && b->free != NULL) /* else a request that is done brings us back */
             again |= BIT(i);
         virtio_publish(d, i);
@@ -511,7 +524,9 @@ void blk_forget_requests(struct blk *b)
     b->under_way = 0;
     b->waiting = 0;
     memset(b->order, 0, sizeof(b->order));
-    b->completed = b->handed = NULL;
+    b->completed = NULL;
+    b->batch = NULL;
+    b->batch_end = &b->batch;
 }
 
 /* Whatever the host's device still has comes back by itself: it bounds its time. */
