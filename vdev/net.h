@@ -71,8 +71,7 @@ struct net_port {
     const struct net_port_ops *ops;
     const struct cfg_net *cfg;
     u32 accepts; /* atomic, enum net_accept; may change any time */
-    bool
-        patient; /* net_send() may sleep up to two milliseconds for a receiver's room; not for who serves many */
+    bool patient; /* net_send() may sleep up to 2 ms for a receiver's room; not for who serves many */
 
     /* The switch's. */
     struct net_network *network;

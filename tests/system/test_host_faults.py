@@ -91,7 +91,7 @@ def machine_with(start, write_dts, tmp_path, device, *options, before=()):
     machine.boot()
     for guest in (2, 1):
         machine.focus(guest)
-        machine.sh(WRITE)
+        machine.sh(f"until {WRITE}; do :; done") # by --icount a disk may be late at any time: then it is reset
     return machine
 
 
