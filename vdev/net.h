@@ -70,7 +70,7 @@ struct net_port {
     /* By the owner, before net_attach(). */
     const struct net_port_ops *ops;
     const struct cfg_net *cfg;
-    u32 accepts; /* atomic, enum net_accept; may change any time */
+    u32 accepts;  /* atomic, enum net_accept; may change any time */
     bool patient; /* net_send() may sleep up to 2 ms for a receiver's room; not for who serves many */
 
     /* The switch's. */
