@@ -51,6 +51,8 @@ struct block_device {
     bool has_discard, has_write_zeroes;
     bool works_in_submit; /* but for reads: whoever must not be kept by it submits them one by one */
     /* Of one request. */
+    /* Pieces but the first begin with a page, that at a multiple of 4; but for the last they end with one. */
+    bool by_pages;
     u32 max_vecs;
     u32 max_sectors;         /* of reads and writes */
     u32 max_discard_sectors; /* of the two others */

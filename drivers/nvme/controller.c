@@ -240,7 +240,6 @@ static void stop(struct disk_host *h)
     mask_wire(n, true);
     if (disable(n) != K_OK)
         pcie_set_master(n->pci, false); /* gone, or it does not obey: at least it reaches nothing */
-    nvme_forget(n);
 }
 
 static enum kerr restart(struct disk_host *h)
@@ -304,6 +303,7 @@ static enum kerr read_controller(struct nvme *n, const u8 *page)
     d->has_discard = (oncs & ONCS_DATASET) != 0;
     d->has_write_zeroes = (oncs & ONCS_WRITE_ZEROES) != 0;
     d->max_discard_sectors = DISCARD_SECTORS_MAX;
+    d->by_pages = true;
     d->max_vecs = NVME_VECS_MAX;
     d->max_sectors = NVME_SECTORS_MAX;
     if (page[CTRL_MDTS] != 0 && page[CTRL_MDTS] < MDTS_MAX)

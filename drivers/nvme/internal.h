@@ -42,12 +42,6 @@ struct nvme_queue {
     uintptr_t sq_doorbell, cq_doorbell;
 };
 
-/* What goes with a tag. */
-struct nvme_tag {
-    void *bounce; /* in place of memory that PRPs cannot say; NULL: none */
-    u32 bounce_order;
-};
-
 struct nvme {
     struct disk_host host;
     struct pcie_device *pci;
@@ -59,7 +53,6 @@ struct nvme {
     struct nvme_queue admin;
     struct nvme_queue io[DISK_QUEUES_MAX];
     u64 *lists[DISK_QUEUES_MAX]; /* NVME_LIST_ENTRIES for each tag */
-    struct nvme_tag tag[DISK_QUEUES_MAX][DISK_TAGS_MAX];
 };
 
 static inline struct nvme *nvme_of(struct disk_host *h) { return container_of(h, struct nvme, host); }
@@ -74,7 +67,5 @@ void nvme_taken(struct nvme_queue *q);
 enum kerr nvme_start(struct disk_queue *q, u32 tag);
 void nvme_kick(struct disk_queue *q);
 void nvme_reap(struct disk_queue *q);
-/* Memory that went with requests which will not be answered. */
-void nvme_forget(struct nvme *n);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "core/frames.h"
 #include "drivers/driver.h"
 #include "drivers/nvme/internal.h"
 #include "lib/bits.h"
@@ -52,76 +51,20 @@ bool nvme_take(struct nvme *n, struct nvme_queue *q, struct nvme_completion *out
 
 void nvme_taken(struct nvme_queue *q) { mmio_write32(q->cq_doorbell, q->head); }
 
-/* --- memory of a request --- */
-
-/* Whether PRPs can say it: but for the first piece all begin with a page, and but for the last all end with one. */
-static bool fits_prps(const struct block_request *r)
+/* The command's PRPs (Base 4.1.1): but for the first piece all begin with a page, and but for the last all end with one. False:
+ * memory that they cannot say, or more than the list holds. */
+static bool put_prps(const struct nvme *n, struct nvme_command *c, const struct block_request *r, u64 *list)
 {
-    for (u32 i = 0; i < r->vecs; i++) {
-        u64 from = r->vec[i].addr.v, to = from + r->vec[i].len;
-
-        if (!is_aligned(from, 4) || (i != 0 && !is_aligned(from, PAGE_SIZE)) ||
-            (i + 1 != r->vecs && !is_aligned(to, PAGE_SIZE)))
-            return false;
-    }
-    return true;
-}
-
-static void copy_bounce(const struct block_request *r, char *bounce, bool out)
-{
-    for (u32 i = 0; i < r->vecs; i++) {
-        void *p = hpa_to_ptr(r->vec[i].addr);
-
-        if (out)
-            memcpy(p, bounce, r->vec[i].len);
-        else
-            memcpy(bounce, p, r->vec[i].len);
-        bounce += r->vec[i].len;
-    }
-}
-
-static enum kerr make_bounce(struct nvme *n, struct nvme_tag *t, const struct block_request *r)
-{
-    u64 bytes = r->sectors * BLOCK_SECTOR;
-    hpa_t pa;
-    enum kerr e;
-
-    t->bounce_order = log2_ceil(align_up(bytes, PAGE_SIZE) / PAGE_SIZE);
-    e = frames_alloc(t->bounce_order, &pa);
-    if (e != K_OK)
-        return e;
-    t->bounce = hpa_to_ptr(pa);
-    if (r->op == BLOCK_WRITE)
-        copy_bounce(r, t->bounce, false);
-    dma_hand_over(n->host.coherent, t->bounce, bytes);
-    return K_OK;
-}
-
-static void drop_bounce(struct nvme_tag *t)
-{
-    if (t->bounce != NULL)
-        frames_free(ptr_to_hpa(t->bounce), t->bounce_order);
-    t->bounce = NULL;
-}
-
-void nvme_forget(struct nvme *n)
-{
-    for (u32 q = 0; q < n->host.queues; q++)
-        for (u32 t = 0; t < DISK_TAGS_MAX; t++)
-            drop_bounce(&n->tag[q][t]);
-}
-
-/* The command's PRPs for memory that fits. False: there is more than the list holds. */
-static bool put_prps(const struct nvme *n, struct nvme_command *c, const struct block_vec *vec, u32 vecs,
-                     u64 *list)
-{
+    u64 end = 0;
     u32 pages = 0;
 
-    for (u32 i = 0; i < vecs; i++) {
-        u64 at = vec[i].addr.v, left = vec[i].len, part;
+    for (u32 i = 0; i < r->vecs; i++) {
+        u64 at = r->vec[i].addr.v, left = r->vec[i].len;
 
-        for (; left != 0; left -= part, at += part, pages++) {
-            part = min_u64(left, PAGE_SIZE - at % PAGE_SIZE);
+        for (; left != 0; left -= end - at, at = end, pages++) {
+            if (pages == 0 ? at % 4 != 0 : ((at | end) & (PAGE_SIZE - 1)) != 0)
+                return false;
+            end = at + min_u64(left, PAGE_SIZE - at % PAGE_SIZE);
             if (pages == 0)
                 c->prp1 = at;
             else if (pages <= NVME_LIST_ENTRIES)
@@ -136,24 +79,6 @@ static bool put_prps(const struct nvme *n, struct nvme_command *c, const struct 
         c->prp2 = ptr_to_hpa(list).v;
     dma_hand_over(n->host.coherent, list, NVME_LIST_ENTRIES * sizeof(*list));
     return true;
-}
-
-static enum kerr put_data(struct nvme *n, struct nvme_command *c, struct nvme_tag *t,
-                          const struct block_request *r, u64 *list)
-{
-    struct block_vec one;
-    enum kerr e;
-
-    if (fits_prps(r))
-        return put_prps(n, c, r->vec, r->vecs, list) ? K_OK : K_RANGE;
-    e = make_bounce(n, t, r);
-    if (e != K_OK)
-        return e;
-    one = (struct block_vec){ ptr_to_hpa(t->bounce), (u32)(r->sectors * BLOCK_SECTOR) };
-    if (put_prps(n, c, &one, 1, list))
-        return K_OK;
-    drop_bounce(t);
-    return K_RANGE;
 }
 
 /* --- requests --- */
@@ -177,7 +102,7 @@ enum kerr nvme_start(struct disk_queue *q, u32 tag)
     case BLOCK_READ:
     case BLOCK_WRITE:
         c.dw0 |= r->op == BLOCK_READ ? OP_READ : OP_WRITE;
-        e = put_data(n, &c, &n->tag[q->index][tag], r, list);
+        e = put_prps(n, &c, r, list) ? K_OK : K_RANGE;
         break;
     case BLOCK_WRITE_ZEROES: c.dw0 |= OP_WRITE_ZEROES; break;
     case BLOCK_DISCARD:
@@ -201,22 +126,6 @@ enum kerr nvme_start(struct disk_queue *q, u32 tag)
 
 void nvme_kick(struct disk_queue *q) { nvme_ring(&nvme_of(q->host)->io[q->index]); }
 
-static bool complete(struct nvme *n, struct disk_queue *q, const struct nvme_completion *c)
-{
-    struct nvme_tag *t;
-    bool good = NVME_STATUS(c->status) == 0;
-
-    if (c->command >= q->tags || q->tag[c->command].request == NULL)
-        return false;
-    t = &n->tag[q->index][c->command];
-    if (t->bounce != NULL && good && q->tag[c->command].request->op == BLOCK_READ) {
-        dma_hand_over(n->host.coherent, t->bounce, PAGE_SIZE << t->bounce_order);
-        copy_bounce(q->tag[c->command].request, t->bounce, true);
-    }
-    drop_bounce(t);
-    return disk_complete(q, c->command, good ? K_OK : K_IO);
-}
-
 /* A round is bounded by the ring; what is found by then was there, or is the device's nonsense. */
 void nvme_reap(struct disk_queue *q)
 {
@@ -227,7 +136,7 @@ void nvme_reap(struct disk_queue *q)
 
     while (taken < io->entries && nvme_take(n, io, &c)) {
         taken++;
-        if (!complete(n, q, &c)) {
+        if (!disk_complete(q, c.command, NVME_STATUS(c.status) == 0 ? K_OK : K_IO)) {
             __atomic_store_n(&n->broken, 1, __ATOMIC_SEQ_CST);
             disk_host_failed();
         }

@@ -38,11 +38,13 @@ void heap_free(void *p, size_t size)
     free(p);
 }
 
-/* The host has no disks. */
+static struct block_device *host_disk; /* of the host; NULL: it has none */
+
 enum kerr disk_open(const struct disk_want *want, struct block_device **out, char *why, size_t why_size)
 {
-    (void)want, (void)out, (void)why, (void)why_size;
-    return K_NOENT;
+    (void)want, (void)why, (void)why_size;
+    *out = host_disk;
+    return host_disk != NULL ? K_OK : K_NOENT;
 }
 
 /* The VM's memory is one run: no map is looked into. */
@@ -73,6 +75,25 @@ void *page_alloc(void)
 }
 
 void page_free(void *page) { free(page); }
+
+static u32 blocks; /* that are out */
+static bool no_blocks;
+
+enum kerr frames_alloc(u32 order, hpa_t *out)
+{
+    if (no_blocks)
+        return K_NOMEM;
+    *out = ptr_to_hpa(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order));
+    blocks++;
+    return K_OK;
+}
+
+void frames_free(hpa_t base, u32 order)
+{
+    (void)order;
+    blocks--;
+    free(hpa_to_ptr(base));
+}
 
 /* What is claimed is there: only the numbers are kept. */
 static u64 claimable = ~0UL;
@@ -109,10 +130,14 @@ void page_free_for(struct frames_claim *c, void *page)
 
 struct task *task_current(void) { return &worker_task; }
 
+static void (*while_blocked)(void); /* what goes on meanwhile; NULL: nothing */
+
 /* Nobody wakes the worker. */
 bool task_block_until(u64 deadline)
 {
     host_clock_set(deadline);
+    if (while_blocked != NULL)
+        while_blocked();
     return false;
 }
 

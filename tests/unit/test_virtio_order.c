@@ -242,6 +242,132 @@ static void test_what_is_written_is_safe_for_a_driver_that_cannot_flush(void **s
     assert_false(write_needs_flush(1UL << 9));
 }
 
+/* Of three sectors, whose data is cut as given; what the host's device has of it. */
+static void offer(u16 id, u32 type, const u32 *cuts)
+{
+    const u32 header[4] = { type, 0, 0, 0 };
+    struct ring_desc *table = ram_at(&ring, DRIVER_TABLE + id * 256U);
+
+    memcpy(ram_at(&ring, DRIVER_BUFFERS + id * 256U), header, sizeof(header));
+    driver_offer(&ring, id, type == 1 ? 4 : 1, type == 1 ? 1 : 4, 16, true);
+    for (u32 i = 0; i < 3; i++) {
+        table[1 + i].addr = DRIVER_RAM_BASE + DRIVER_BUFFERS + (2 + 2 * i) * 4096U + cuts[2 * i];
+        table[1 + i].len = cuts[2 * i + 1];
+    }
+    table[4].len = 1;
+}
+
+static u8 *data_at(u32 piece, u32 at) { return ram_at(&ring, DRIVER_BUFFERS + (2 + 2 * piece) * 4096U + at); }
+
+static void by_pages_up(u32 max_sectors)
+{
+    slow.by_pages = true;
+    slow.max_sectors = max_sectors;
+    setup_with(false, 1UL << 9, 1, 0);
+}
+
+static void by_pages_down(void)
+{
+    virtio_blk_model.destroy(dev);
+    assert_int_equal(blocks, 0);
+    slow.by_pages = no_blocks = false;
+    slow.max_sectors = 256;
+}
+
+static void test_memory_that_adjoins_at_pages_is_the_devices(void **state)
+{
+    static const u32 cuts[][6] = { { 3072, 1024, 0, 4096, 0, 512 }, { 100 * 4, 3696, 0, 4096, 0, 400 } };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(cuts); i++) {
+        by_pages_up(256);
+        offer(0, 1, cuts[i]);
+        notify(0);
+        assert_int_equal(blocks, 0);
+        assert_int_equal(host[0]->vecs, 3);
+        assert_int_equal(host[0]->vec[2].addr.v, (uintptr_t)data_at(2, 0));
+        end(0);
+        assert_true(given(0));
+        by_pages_down();
+    }
+}
+
+static void test_memory_that_a_device_does_not_take_goes_through_a_buffer(void **state)
+{
+    static const u32 cuts[][6] = { { 100, 512, 9, 700, 0, 324 },      /* anywhere */
+                                   { 3072, 1024, 4, 256, 0, 256 },    /* begins behind a page's start */
+                                   { 3072, 1000, 0, 280, 0, 256 },    /* ends before a page's end */
+                                   { 3070, 1026, 0, 4096, 0, 510 } }; /* begins at an odd word */
+    u32 split[] = { 256, 1 };
+
+    (void)state;
+    for (u32 i = 0; i < 2 * ARRAY_SIZE(cuts); i++) {
+        const u32 *cut = cuts[i / 2];
+        u32 bytes = cut[1] + cut[3] + cut[5], done = 0, n = 0;
+
+        by_pages_up(split[i % 2]);
+        for (u32 p = 0; p < 3; p++)
+            memset(data_at(p, cut[2 * p]), (int)(p + 1), cut[2 * p + 1]);
+        offer(0, 1, cut);
+        notify(0);
+        for (; done < bytes; end(n++)) {
+            const u8 *p;
+
+            assert_int_equal(host_count, n + 1);
+            assert_int_equal(host[n]->vecs, 1);
+            p = hpa_to_ptr(host[n]->vec[0].addr);
+            assert_int_equal(host[n]->sector, done / 512);
+            for (u32 b = 0; b < host[n]->vec[0].len; b++, done++)
+                assert_int_equal(p[b], done < cut[1] ? 1 : done < cut[1] + cut[3] ? 2 : 3);
+        }
+        assert_true(given(0));
+        offer(1, 0, cut);
+        notify(0);
+        for (done = 0; done < bytes; end(n++)) {
+            assert_int_equal(host_count, n + 1);
+            assert_int_equal(host[n]->vecs, 1);
+            memset(hpa_to_ptr(host[n]->vec[0].addr), 0x77, host[n]->vec[0].len);
+            done += host[n]->vec[0].len;
+        }
+        assert_true(given(1));
+        for (u32 p = 0; p < 3; p++) {
+            assert_int_equal(*data_at(p, cut[2 * p]), 0x77);
+            assert_int_equal(*data_at(p, cut[2 * p] + cut[2 * p + 1] - 1), 0x77);
+            assert_int_not_equal(*data_at(p, cut[2 * p] + cut[2 * p + 1]), 0x77);
+        }
+        by_pages_down();
+    }
+}
+
+static void test_a_buffer_that_is_not_to_be_had_or_is_not_used_is_no_loss(void **state)
+{
+    static const u32 cuts[] = { 100, 512, 9, 700, 0, 324 };
+    u16 id;
+    u32 len;
+
+    (void)state;
+    by_pages_up(256);
+    no_blocks = true;
+    offer(0, 0, cuts);
+    notify(0);
+    assert_int_equal(host_count, 0);
+    assert_true(driver_take(&ring, &id, &len));
+    no_blocks = false;
+    offer(1, 0, cuts); /* fails */
+    notify(0);
+    host[0]->done(host[0], K_IO);
+    run_worker();
+    assert_true(driver_take(&ring, &id, &len));
+    assert_int_equal(blocks, 0);
+    offer(2, 1, cuts); /* ends while the device is reset */
+    notify(0);
+    assert_int_equal(blocks, 1);
+    host[1]->done(host[1], K_OK);
+    mmio_write(0x70, 0);
+    assert_int_equal(blocks, 0);
+    by_pages_down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +377,9 @@ int main(void)
         cmocka_unit_test(test_a_worker_that_is_to_halt_begins_no_other_request),
         cmocka_unit_test(test_a_queue_that_found_no_free_request_is_served_later),
         cmocka_unit_test(test_what_is_written_is_safe_for_a_driver_that_cannot_flush),
+        cmocka_unit_test(test_memory_that_adjoins_at_pages_is_the_devices),
+        cmocka_unit_test(test_memory_that_a_device_does_not_take_goes_through_a_buffer),
+        cmocka_unit_test(test_a_buffer_that_is_not_to_be_had_or_is_not_used_is_no_loss),
         cmocka_unit_test(test_a_reset_waits_for_what_the_host_has_and_forgets_what_waits),
     };
 

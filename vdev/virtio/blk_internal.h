@@ -14,6 +14,8 @@
 #define BLK_DATA_SEGMENTS (VQ_SEGMENTS_MAX - 2)
 #define BLK_PART_MAX (1UL << 30)    /* bytes for the host's device at once: 32 bits count them */
 #define BLK_DISCARD_SECTORS 0x8000U /* at once, 16 MiB: bounds what one request makes the worker do */
+#define BLK_BOUNCE_ORDER 3U
+#define BLK_BOUNCE_SIZE (PAGE_SIZE << BLK_BOUNCE_ORDER)
 
 enum blk_feature {
     BLK_F_SEG_MAX = 2,
@@ -43,6 +45,7 @@ struct blk_request {
     u64 sector;
     u64 done, len; /* data bytes */
     u32 in_vec;    /* of them, in vec now */
+    void *bounce;  /* they are there, for memory that the host's device does not take; NULL: in the guest's */
     struct vq_chain chain;
     struct block_vec vec[BLK_DATA_SEGMENTS];
 };

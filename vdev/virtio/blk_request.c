@@ -2,7 +2,9 @@
 /* The way of virtio-blk's requests (section 5.2.6): the device's worker takes them out of the queues, the host's device carries
  * them out in any order, the worker gives them back. */
 #include "arch/cpu.h"
+#include "arch/mmu.h"
 #include "arch/time.h"
+#include "core/frames.h"
 #include "core/timer.h"
 #include "lib/checked.h"
 #include "vdev/virtio/blk_internal.h"
@@ -61,8 +63,50 @@ static enum kerr trim_vec(struct blk_request *r, u32 pieces, u32 got)
     return n != 0 ? K_OK : K_RANGE;
 }
 
+/* A buffer with the data from r->done on, as much as fits. */
+static enum kerr fill_bounce(struct blk_request *r)
+{
+    u32 size = (u32)min_u64(r->len - r->done, min_u64(r->blk->part_max, BLK_BOUNCE_SIZE));
+    hpa_t pa;
+    enum kerr e = frames_alloc(BLK_BOUNCE_ORDER, &pa);
+
+    if (e != K_OK)
+        return e;
+    r->bounce = hpa_to_ptr(pa);
+    r->vec[0] = (struct block_vec){ pa, size };
+    r->host.vecs = 1;
+    r->in_vec = size;
+    return r->type == BLK_IN
+               ? K_OK
+               : vq_copy_out(r->q, &r->chain, sizeof(struct blk_header) + r->done, r->bounce, size);
+}
+
+static void drop_bounce(struct blk_request *r)
+{
+    if (r->bounce != NULL)
+        frames_free(ptr_to_hpa(r->bounce), BLK_BOUNCE_ORDER);
+    r->bounce = NULL;
+}
+
+/* What was read, to the guest. */
+static enum kerr empty_bounce(struct blk_request *r)
+{
+    enum kerr e = r->type == BLK_IN ? vq_copy_in(r->q, &r->chain, r->done, r->bounce, r->in_vec) : K_OK;
+
+    drop_bounce(r);
+    return e;
+}
+
+/* Whether a device that counts by pages takes a piece at pa behind what there is. */
+static bool continues(const struct blk_request *r, u32 n, u64 pa)
+{
+    if (n == 0)
+        return pa % 4 == 0;
+    return ((pa | (r->vec[n - 1].addr.v + r->vec[n - 1].len)) & (PAGE_SIZE - 1)) == 0;
+}
+
 /* Host memory below the data from r->done on, as much as fits and the host's device takes at once; neighbours make one
- * piece. */
+ * piece. K_RANGE: also where it does not take them. */
 static enum kerr fill_vec(struct blk_request *r)
 {
     const struct vq_chain *c = &r->chain;
@@ -102,6 +146,8 @@ static enum kerr fill_vec(struct blk_request *r)
             } else if (n == most) {
                 return trim_vec(r, n, got);
             } else {
+                if (r->blk->disk->by_pages && !continues(r, n, pa))
+                    return K_RANGE;
                 r->vec[n++] = (struct block_vec){ HPA(pa), (u32)part };
             }
             got += (u32)part;
@@ -216,7 +262,10 @@ static void submit(struct blk_request *r)
 /* What was submitted has ended. False: and so the request has, by an error. */
 static bool take_result(struct blk_request *r)
 {
+    if (unlikely(r->bounce != NULL) && r->result == K_OK)
+        r->result = empty_bounce(r);
     if (r->result != K_OK) {
+        drop_bounce(r);
         finish(r, r->result == K_UNSUPPORTED ? BLK_UNSUPP : BLK_IOERR);
         return false;
     }
@@ -246,11 +295,15 @@ static void go_on(struct blk_request *r)
     struct blk *b = r->blk;
 
     r->visit = vm_enter(b->dev.vm);
-    if (fill_vec(r) != K_OK) {
+    if (unlikely(fill_vec(r) != K_OK)) {
         vm_leave(b->dev.vm, r->visit);
-        r->in_vec = 0;
-        finish(r, BLK_IOERR);
-        return;
+        r->visit = VM_NO_VISIT;
+        if (fill_bounce(r) != K_OK) {
+            drop_bounce(r);
+            r->in_vec = 0;
+            finish(r, BLK_IOERR);
+            return;
+        }
     }
     r->host.sector = r->sector + r->done / BLOCK_SECTOR;
     r->host.sectors = r->in_vec / BLOCK_SECTOR;
@@ -515,6 +568,7 @@ void blk_forget_requests(struct blk *b)
 {
     b->free = NULL;
     for (u32 i = 0; i < BLK_REQUESTS; i++) {
+        drop_bounce(&b->request[i]);
         b->request[i].blk = b;
         b->request[i].host.done = host_done;
         b->request[i].host.vec = b->request[i].vec;
