@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stream sockets between virtual machines: `vsock listen PORT` writes what the first to connect sends to stdout,
- * `vsock connect CID PORT` sends stdin and then writes what comes back. */
+/* Stream sockets between virtual machines: `vsock listen PORT` goes into the background once it listens, and writes what
+ * the first to connect sends to stdout; `vsock connect CID PORT` sends stdin and then writes what comes back. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +40,10 @@ int main(int argc, char **argv)
         a.svm_port = (unsigned)atoi(argv[2]);
         check(bind(s, (struct sockaddr *)&a, sizeof(a)), "bind");
         check(listen(s, 1), "listen");
+        c = fork();
+        check(c, "fork");
+        if (c != 0)
+            return 0;
         c = accept(s, NULL, NULL);
         check(c, "accept");
         copy(c, STDOUT_FILENO);

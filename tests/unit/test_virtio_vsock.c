@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two guests with vsock devices: here two devices of one VM, which does not matter to them. */
+/* Guests with vsock devices: here devices of one VM, which does not matter to them. */
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include "arch/time.h"
 #include "lib/bits.h"
 #include "tests/unit/test_virtio_machine.h"
 #include "vdev/manage.h"
@@ -23,11 +24,14 @@ struct header {
     u32 flags, buf_alloc, fwd_cnt;
 } __attribute__((packed));
 
-static struct ring_driver other_ring[3]; /* with `ring`: transmit and receive rings of both */
-static struct ring_driver *tx[2] = { &ring, &other_ring[1] }, *rx[2] = { &other_ring[0], &other_ring[2] };
-static struct worker *workers[2];
-static struct cfg_device cfg[2];
-static void *dev[2];
+#define GUESTS 3U
+static struct ring_driver other_ring[2 * GUESTS - 1]; /* with `ring`: transmit and receive rings of all */
+static struct ring_driver *tx[GUESTS] = { &ring, &other_ring[1], &other_ring[3] };
+static struct ring_driver *rx[GUESTS] = { &other_ring[0], &other_ring[2], &other_ring[4] };
+static struct worker *workers[GUESTS];
+static struct cfg_device cfg[GUESTS];
+static void *dev[GUESTS];
+static bool offered[GUESTS]; /* by take_one(): a buffer that is still empty */
 
 static char told[MANAGE_LINE_MAX]; /* the last command */
 static u32 answer_len;
@@ -42,13 +46,15 @@ void manage_command(const struct vm *vm, const struct cfg_vsock *rights, char *s
     a->len = answer_len;
 }
 
-static void run_both(void)
+static void run_all(void)
 {
     for (u32 i = 0; i < 100 && kicks != 0; i++) {
         kicks = 0;
-        for (u32 n = 0; n < 2; n++)
-            if (workers[n]->halt == 0)
+        for (u32 n = 0; n < GUESTS; n++)
+            if (workers[n] != NULL && workers[n]->halt == 0) {
+                workers[n]->again_at = UINT64_MAX;
                 workers[n]->fn(workers[n]->arg);
+            }
     }
     assert_int_equal(kicks, 0);
 }
@@ -66,22 +72,29 @@ static int setup_with(bool packed, const char *second_group)
 {
     told[0] = '\0';
     answer_len = 300;
+    host_clock_set(0);
+    ring.vm.id = 0;
+    memset(offered, 0, sizeof(offered));
     cfg[0] = (struct cfg_device){ .vsock = { 3, "a", CFG_SEES_OWN, NULL } };
     cfg[1] = (struct cfg_device){ .vsock = { .cid = 4, .group = second_group } };
+    cfg[2] = (struct cfg_device){ .vsock = { .cid = 5, .group = second_group } };
     machine_make(&virtio_vsock_model, &cfg[0], packed, 64, &dev[0]);
     workers[0] = worker;
-    cfg[1].base = MMIO_BASE + WINDOW;
-    cfg[1].size = WINDOW;
-    cfg[1].irq = 16;
-    cfg[1].node = "second";
-    assert_int_equal(virtio_vsock_model.create(&ring.vm, &cfg[1], &dev[1]), K_OK);
-    virtio_vsock_model.reset(dev[1]);
-    workers[1] = worker;
+    for (u32 n = 1; n < GUESTS; n++) {
+        ring.vm.id = n;
+        cfg[n].base = MMIO_BASE + n * WINDOW;
+        cfg[n].size = WINDOW;
+        cfg[n].irq = 16;
+        cfg[n].node = "another";
+        assert_int_equal(virtio_vsock_model.create(&ring.vm, &cfg[n], &dev[n]), K_OK);
+        virtio_vsock_model.reset(dev[n]);
+        workers[n] = worker;
+    }
     strcpy(ring.vm.name, "vm");
-    for (u32 i = 0; i < 3; i++)
+    for (u32 i = 0; i < ARRAY_SIZE(other_ring); i++)
         machine_add_ring(&other_ring[i], 0x50000000 + i * 0x1000000UL, packed, 64);
-    up(0);
-    up(1);
+    for (u32 n = 0; n < GUESTS; n++)
+        up(n);
     return 0;
 }
 
@@ -112,8 +125,9 @@ static int hermit(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    virtio_vsock_model.destroy(dev[0]);
-    virtio_vsock_model.destroy(dev[1]);
+    for (u32 n = 0; n < GUESTS; n++)
+        if (workers[n] != NULL)
+            virtio_vsock_model.destroy(dev[n]);
     return 0;
 }
 
@@ -134,7 +148,7 @@ static void send(u32 n, const struct header *h, u32 bytes)
         *(u8 *)ram_at(tx[n], (u32)(DRIVER_BUFFERS + sizeof(*h) + i)) = (u8)i;
     window = n * WINDOW;
     mmio_write(0x50, TX);
-    run_both();
+    run_all();
     assert_true(driver_take(tx[n], &id, &len));
 }
 
@@ -144,7 +158,24 @@ static void offer_buffers(u32 n, u16 count, u32 bytes)
         driver_offer(rx[n], i, 0, 1, bytes, false);
     window = n * WINDOW;
     mmio_write(0x50, RX);
-    run_both();
+    run_all();
+}
+
+/* Another driver, with rings of its own. */
+static void restart(u32 n)
+{
+    window = n * WINDOW;
+    mmio_write(0x70, 0);
+    run_all();
+    for (u32 i = 0; i < 2; i++) {
+        struct ring_driver *d = i == 0 ? rx[n] : tx[n];
+
+        memset(d->ram, 0, sizeof(d->ram));
+        d->next = d->last_used = 0;
+        d->wrap = d->used_wrap = true;
+    }
+    offered[n] = false;
+    up(n);
 }
 
 static bool got(u32 n, struct header *h, const u8 **data)
@@ -188,7 +219,7 @@ static void test_keel_tells_a_guest_about_itself_and_hangs_up(void **state)
     struct header h = to(3, 2, 1, REQUEST, 0);
 
     (void)state;
-    assert_int_equal(mmio_read(0x100, 8), 4); /* the window is the second's */
+    assert_int_equal(mmio_read(0x100, 8), 5); /* the window is the last one's */
     offer_buffers(0, 16, 250);
     send(0, &h, 0);
     assert_string_equal(told, "show");
@@ -207,7 +238,7 @@ static void send_text(u32 port, const char *text, u32 len)
     memcpy(ram_at(tx[0], (u32)(DRIVER_BUFFERS + sizeof(h))), text, len);
     window = 0;
     mmio_write(0x50, TX);
-    run_both();
+    run_all();
     assert_true(driver_take(tx[0], &id, &used));
 }
 
@@ -380,44 +411,207 @@ static void test_packets_that_lie_are_dropped(void **state)
     assert_false(got(0, &h, &data));
 }
 
-static void test_a_guest_that_takes_nothing_loses_the_connection_not_keels_memory(void **state)
-{
-    struct header h = to(3, 4, 80, RW, 16384);
-    const u8 *data;
-    u32 resets = 0, data_packets = 0;
+/* Packets of 16 KiB that one sender alone gets rid of: one is under way, the others are half of what may wait. */
+#define ALONE 33U
 
-    (void)state;
-    for (u32 i = 0; i < 56; i++)
-        send(0, &h, 16384);
-    offer_buffers(0, 30, 64);
-    while (got(0, &h, &data))
-        resets += h.op == RST;
-    assert_int_equal(resets, 23); /* 32 fit, and one that is under way */
-    for (u32 round = 0; round < 25; round++) {
-        offer_buffers(1, 8, 4096);
-        while (got(1, &h, &data))
-            data_packets += h.op == RW;
+/* Guest n puts packets of `bytes` into its transmit ring, numbered from `first` on. */
+static void queue(u32 n, u64 cid, u32 first, u32 count, u32 bytes)
+{
+    for (u32 i = 0; i < count; i++) {
+        struct header h = to(2 + n + 1, cid, 80, RW, bytes);
+
+        h.fwd_cnt = first + i;
+        driver_offer(tx[n], (u16)i, 1, 0, (u32)sizeof(h) + bytes, false);
+        memcpy(ram_at(tx[n], DRIVER_BUFFERS + i * 256U), &h, sizeof(h));
     }
-    assert_int_equal(data_packets, 33 * 5); /* of 4052 bytes and a rest */
+    window = n * WINDOW;
+    mmio_write(0x50, TX);
+    run_all();
 }
 
-static void test_what_waits_of_one_sender_takes_no_room_from_another(void **state)
+static u32 sent(u32 n)
 {
-    struct header h = to(3, 4, 80, RW, 0);
+    u32 count = 0, len;
+    u16 id;
+
+    while (driver_take(tx[n], &id, &len))
+        count++;
+    return count;
+}
+
+/* What guest n gets in all, buffer by buffer. */
+static struct {
+    u32 resets, packets[GUESTS + 3], next[GUESTS + 3]; /* by the sender's CID */
+} heard[GUESTS];
+
+static bool take_one(u32 n)
+{
+    struct header h;
+    const u8 *data;
+
+    if (!offered[n])
+        offer_buffers(n, 1, 65536 + sizeof(h));
+    offered[n] = !got(n, &h, &data);
+    if (offered[n])
+        return false;
+    heard[n].resets += h.op == RST;
+    if (h.op == RW) {
+        assert_true(h.fwd_cnt >= heard[n].next[h.src_cid]); /* none overtakes another */
+        heard[n].next[h.src_cid] = h.fwd_cnt + 1;
+        heard[n].packets[h.src_cid]++;
+    }
+    return true;
+}
+
+static void take_all(u32 n)
+{
+    memset(&heard[n], 0, sizeof(heard[n]));
+    while (take_one(n))
+        ;
+}
+
+static void test_a_receiver_without_buffers_is_waited_for(void **state)
+{
+    (void)state;
+    queue(0, 4, 0, 50, 16384);
+    assert_int_equal(sent(0), ALONE);
+    take_all(1);
+    assert_int_equal(heard[1].packets[3], 50);
+    assert_int_equal(heard[1].resets, 0);
+    assert_int_equal(sent(0), 50 - ALONE);
+    take_all(0);
+    assert_int_equal(heard[0].resets, 0);
+    queue(0, 4, 50, 3, 100); /* the ring is as before */
+    assert_int_equal(sent(0), 3);
+}
+
+static void test_each_sender_has_its_share_of_the_room(void **state)
+{
+    (void)state;
+    queue(0, 5, 0, 50, 16384);
+    queue(1, 5, 0, 50, 16384);
+    assert_int_equal(sent(0), ALONE);
+    assert_int_equal(sent(1), 16); /* half of what was left */
+    take_all(2);
+    assert_int_equal(heard[2].packets[3], 50);
+    assert_int_equal(heard[2].packets[4], 50);
+    assert_int_equal(sent(0) + sent(1), 50 - ALONE + 34);
+}
+
+static void pass(u64 s)
+{
+    static const u64 hz = 62500000;
+    u64 now = arch_ticks() + s * hz;
+
+    for (u32 n = 0; n < GUESTS; n++)
+        if (workers[n]->again_at <= now)
+            kicks++;
+    host_clock_set(now);
+    run_all();
+}
+
+static void test_who_takes_nothing_for_long_loses_what_does_not_fit_and_holds_up_no_other(void **state)
+{
+    (void)state;
+    queue(0, 4, 0, 40, 16384);
+    queue(0, 5, 0, 3, 100);
+    assert_int_equal(sent(0), ALONE);
+    pass(9);
+    assert_int_equal(sent(0), 0);
+    pass(1);
+    assert_int_equal(sent(0), 43 - ALONE);
+    take_all(0);
+    assert_int_equal(heard[0].resets, 40 - ALONE);
+    take_all(2);
+    assert_int_equal(heard[2].packets[3], 3);
+    take_all(1);
+    assert_int_equal(heard[1].packets[3], ALONE);
+    assert_int_equal(heard[1].resets, 40 - ALONE);
+}
+
+static void test_patience_comes_back_slowly(void **state)
+{
+    (void)state;
+    queue(0, 4, 0, ALONE + 1, 16384);
+    pass(10);
+    assert_int_equal(sent(0), ALONE + 1);
+    queue(0, 4, 34, 1, 16384); /* there is none left */
+    assert_int_equal(sent(0), 1);
+    pass(32);
+    queue(0, 4, 35, 1, 16384);
+    pass(1);
+    assert_int_equal(sent(0), 0); /* a sixteenth */
+    pass(1);
+    assert_int_equal(sent(0), 1);
+    /* Another sender's is its own. */
+    queue(2, 4, 0, 40, 16384);
+    pass(9);
+    assert_int_equal(sent(2), 16);
+    pass(1);
+    assert_int_equal(sent(2), 24);
+}
+
+static void test_packets_without_data_are_counted_and_never_wait(void **state)
+{
+    struct header h = to(3, 4, 80, CREDIT_UPDATE, 0);
     const u8 *data;
     bool answered = false;
 
     (void)state;
+    queue(0, 4, 0, ALONE, 16384);
+    assert_int_equal(sent(0), ALONE);
     for (u32 i = 0; i < 600; i++)
         send(0, &h, 0);
+    take_all(0);
+    assert_int_equal(heard[0].resets, 600 - 512);
     h = to(4, 99, 80, REQUEST, 0);
-    send(1, &h, 0); /* to nobody: the refusal comes from 99 */
-    for (u32 round = 0; round < 40; round++) {
-        offer_buffers(1, 16, 64);
+    send(1, &h, 0); /* to nobody: the refusal is on another account */
+    for (u32 round = 0; round < 60; round++) {
+        offer_buffers(1, 16, 65536 + sizeof(h));
         while (got(1, &h, &data))
             answered |= h.op == RST && h.src_cid == 99;
     }
     assert_true(answered);
+}
+
+static void test_a_receiver_that_is_reset_is_not_waited_for(void **state)
+{
+    (void)state;
+    queue(0, 4, 0, 40, 16384);
+    assert_int_equal(sent(0), ALONE);
+    restart(1);
+    assert_int_equal(sent(0), 40 - ALONE);
+    take_all(0);
+    assert_int_equal(heard[0].resets, 40 - ALONE);
+    take_all(1);
+    assert_int_equal(heard[1].packets[3] + heard[1].resets, 0);
+    queue(0, 4, 40, 2, 100);
+    take_all(1);
+    assert_int_equal(heard[1].packets[3], 2);
+}
+
+static void test_a_receiver_that_goes_away_is_not_waited_for(void **state)
+{
+    (void)state;
+    queue(0, 4, 0, 40, 16384);
+    assert_int_equal(sent(0), ALONE);
+    workers[1] = NULL;
+    virtio_vsock_model.destroy(dev[1]);
+    run_all();
+    assert_int_equal(sent(0), 40 - ALONE);
+    take_all(0);
+    assert_int_equal(heard[0].resets, 40 - ALONE);
+}
+
+static void test_a_sender_that_is_reset_waits_no_more(void **state)
+{
+    (void)state;
+    queue(0, 4, 0, 40, 16384);
+    restart(0);
+    queue(0, 5, 0, 2, 100);
+    assert_int_equal(sent(0), 2);
+    take_all(1);
+    assert_int_equal(heard[1].packets[3], ALONE);
 }
 
 static void test_a_reset_drops_what_waits(void **state)
@@ -427,12 +621,7 @@ static void test_a_reset_drops_what_waits(void **state)
 
     (void)state;
     send(0, &h, 0);
-    window = WINDOW;
-    mmio_write(0x70, 0);
-    memset(rx[1]->ram, 0, sizeof(rx[1]->ram));
-    rx[1]->next = rx[1]->last_used = 0;
-    rx[1]->wrap = rx[1]->used_wrap = true;
-    up(1);
+    restart(1);
     offer_buffers(1, 1, 64);
     assert_false(got(1, &h, &data));
 }
@@ -454,8 +643,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_guest_of_another_group_is_not_there, strangers, teardown),
         cmocka_unit_test_setup_teardown(test_a_guest_of_another_group_is_not_there, hermit, teardown),
         BOTH(test_packets_that_lie_are_dropped),
-        BOTH(test_a_guest_that_takes_nothing_loses_the_connection_not_keels_memory),
-        BOTH(test_what_waits_of_one_sender_takes_no_room_from_another),
+        BOTH(test_a_receiver_without_buffers_is_waited_for),
+        BOTH(test_each_sender_has_its_share_of_the_room),
+        BOTH(test_who_takes_nothing_for_long_loses_what_does_not_fit_and_holds_up_no_other),
+        BOTH(test_patience_comes_back_slowly),
+        BOTH(test_packets_without_data_are_counted_and_never_wait),
+        BOTH(test_a_receiver_that_is_reset_is_not_waited_for),
+        BOTH(test_a_receiver_that_goes_away_is_not_waited_for),
+        BOTH(test_a_sender_that_is_reset_waits_no_more),
         BOTH(test_a_reset_drops_what_waits),
     };
 

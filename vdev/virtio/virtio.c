@@ -129,6 +129,8 @@ static void run(void *arg)
     d->may_rest = waited && d->poll_ticks == 0 && worker_found_idle(&d->worker) ? queues : 0;
     if (d->resting != 0)
         queues |= rested(d);
+    queues |= d->timed;
+    d->timed = 0;
     if (queues == 0 || !is_up(d))
         return;
     ask(d, queues);
@@ -176,7 +178,7 @@ static void quiesce(struct virtio_device *d)
 static void forget_driver(struct virtio_device *d)
 {
     d->accepted = 0;
-    d->may_rest = d->unasked = 0;
+    d->may_rest = d->unasked = d->timed = 0;
     set_resting(d, 0);
     __atomic_store_n(&d->notified, 0, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < d->queue_count; i++) {

@@ -88,6 +88,7 @@ struct virtio_device {
      * run, and those of which it was not asked whether the driver wants an interrupt. */
     u64 resting; /* atomic */
     u64 may_rest, unasked;
+    u64 timed;    /* the worker's: queues that are to be looked at whenever it runs: virtio_again_at() */
     bool streams; /* the kind's: what it took in this run is worth a wait, though it came alone */
 
     struct spinlock lock; /* the driver's set-up below */
@@ -152,6 +153,12 @@ void virtio_publish_late(struct virtio_device *d, u32 queue);
 MUST_USE bool virtio_listen(struct virtio_device *d, u32 queue, bool waits);
 /* Work for a queue from elsewhere than the driver. Any context. */
 void virtio_wake(struct virtio_device *d, u32 queue);
+/* By a kind's work(): it is called for the queue again then (ticks), or earlier. */
+static inline void virtio_again_at(struct virtio_device *d, u32 queue, u64 ticks)
+{
+    d->timed |= 1UL << queue;
+    worker_again_at(&d->worker, ticks);
+}
 /* The configuration changed: counted, and the driver is told. */
 void virtio_config_changed(struct virtio_device *d);
 

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* virtio-vsock (Virtual I/O Device 1.2, section 5.10), stream sockets. Keel passes packets on, between guests of one
- * group: connections and their credit are the guests' affair. CID 2 is Keel itself, for those who may ask it something. */
+ * group: connections and their credit are the guests' affair. CID 2 is Keel itself, for those who may ask it something.
+ *
+ * What a receiver has no buffers for waits in Keel's memory, as far as there is room, and then in the sender's transmit
+ * queue, where it holds up all that is behind it. So nobody waits for a receiver for long: see PATIENCE_NS. */
 #include "vdev/virtio/vsock.h"
 
-#include <assert.h>
 #include <string.h>
 
+#include "arch/time.h"
 #include "core/heap.h"
 #include "core/lock.h"
+#include "core/timer.h"
 #include "lib/bits.h"
-#include "lib/list.h"
-#include "vdev/manage.h"
-#include "vdev/virtio/virtio.h"
+#include "vdev/virtio/vsock_internal.h"
 
 #define VSOCK_ID 19U
 #define VSOCK_CLASS 0x078000U
@@ -19,137 +21,85 @@
 #define VSOCK_BATCH 32U
 #define VSOCK_F_STREAM 0U
 #define VSOCK_PAYLOAD_MAX 65536U /* of one packet */
-/* Of what one sender has waiting for a guest's buffers; more ends the connection that it belongs to. Two windows of Linux's. */
-#define VSOCK_WAITING_BYTES 524288U
-#define VSOCK_WAITING 512U
-#define VSOCK_SENDERS 16U /* to one guest, at once */
-#define VSOCK_CID_KEEL 2U
-#define VSOCK_PORT_STATE 1U   /* tells at once */
-#define VSOCK_PORT_COMMAND 2U /* hears one line */
-#define VSOCK_KEEL_ROOM 4096U /* what we say that we take */
-
-enum vsock_queue { RX, TX, EVENT, QUEUES };
-enum vsock_type { TYPE_STREAM = 1 };
-enum vsock_op {
-    OP_REQUEST = 1,
-    OP_RESPONSE,
-    OP_RST,
-    OP_SHUTDOWN,
-    OP_RW,
-    OP_CREDIT_UPDATE,
-    OP_CREDIT_REQUEST
-};
-#define SHUTDOWN_BOTH 3U
-
-struct header {
-    u64 src_cid, dst_cid;
-    u32 src_port, dst_port, len;
-    u16 type, op;
-    u32 flags, buf_alloc, fwd_cnt;
-} __attribute__((packed));
-static_assert(sizeof(struct header) == 44, "5.10.6");
-
-struct packet {
-    struct list node;
-    struct header h;
-    u32 room; /* bytes that data has */
-    char data[];
-};
-
-struct vsock {
-    struct virtio_device dev; /* first: virtio_model_reset() */
-    u64 cid;
-    const struct cfg_vsock *cfg;
-    /* The worker's. */
-    struct vq_chain chain;
-    struct packet *sending;
-    u32 sent;
-    /* Under `lock`. */
-    struct list node;
-    struct list waiting; /* for this guest's buffers */
-    struct {
-        u64 cid;
-        u32 packets, bytes; /* of them */
-    } from[VSOCK_SENDERS];
-};
+/* Data that waits for one guest. A sender may have as much there as is left besides, so that one alone gets half of it, and each
+ * of n its part of n + 1; and a single packet in any case. Two of Linux's windows are a half. */
+#define WAITING_BYTES 1048576U
+#define RESUME_BYTES (WAITING_BYTES / 4) /* then those who wait for room go on */
+/* Packets without data, which credit does not limit, from one sender. They never wait for room: many are answers that a
+ * guest can make another one give. */
+#define WAITING_CONTROLS 512U
+/* A transmit queue waits for one receiver for so long, then connections end whose packets do not fit. It is forgiven by
+ * and by, so that who takes just enough to be waited for delays others for a small part of their time. */
+#define PATIENCE_NS 10000000000UL
+#define FORGIVE_SHIFT 4U
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_RANK_VDEV);
 static struct list all = { &all, &all };
 
 static struct vsock *of(struct virtio_device *d) { return container_of(d, struct vsock, dev); }
 
-static struct packet *packet_make(const struct header *h, u32 room)
+struct vsock_packet *vsock_packet_make(const struct vsock_header *h, u32 len)
 {
-    struct packet *p = heap_alloc(sizeof(*p) + room);
+    struct vsock_packet *p = heap_alloc(sizeof(*p) + len);
 
     if (p == NULL)
         return NULL;
     p->h = *h;
-    p->h.len = room;
-    p->room = room;
+    p->h.len = len;
     return p;
 }
 
-static void packet_free(struct packet *p)
+static u32 size_of(u32 len) { return (u32)sizeof(struct vsock_packet) + len; }
+
+static void packet_free(struct vsock_packet *p)
 {
     if (p != NULL)
-        heap_free(p, sizeof(*p) + p->room);
+        heap_free(p, size_of(p->h.len));
 }
 
-/* Where the packets of a sender that wait are counted, or may be. VSOCK_SENDERS: others take all places. */
-static u32 sender_locked(const struct vsock *to, u64 cid)
+static bool has_room_locked(const struct vsock *to, u32 payer, u32 len)
 {
-    u32 free = VSOCK_SENDERS;
+    const struct vsock_account *a = &to->from[payer];
 
-    for (u32 i = 0; i < VSOCK_SENDERS; i++) {
-        if (to->from[i].packets == 0)
-            free = i;
-        else if (to->from[i].cid == cid)
-            return i;
+    if (len == 0)
+        return a->controls < WAITING_CONTROLS;
+    return a->bytes == 0 || a->bytes + to->bytes + size_of(len) <= WAITING_BYTES;
+}
+
+static void post_locked(struct vsock *to, u32 payer, struct vsock_packet *p)
+{
+    struct vsock_account *a = &to->from[payer];
+
+    p->payer = payer;
+    if (p->h.len == 0) {
+        a->controls++;
+    } else {
+        a->bytes += size_of(p->h.len);
+        to->bytes += size_of(p->h.len);
     }
-    return free;
-}
-
-/* Takes p; false: its sender has too much there. */
-static bool post_locked(struct vsock *to, struct packet *p)
-{
-    u32 i = sender_locked(to, p->h.src_cid);
-
-    if (i == VSOCK_SENDERS || to->from[i].packets == VSOCK_WAITING ||
-        to->from[i].bytes + p->room > VSOCK_WAITING_BYTES)
-        return false;
     list_insert(&to->waiting, &p->node);
-    to->from[i].cid = p->h.src_cid;
-    to->from[i].packets++;
-    to->from[i].bytes += p->room;
     virtio_wake(&to->dev, RX);
-    return true;
 }
 
-static void post(struct vsock *to, struct packet *p)
+void vsock_post(struct vsock *to, struct vsock_packet *p)
 {
     unsigned long flags = spin_lock_irq(&lock);
-    bool taken = p != NULL && post_locked(to, p);
+    bool fits = p != NULL && has_room_locked(to, 0, p->h.len);
 
+    if (fits)
+        post_locked(to, 0, p);
     spin_unlock_irq(&lock, flags);
-    if (!taken)
-        packet_free(p); /* the guest takes nothing: its own loss */
+    if (!fits)
+        packet_free(p);
 }
 
-/* The end of the connection that h belongs to, for the side that sent it or, `onward`, for the other. */
-static struct packet *reset_of(const struct header *h, bool onward)
+void vsock_refuse(struct vsock *s, const struct vsock_header *h)
 {
-    struct header r = { h->dst_cid, h->src_cid, h->dst_port, h->src_port, 0, h->type, OP_RST, 0, 0, 0 };
+    const struct vsock_header r = { h->dst_cid, h->src_cid, h->dst_port, h->src_port, 0,
+                                    h->type,    OP_RST,     0,           0,           0 };
 
-    if (onward)
-        r = (struct header){ h->src_cid, h->dst_cid, h->src_port, h->dst_port, 0, h->type, OP_RST, 0, 0, 0 };
-    return packet_make(&r, 0);
-}
-
-static void refuse(struct vsock *s, const struct header *h)
-{
     if (h->op != OP_RST)
-        post(s, reset_of(h, false));
+        vsock_post(s, vsock_packet_make(&r, 0));
 }
 
 static struct vsock *find_locked(u64 cid)
@@ -170,99 +120,106 @@ static bool may_talk(const struct vsock *a, const struct vsock *b)
            strcmp(a->cfg->group, b->cfg->group) == 0;
 }
 
-/* To another guest. What it has no room for ends the connection on both sides. */
-static void forward(struct vsock *from, struct packet *p)
+/* Who is to have what s sends to that CID. NULL: nobody. */
+static struct vsock *receiver_locked(const struct vsock *s, u64 cid)
 {
-    struct header h = p->h;
-    struct packet *end = NULL;
-    unsigned long flags = spin_lock_irq(&lock);
-    struct vsock *to = find_locked(h.dst_cid);
-    bool taken = false;
+    struct vsock *to = find_locked(cid);
 
-    if (to != NULL && may_talk(from, to) && (virtio_status(&to->dev) & VIRTIO_DRIVER_OK) != 0) {
-        taken = post_locked(to, p);
-        if (!taken && h.op != OP_RST) {
-            end = reset_of(&h, true);
-            if (end != NULL && post_locked(to, end))
-                end = NULL;
-        }
+    if (to == NULL || !may_talk(s, to) || !__atomic_load_n(&to->open, __ATOMIC_ACQUIRE) ||
+        (virtio_status(&to->dev) & VIRTIO_NEEDS_RESET) != 0)
+        return NULL;
+    return to;
+}
+
+/* Room has come, or the receiver has gone. */
+static void wake_senders_locked(struct vsock *to)
+{
+    to->awaited = false;
+    list_for_each(n, &all)
+    {
+        struct vsock *s = list_entry(n, struct vsock, node);
+
+        if (s->awaits == to->cid)
+            virtio_wake(&s->dev, TX);
+    }
+}
+
+/* The transmit queue is looked at again. */
+static void end_wait_locked(struct vsock *s, u64 now)
+{
+    struct vsock *to = s->awaits != 0 ? find_locked(s->awaits) : NULL;
+
+    if (to != NULL) {
+        to->from[s->number].waited += now - s->awaits_since;
+        to->from[s->number].waited_at = now;
+    }
+    s->awaits = 0;
+}
+
+/* For so many ticks more s waits for room; 0: that is over. */
+static u64 wait_locked(struct vsock *s, struct vsock *to, u64 now)
+{
+    u64 patience = time_ns_to_ticks(PATIENCE_NS);
+    struct vsock_account *a = &to->from[s->number];
+
+    a->waited -= min_u64(a->waited, (now - a->waited_at) >> FORGIVE_SHIFT);
+    a->waited_at = now;
+    if (a->waited >= patience)
+        return 0;
+    s->awaits = to->cid;
+    s->awaits_since = now;
+    to->awaited = true;
+    return patience - a->waited;
+}
+
+/* Whether a packet can be passed on. K_BUSY: not yet, and the transmit queue will be looked at again; K_FULL: its
+ * connection is to end. */
+static enum kerr admit(struct vsock *s, const struct vsock_header *h)
+{
+    unsigned long flags = spin_lock_irq(&lock);
+    struct vsock *to = receiver_locked(s, h->dst_cid);
+    u64 now = arch_ticks(), more = 0;
+    enum kerr e = to != NULL ? K_OK : K_NOENT;
+
+    end_wait_locked(s, now);
+    if (to != NULL && !has_room_locked(to, s->number, h->len)) {
+        more = h->len != 0 ? wait_locked(s, to, now) : 0;
+        e = more != 0 ? K_BUSY : K_FULL;
     }
     spin_unlock_irq(&lock, flags);
-    packet_free(end);
-    if (taken)
-        return;
+    if (more != 0)
+        virtio_again_at(&s->dev, TX, now + more);
+    return e;
+}
+
+/* p, which may be NULL, if the receiver is still there. Room was asked for: others may have taken some of it since. */
+static enum kerr forward(struct vsock *s, struct vsock_packet *p)
+{
+    struct vsock *to = NULL;
+    unsigned long flags;
+
+    if (p == NULL)
+        return K_NOMEM;
+    flags = spin_lock_irq(&lock);
+    to = receiver_locked(s, p->h.dst_cid);
+    if (to != NULL)
+        post_locked(to, s->number, p);
+    spin_unlock_irq(&lock, flags);
+    if (to != NULL)
+        return K_OK;
     packet_free(p);
-    refuse(from, &h);
+    return K_NOENT;
 }
 
-static void say(struct vsock *s, const struct header *to, enum vsock_op op, u32 flags, const char *text,
-                u32 len)
+/* The connection that h belongs to has lost data: its end, for both sides. */
+static void end_connection(struct vsock *s, const struct vsock_header *h)
 {
-    const struct header h = { VSOCK_CID_KEEL, s->cid,  to->dst_port, to->src_port,    0,
-                              TYPE_STREAM,    (u16)op, flags,        VSOCK_KEEL_ROOM, 0 };
-    struct packet *p = packet_make(&h, len);
+    const struct vsock_header r = { h->src_cid, h->dst_cid, h->src_port, h->dst_port, 0,
+                                    h->type,    OP_RST,     0,           0,           0 };
 
-    if (p != NULL)
-        memcpy(p->data, text, len);
-    post(s, p);
-}
-
-/* Its answer, and the end: so there is no connection to keep. False: the answer does not fit. */
-static bool command(struct vsock *s, const struct header *h, char *line)
-{
-    struct manage_answer *a = heap_alloc(sizeof(*a));
-    bool fits;
-
-    if (a == NULL)
-        return false;
-    manage_command(s->dev.vm, s->cfg, line, a);
-    fits = a->len <= h->buf_alloc;
-    if (fits) {
-        say(s, h, OP_RW, 0, a->text, a->len);
-        say(s, h, OP_SHUTDOWN, SHUTDOWN_BOTH, "", 0);
-    }
-    heap_free(a, sizeof(*a));
-    return fits;
-}
-
-/* The packet that is in s->chain is a command: one line, whole. */
-static bool hear(struct vsock *s, const struct vq *q, const struct header *h)
-{
-    char line[MANAGE_LINE_MAX];
-
-    if (h->len == 0 || h->len > sizeof(line) || vq_copy_out(q, &s->chain, sizeof(*h), line, h->len) != K_OK ||
-        line[h->len - 1] != '\n')
-        return false;
-    line[h->len - 1] = '\0';
-    return command(s, h, line);
-}
-
-/* Whether there is such a port for this guest. */
-static bool keel_listens(const struct vsock *s, u32 port)
-{
-    const struct cfg_vsock *c = s->cfg;
-
-    return (port == VSOCK_PORT_STATE && c->sees != CFG_SEES_NONE) ||
-           (port == VSOCK_PORT_COMMAND && (c->sees != CFG_SEES_NONE || c->control != NULL));
-}
-
-static void to_keel(struct vsock *s, const struct vq *q, const struct header *h)
-{
-    bool good = keel_listens(s, h->dst_port), commands = h->dst_port == VSOCK_PORT_COMMAND;
-    char own[] = MANAGE_OWN;
-
-    if (good && h->op == OP_REQUEST) {
-        say(s, h, OP_RESPONSE, 0, "", 0);
-        good = commands || command(s, h, own);
-    } else if (h->op == OP_RW) {
-        good = good && commands && hear(s, q, h);
-    } else if (h->op == OP_SHUTDOWN) {
-        good = false;
-    } else if (h->op != OP_REQUEST) {
-        return;
-    }
-    if (!good)
-        refuse(s, h);
+    vsock_refuse(s, h);
+    if (h->op != OP_RST && admit(s, &r) == K_OK)
+        (void)forward(s, vsock_packet_make(&r, 0));
 }
 
 /* The next chain; K_NOENT: none, and the driver will notify. */
@@ -277,30 +234,38 @@ static enum kerr next(struct vq *q, struct vq_chain *c)
     return e;
 }
 
-/* One packet of the driver's, which is in s->chain. */
-static void take(struct vsock *s, const struct vq *q)
+/* One packet of the driver's, which is in s->chain. False: it stays where it is, for there is no room for it. */
+static bool take(struct vsock *s, const struct vq *q)
 {
-    struct packet *p;
-    struct header h;
+    struct vsock_packet *p;
+    struct vsock_header h;
+    enum kerr e;
 
     if (vq_copy_out(q, &s->chain, 0, &h, sizeof(h)) != K_OK || h.src_cid != s->cid ||
         h.len > VSOCK_PAYLOAD_MAX || h.len > s->chain.read_len - sizeof(h))
-        return; /* 5.10.6.4: dropped */
+        return true; /* 5.10.6.4: dropped */
     if (h.type != TYPE_STREAM) {
-        refuse(s, &h);
-        return;
+        vsock_refuse(s, &h);
+        return true;
     }
     if (h.dst_cid == VSOCK_CID_KEEL) {
-        to_keel(s, q, &h);
-        return;
+        vsock_to_keel(s, q, &h);
+        return true;
     }
-    p = packet_make(&h, h.len);
-    if (p == NULL || vq_copy_out(q, &s->chain, sizeof(h), p->data, h.len) != K_OK) {
-        packet_free(p);
-        refuse(s, &h);
-        return;
+    e = admit(s, &h);
+    if (e == K_OK) {
+        p = vsock_packet_make(&h, h.len);
+        if (p != NULL && vq_copy_out(q, &s->chain, sizeof(h), p->data, h.len) != K_OK) {
+            packet_free(p);
+            p = NULL;
+        }
+        e = forward(s, p);
     }
-    forward(s, p);
+    if (e == K_NOENT)
+        vsock_refuse(s, &h);
+    else if (e != K_OK && e != K_BUSY)
+        end_connection(s, &h);
+    return e != K_BUSY;
 }
 
 static bool transmit(struct vsock *s)
@@ -310,10 +275,15 @@ static bool transmit(struct vsock *s)
 
     vq_silence(q);
     for (u32 n = 0; n < VSOCK_BATCH && e == K_OK; n++) {
+        struct vq_mark here = vq_mark(q);
+
         e = next(q, &s->chain);
         if (e != K_OK)
             break;
-        take(s, q);
+        if (!take(s, q)) {
+            vq_back(q, here);
+            return false; /* who gives room wakes us, or the end of patience */
+        }
         vq_push(q, &s->chain, 0);
     }
     if (e != K_OK && e != K_NOENT)
@@ -323,18 +293,24 @@ static bool transmit(struct vsock *s)
 
 static bool next_packet(struct vsock *s)
 {
+    struct vsock_packet *p;
     unsigned long flags;
-    u32 i;
 
     if (s->sending != NULL)
         return true;
     flags = spin_lock_irq(&lock);
     if (!list_empty(&s->waiting)) {
-        s->sending = list_entry(s->waiting.next, struct packet, node);
-        list_remove(&s->sending->node);
-        i = sender_locked(s, s->sending->h.src_cid);
-        s->from[i].packets--;
-        s->from[i].bytes -= s->sending->room;
+        p = list_entry(s->waiting.next, struct vsock_packet, node);
+        list_remove(&p->node);
+        if (p->h.len == 0) {
+            s->from[p->payer].controls--;
+        } else {
+            s->from[p->payer].bytes -= size_of(p->h.len);
+            s->bytes -= size_of(p->h.len);
+        }
+        if (s->awaited && s->bytes <= RESUME_BYTES)
+            wake_senders_locked(s);
+        s->sending = p;
         s->sent = 0;
     }
     spin_unlock_irq(&lock, flags);
@@ -344,19 +320,19 @@ static bool next_packet(struct vsock *s)
 /* As much of the packet as the driver's buffer holds, as a packet of its own. */
 static enum kerr fill(struct vsock *s, const struct vq *q, u32 *written)
 {
-    struct packet *p = s->sending;
-    struct header h = p->h;
+    struct vsock_packet *p = s->sending;
+    struct vsock_header h = p->h;
     enum kerr e;
 
-    if (s->chain.reads != 0 || s->chain.write_len < sizeof(h) + (p->room != 0 ? 1 : 0))
+    if (s->chain.reads != 0 || s->chain.write_len < sizeof(h) + (p->h.len != 0 ? 1 : 0))
         return K_INVAL;
-    h.len = (u32)min_u64(p->room - s->sent, s->chain.write_len - sizeof(h));
+    h.len = (u32)min_u64(p->h.len - s->sent, s->chain.write_len - sizeof(h));
     e = vq_copy_in(q, &s->chain, 0, &h, sizeof(h));
     if (e == K_OK)
         e = vq_copy_in(q, &s->chain, sizeof(h), p->data + s->sent, h.len);
     *written = (u32)sizeof(h) + h.len;
     s->sent += h.len;
-    if (s->sent == p->room) {
+    if (s->sent == p->h.len) {
         packet_free(p);
         s->sending = NULL;
     }
@@ -400,16 +376,20 @@ static u64 work(struct virtio_device *d, u64 queues)
     return again;
 }
 
+static void start(struct virtio_device *d) { __atomic_store_n(&of(d)->open, true, __ATOMIC_RELEASE); }
+
 static void stop(struct virtio_device *d)
 {
     struct vsock *s = of(d);
+    unsigned long flags = spin_lock_irq(&lock);
 
-    packet_free(s->sending);
-    s->sending = NULL;
-    while (next_packet(s)) {
+    __atomic_store_n(&s->open, false, __ATOMIC_RELAXED); /* nobody posts to it any more */
+    s->awaits = 0;
+    spin_unlock_irq(&lock, flags);
+    do {
         packet_free(s->sending);
         s->sending = NULL;
-    }
+    } while (next_packet(s));
 }
 
 static void config_read(struct virtio_device *d, void *config) { memcpy(config, &of(d)->cid, sizeof(u64)); }
@@ -419,6 +399,7 @@ static const struct virtio_kind vsock_kind = {
     .id = VSOCK_ID,
     .config_size = sizeof(u64),
     .config_read = config_read,
+    .start = start,
     .work = work,
     .stop = stop,
 };
@@ -428,7 +409,7 @@ static void vsock_destroy(void *dev)
     struct vsock *s = dev;
     unsigned long flags = spin_lock_irq(&lock);
 
-    list_remove(&s->node); /* nobody posts to it any more */
+    list_remove(&s->node); /* nobody finds it any more */
     spin_unlock_irq(&lock, flags);
     virtio_detach(&s->dev);
     heap_free(s, sizeof(*s));
@@ -443,6 +424,7 @@ static enum kerr vsock_create(struct vm *vm, const struct cfg_device *cfg, void 
     if (s == NULL)
         return K_NOMEM;
     s->cid = cfg->vsock.cid;
+    s->number = 1 + vm->id;
     s->cfg = &cfg->vsock;
     list_init(&s->node);
     list_init(&s->waiting);
