@@ -2,12 +2,9 @@
 /* A virtio-net device of the host that writes anything into its rings, its buffers and its configuration, at any time. What
  * the driver hands on must lie in its receive buffers, and what it asks the device to send in its others; after a reset
  * that the device obeys, frames must go both ways as at first. */
-#include <stdlib.h>
-#include <string.h>
+#include "tests/fuzz/fuzz_hvirtio.h"
+#include "tests/unit/test_one_worker.h"
 
-#include "arch/host/host.h"
-#include "arch/mmu.h"
-#include "core/frames.h"
 #include "core/percpu.h"
 #include "drivers/virtio/net_internal.h"
 
@@ -16,7 +13,6 @@
 
 #define RX 0U
 #define TX 1U
-#define OBJECTS 16U
 #define FEATURES                                                                                             \
     (BIT(HVIRTIO_F_VERSION_1) | BIT(HNET_F_STATUS) | BIT(HNET_F_MAC) | BIT(HNET_F_CSUM) |                    \
      BIT(HNET_F_GUEST_CSUM) | BIT(HNET_F_GUEST_TSO4) | BIT(HNET_F_GUEST_USO4) | BIT(HNET_F_HOST_TSO4) |      \
@@ -35,17 +31,11 @@ struct used {
 static const u8 *input;
 static size_t left;
 
-static struct hvirtio dev;
 static struct hvq_layout layout[2];
 static u16 taken[2]; /* of each queue's available ring */
 static bool lies;    /* the rings hold what no driver wrote */
-static u32 status, lie;
-static u64 offered;
 static u8 config[8];
-static struct worker *worker;
-static u32 wakes, frames;
-static void *objects[OBJECTS];
-static u32 object_count;
+static u32 frames;
 
 const struct hvirtio_driver *const hvirtio_drivers[] = { &hvirtio_net_driver, NULL };
 
@@ -59,70 +49,7 @@ static u32 next(void)
 
 static u32 next32(void) { return next() | next() << 8 | next() << 16 | next() << 24; }
 
-static void *keep(void *p)
-{
-    if (object_count == OBJECTS)
-        abort();
-    return objects[object_count++] = p;
-}
-
-void *heap_alloc(size_t size) { return keep(calloc(1, size)); }
-void heap_free(void *p, size_t size) { (void)p, (void)size; }
-
-enum kerr frames_alloc(u32 order, hpa_t *out)
-{
-    *out = ptr_to_hpa(keep(aligned_alloc(4096, 4096UL << order)));
-    return K_OK;
-}
-
-void frames_free(hpa_t pa, u32 order) { (void)pa, (void)order; }
-void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
-
-enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
-                        void *arg)
-{
-    (void)name, (void)cpu, (void)prio;
-    *w = (struct worker){ .fn = fn, .arg = arg };
-    worker = w;
-    return K_OK;
-}
-
-void worker_kick(struct worker *w) { wakes += w == worker; }
-void worker_go(struct worker *w) { w->halt = 0; }
-
-bool task_block_until(u64 deadline)
-{
-    (void)deadline;
-    return true;
-}
-
 /* --- the transport --- */
-
-static u32 get_status(struct hvirtio *d)
-{
-    (void)d;
-    host_clock_advance(10000000);
-    return lie != 0 ? lie : status;
-}
-
-static void set_status(struct hvirtio *d, u32 v)
-{
-    (void)d;
-    status = v;
-}
-
-static u64 features(struct hvirtio *d)
-{
-    (void)d;
-    return offered;
-}
-
-static void accept(struct hvirtio *d, u64 f)
-{
-    (void)d;
-    if ((f & ~offered) != 0)
-        abort();
-}
 
 static u32 generation(struct hvirtio *d)
 {
@@ -155,35 +82,6 @@ static enum kerr queue_enable(struct hvirtio *d, u32 queue, const struct hvq_lay
     lies &= queue == RX; /* the other one is set up after it */
     return K_OK;
 }
-
-static void notify(struct hvirtio *d, u32 queue) { (void)d, (void)queue; }
-
-static enum kerr irqs(struct hvirtio *d, u32 queues)
-{
-    (void)d, (void)queues;
-    return K_OK;
-}
-
-static enum kerr queue_irq(struct hvirtio *d, u32 queue, u32 cpu)
-{
-    (void)d, (void)queue, (void)cpu;
-    return K_OK;
-}
-
-static void irqs_again(struct hvirtio *d) { (void)d; }
-
-static const struct hvirtio_ops ops = { .status = get_status,
-                                        .set_status = set_status,
-                                        .features = features,
-                                        .accept = accept,
-                                        .generation = generation,
-                                        .config_read = config_read,
-                                        .queue_size_max = queue_size_max,
-                                        .queue_enable = queue_enable,
-                                        .notify = notify,
-                                        .irqs = irqs,
-                                        .queue_irq = queue_irq,
-                                        .irqs_again = irqs_again };
 
 /* --- a device by the book --- */
 
@@ -291,16 +189,6 @@ static enum kerr send(u32 len, bool large, bool csum)
                                                        .header_len = 54 });
 }
 
-static void run_worker(void)
-{
-    u32 rounds = 0;
-
-    do {
-        wakes = 0;
-        worker->fn(worker->arg);
-    } while (wakes != 0 && ++rounds < 100);
-}
-
 static void act(void)
 {
     u32 what = next(), queue = what >> 4 & 1;
@@ -330,7 +218,7 @@ static void act(void)
         area(layout[queue].desc)[next32() % (8 * layout[queue].size)] = (u16)next32();
         lies = true;
         break;
-    case 9: run_worker(); break;
+    case 9: (void)run_worker(); break;
     case 10: lie = (what & 0x10) != 0 ? next() : 0; break;
     case 11: nic_first()->ops->look(nic_first()); break;
     case 12:
@@ -351,15 +239,15 @@ static void check_alive(void)
 
     lie = 0;
     offered = dev.features | BIT(HVIRTIO_F_VERSION_1);
-    run_worker(); /* what it knows of already may be its last reset */
+    (void)run_worker(); /* what it knows of already may be its last reset */
     hvirtio_fail(&dev, "test");
-    run_worker();
+    (void)run_worker();
     if (nic_first()->dead != 0)
         return;
     before = frames;
     if (!device_receives(72, &h))
         abort();
-    run_worker();
+    (void)run_worker();
     if (frames != before + 1 || send(100, false, false) != K_OK || device_sends() != 112)
         abort();
     if ((nic_first()->accepts & NET_ACCEPT_TSO4) != 0 &&
@@ -393,11 +281,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     dev = (struct hvirtio){ .ops = &ops, .id = 1, .coherent = true };
     if (hvirtio_probe(&dev) != K_OK || nic_open(nic_first(), &user, hnet_of(nic_first())) != K_OK)
         abort();
-    run_worker();
+    (void)run_worker();
     while (left != 0)
         act();
     check_alive();
-    while (object_count != 0)
-        free(objects[--object_count]);
+    forget();
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks of random doings on three CPUs, against what the scheduler promises. */
 #include "tests/unit/test_cpus.h"
+#include "tests/unit/test_no_virq.h"
 
 #define CPUS 3U
 #define TASKS 7U
@@ -22,9 +23,6 @@ static enum op next_op;
 static u32 next_arg;
 
 static bool held_off[CPUS]; /* a better one was woken while interrupts were masked: it waits for the next */
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
 
 static void require(bool cond)
 {

@@ -2,6 +2,7 @@
 /* Tasks of all classes on two CPUs, which sleep, wake, and are changed and moved at random by a third; against what
  * the classes promise: budgets to the tick, weights to a turn, no wake-up lost. */
 #include "tests/unit/test_cpus.h"
+#include "tests/unit/test_no_virq.h"
 
 #include "core/sched_queue.h"
 
@@ -28,9 +29,6 @@ static struct {
     bool done;
     enum kerr result;
 } ask;
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
 
 static u64 ran(u32 i) { return task_run_ticks(&model[i].task, arch_ticks()); }
 

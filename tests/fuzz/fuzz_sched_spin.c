@@ -3,6 +3,7 @@
  * the first VM: gangs, turns that are put off, turns that are given away and debts, against what holds without them
  * too: shares, no starvation, no wake-up lost. */
 #include "tests/unit/test_cpus.h"
+#include "tests/unit/test_no_virq.h"
 
 #include "core/sched_queue.h"
 #include "core/worker.h"
@@ -55,15 +56,6 @@ static void serve(void *arg)
     while (arch_ticks() < *until)
         leave();
 }
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
-void virq_flush(struct vcpu *v) { (void)v; }
-void virq_reset_sys(struct vcpu *v) { (void)v; }
-void virq_hold_point(struct vcpu *v) { (void)v; }
-void virq_more(struct vcpu *v) { (void)v; }
-void virq_off(struct vcpu *v) { (void)v; }
-void vm_ended(struct vm *vm) { (void)vm; }
 
 static u32 vm_of(const struct vcpu *v)
 {

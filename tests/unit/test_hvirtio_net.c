@@ -15,9 +15,9 @@
 #include "core/log.h"
 #include "core/percpu.h"
 #include "core/timer.h"
-#include "core/worker.h"
 #include "drivers/virtio/net_internal.h"
 #include "lib/bits.h"
+#include "tests/unit/test_one_worker.h"
 
 #define QUEUE_SIZE 256U
 #define ALL_OFFLOADS                                                                                         \
@@ -40,10 +40,9 @@ struct fake_queue {
 static struct hvirtio device;
 static u64 offered;
 static struct fake_queue queue[2]; /* receive, transmit */
-static struct worker *worker;
 static struct nic *nic;
 static bool failed, stops, restarts_well, gone, link_up;
-static u32 wakes, restarts;
+static u32 restarts;
 static u16 link_status;
 static u32 queue_size;
 static void *objects[16];
@@ -65,41 +64,9 @@ enum kerr frames_alloc(u32 order, hpa_t *out)
     return K_OK;
 }
 
-bool task_block_until(u64 deadline)
-{
-    (void)deadline;
-    return true;
-}
-
 void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
 
-enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
-                        void *arg)
-{
-    (void)name, (void)cpu, (void)prio;
-    *w = (struct worker){ .fn = fn, .arg = arg, .halt = 1 };
-    worker = w;
-    return K_OK;
-}
-
-void worker_kick(struct worker *w)
-{
-    assert_ptr_equal(w, worker);
-    wakes++;
-}
-
-void worker_go(struct worker *w) { w->halt = 0; }
-
-static void run_worker(void)
-{
-    u32 rounds = 0;
-
-    do {
-        wakes = 0;
-        worker->fn(worker->arg);
-        assert_true(++rounds < 100);
-    } while (wakes != 0);
-}
+static void work(void) { assert_true(run_worker() < ROUNDS_MAX); }
 
 /* --- what stands below the driver --- */
 
@@ -316,7 +283,7 @@ static void test_a_frame_is_received_and_its_buffer_offered_again(void **state)
     memset((u8 *)hpa_to_ptr(queue[0].buf[0].addr) + 12, 0x5a, 60);
     queue[0].done = 3;
     queue[0].written = 72;
-    run_worker();
+    work();
     assert_int_equal(frames, 3);
     assert_int_equal(last_frame.len, 60);
     assert_int_equal(batches, 1);
@@ -332,7 +299,7 @@ static void test_lengths_that_cannot_be_are_no_frames(void **state)
     for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
         queue[0].done = 1;
         queue[0].written = bad[i];
-        run_worker();
+        work();
     }
     assert_int_equal(frames, 0);
     assert_int_equal(queue[0].count, QUEUE_SIZE);
@@ -448,11 +415,11 @@ static void test_slots_come_back_in_any_order(void **state)
     assert_int_equal(sent, QUEUE_SIZE / 15);
     queue[1].reversed = true;
     queue[1].done = sent - 1;
-    run_worker();
+    work();
     assert_int_equal(rooms, 0); /* the first is still there */
     queue[1].reversed = false;
     queue[1].done = 1;
-    run_worker();
+    work();
     assert_int_equal(rooms, 1);
     for (u32 i = 0; i < sent; i++)
         assert_int_equal(send_large(30000, NET_GSO_TCP4), K_OK);
@@ -506,11 +473,11 @@ static void test_a_large_frame_comes_in_several_buffers(void **state)
     arrives(1, 0x81, len, 4);
     queue[0].written = 2048;
     queue[0].done = 3;
-    run_worker();
+    work();
     assert_int_equal(frames, 0); /* the last of them is still to come */
     assert_int_equal(queue[0].count, QUEUE_SIZE - 3);
     queue[0].done = 1;
-    run_worker();
+    work();
     assert_int_equal(frames, 1);
     assert_int_equal(last_frame.len, len);
     assert_int_equal(last_frame.gso, NET_GSO_TCP4);
@@ -523,7 +490,7 @@ static void test_a_large_frame_comes_in_several_buffers(void **state)
     arrives(2, 0, 100, 1);
     queue[0].done = 1;
     queue[0].written = 112;
-    run_worker();
+    work();
     assert_int_equal(frames, 2);
     assert_true(last_frame.csum_good && !last_frame.csum);
     assert_int_equal(last_frame.len, 100);
@@ -535,7 +502,7 @@ static void test_a_frame_of_a_kind_that_is_unknown_is_none(void **state)
     arrives(0, 3, 100, 1); /* UFO, which nobody agreed on */
     queue[0].done = 1;
     queue[0].written = 112;
-    run_worker();
+    work();
     assert_int_equal(frames, 0);
     assert_int_equal(queue[0].count, QUEUE_SIZE);
     assert_int_equal(restarts, 0);
@@ -550,14 +517,14 @@ static void test_a_frame_of_more_buffers_than_any_resets_the_device(void **state
         arrives(0, 0, 100, bad[i]);
         queue[0].done = 1;
         queue[0].written = 112;
-        run_worker();
+        work();
         assert_int_equal(restarts, i + 1);
         assert_int_equal(queue[0].count, QUEUE_SIZE);
     }
     assert_int_equal(frames, 0);
     arrives(0, 0, 100, 1);
     queue[0].done = 1;
-    run_worker();
+    work();
     assert_int_equal(frames, 1);
 }
 
@@ -567,15 +534,15 @@ static void test_half_a_frame_is_forgotten_by_a_reset(void **state)
     arrives(0, 0, 4000, 2);
     queue[0].done = 1;
     queue[0].written = 2048;
-    run_worker();
+    work();
     device.failed = 1;
-    run_worker();
+    work();
     assert_int_equal(restarts, 1);
     assert_int_equal(queue[0].count, QUEUE_SIZE);
     arrives(0, 0, 100, 1);
     queue[0].done = 1;
     queue[0].written = 112;
-    run_worker();
+    work();
     assert_int_equal(frames, 1);
     assert_int_equal(last_frame.len, 100);
 }
@@ -587,14 +554,14 @@ static void test_who_finds_no_room_hears_of_it(void **state)
         assert_int_equal(send(60, 1), K_OK);
     assert_int_equal(send(60, 1), K_FULL);
     assert_true(queue[1].listening);
-    run_worker();
+    work();
     assert_int_equal(rooms, 0);
     queue[1].done = QUEUE_SIZE / 4 - 1;
-    run_worker();
+    work();
     assert_int_equal(rooms, 0); /* too little to begin with */
     assert_true(queue[1].listening);
     queue[1].done = 1;
-    run_worker();
+    work();
     assert_int_equal(rooms, 1);
     assert_false(queue[1].listening);
     for (u32 i = 0; i < QUEUE_SIZE / 4; i++)
@@ -612,7 +579,7 @@ static void test_a_device_that_sends_nothing_begins_anew(void **state)
     assert_int_equal(send(60, 1), K_FULL);
     assert_int_equal(device.failed, 1);
     assert_int_equal(send(60, 1), K_IO);
-    run_worker();
+    work();
     assert_int_equal(restarts, 1);
     assert_int_equal(queue[0].count, QUEUE_SIZE);
     assert_int_equal(queue[1].count, 0);
@@ -625,13 +592,13 @@ static void test_a_device_that_goes_on_failing_is_given_up(void **state)
     (void)state;
     for (u32 i = 0; i < 8; i++) {
         device.failed = 1;
-        run_worker();
+        work();
         assert_int_equal(restarts, i + 1);
         assert_int_equal(send(60, 1), K_OK);
     }
     device.failed = 1;
-    run_worker();
-    run_worker();
+    work();
+    work();
     assert_int_equal(restarts, 8);
     assert_int_equal(send(60, 1), K_IO);
     assert_int_equal(nic->link, 0);
@@ -642,7 +609,7 @@ static void test_a_device_that_does_not_stop_is_left_alone(void **state)
     (void)state;
     stops = false;
     device.failed = 1;
-    run_worker();
+    work();
     assert_int_equal(restarts, 0);
     assert_int_equal(queue[0].count, QUEUE_SIZE); /* it may still write there */
     assert_int_equal(send(60, 1), K_IO);
@@ -654,12 +621,12 @@ static void test_a_link_that_goes_down_is_noticed(void **state)
     link_status = 0;
     device.config_changed(&device);
     assert_int_equal(wakes, 1);
-    run_worker();
+    work();
     assert_int_equal(nic->link, 0);
     assert_false(link_up);
     link_status = 1;
     device.config_changed(&device);
-    run_worker();
+    work();
     assert_int_equal(nic->link, 1);
 }
 
@@ -671,7 +638,7 @@ static void test_a_device_that_is_pulled_out_is_noticed(void **state)
     restarts_well = false;
     nic->ops->look(nic);
     assert_int_equal(wakes, 1);
-    run_worker();
+    work();
     assert_int_equal(nic->dead, 1);
     assert_false(link_up);
     assert_int_equal(send(60, 1), K_IO);

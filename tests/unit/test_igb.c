@@ -330,7 +330,7 @@ static void test_a_device_that_is_pulled_out_is_noticed(void **state)
     assert_false(link_up);
     assert_int_equal(send(60, 1), K_IO);
     assert_int_equal(master, 0);
-    assert_true(run_worker() < 100);
+    assert_true(run_worker() < ROUNDS_MAX);
 }
 
 static void test_a_wire_that_others_pull_is_left_alone(void **state)

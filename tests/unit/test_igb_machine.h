@@ -11,8 +11,8 @@
 #include "core/frames.h"
 #include "core/log.h"
 #include "core/percpu.h"
-#include "core/worker.h"
 #include "drivers/igb/internal.h"
+#include "tests/unit/test_one_worker.h"
 
 /* Here, so that what it knows can be forgotten. */
 #include "drivers/nic.c"
@@ -22,10 +22,9 @@
 static _Alignas(8) u8 regs[IGB_REGS_SIZE];
 static struct pcie_host host;
 static struct pcie_device pci;
-static struct worker *worker;
 static struct igb *igb;
 static void (*irq[3])(void *arg);
-static u32 wakes, resets, phy_writes, master;
+static u32 resets, phy_writes, master;
 static bool deaf;   /* it does not come out of its reset */
 static bool lies;   /* it says that frames are done which it has not looked at */
 static u32 tx_head; /* the device's */
@@ -51,24 +50,6 @@ enum kerr frames_alloc(u32 order, hpa_t *out)
 }
 
 void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
-
-enum kerr worker_create(struct worker *w, const char *name, u32 cpu, u8 prio, void (*fn)(void *arg),
-                        void *arg)
-{
-    (void)name, (void)cpu, (void)prio;
-    *w = (struct worker){ .fn = fn, .arg = arg, .halt = 1 };
-    worker = w;
-    return K_OK;
-}
-
-void worker_kick(struct worker *w) { wakes += w == worker; }
-void worker_go(struct worker *w) { w->halt = 0; }
-
-bool task_block_until(u64 deadline)
-{
-    (void)deadline;
-    return true;
-}
 
 enum kerr pcie_map_bar(struct pcie_device *d, u32 bar, u64 offset, u64 size, uintptr_t *out)
 {
@@ -175,19 +156,6 @@ static bool machine_up(bool messages)
         return false;
     igb = igb_of(nic_first());
     return nic_open(&igb->nic, &user, &frames) == K_OK;
-}
-
-/* Returns how often the worker was told again; bounded. */
-static u32 run_worker(void)
-{
-    u32 rounds = 0;
-
-    do {
-        wakes = 0;
-        worker->fn(worker->arg);
-        rounds++;
-    } while (wakes != 0 && rounds < 100);
-    return rounds;
 }
 
 /* The device receives a frame into descriptor `slot`. */

@@ -11,11 +11,9 @@
 #include <cmocka.h>
 
 #include "tests/unit/test_cpus.h"
+#include "tests/unit/test_no_virq.h"
 
 #define TASKS 6U
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
 
 /* What the tasks did, one letter a step. */
 static char trace[128];

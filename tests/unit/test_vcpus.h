@@ -11,21 +11,13 @@
 #include <cmocka.h>
 
 #include "tests/unit/test_cpus.h"
+#include "tests/unit/test_no_virq.h"
 
 #define VMS 2U
 
 static struct vm vm[VMS];
 static bool spins[VMS][VM_MAX_VCPUS], sleeps[VMS][VM_MAX_VCPUS];
 static bool pending; /* an interrupt, for whoever looks next */
-
-void virq_save(struct vcpu *v) { (void)v; }
-void virq_load(struct vcpu *v) { (void)v; }
-void virq_flush(struct vcpu *v) { (void)v; }
-void virq_reset_sys(struct vcpu *v) { (void)v; }
-void virq_hold_point(struct vcpu *v) { (void)v; }
-void virq_more(struct vcpu *v) { (void)v; }
-void virq_off(struct vcpu *v) { (void)v; }
-void vm_ended(struct vm *which) { (void)which; }
 
 bool virq_pending(struct vcpu *v)
 {
