@@ -44,10 +44,10 @@ class Guests:
         self._file.flush()
         self.machine = harness.Machine("--icount", "--cpu", CPUS[0], "--cpus", 1, self._file.name, "--", "-append",
                                        "count-instructions", *qemu)
+        for _ in vms:
+            self.machine.boot()
         for i in range(len(vms)):
             self.machine.focus(i + 1)
-            if i == 0:
-                self.machine.boot()
             # Seeds the kernel's random generator: before, each request stirs it.
             self.sh("head -c 1 /dev/random > /dev/null")
 

@@ -19,16 +19,27 @@ DEBIAN_DISK = BUILD / "guest" / "debian.img" # not to be written to
 
 ESCAPE = "\x1d"
 SHELL_PROMPT = "keel> "
-GUEST_PROMPT = r"debian:\S*# "
 BANNER = "Welcome to Debian Linux on Keel"
 PREFIX = re.compile(r"^[\w.-]{1,32}\| ?", re.M)
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# What a guest's kernel may say in the midst of what its programs print.
+# What a guest's kernel may say in the midst of what its programs print. Keel's log looks the same.
 KERNEL_LINES = r"(?:(?:[\w.-]+\| )?\[ *\d+\.\d{6}\] [^\n]*\n(?:[\w.-]+\| )?)*"
+# The end that Keel puts to a line that rests, and what others print before the rest of it comes.
+OTHERS_LINES = r"(?:\r*\n(?:[^\n]*\n){0,99}?(?:[\w.-]+\| )?)?"
+BREAK = KERNEL_LINES + OTHERS_LINES
+ANNOUNCEMENT = re.compile(r"^\[console of [^\n]*\n?", re.M)
 
 # Wall-clock bounds: several times what an emulated machine takes here while the other worker runs too.
 BOOT_S = 180
 REPLY_S = 60
+
+
+def broken(word):
+    """A pattern for a word that a guest's kernel, Keel or another guest may have broken up."""
+    return BREAK.join(re.escape(c) for c in word)
+
+
+GUEST_PROMPT = broken("debian:") + rf"(?:\S{KERNEL_LINES})*# "
 
 
 class Failure(AssertionError):
@@ -56,7 +67,7 @@ class Machine:
         pass
 
     def console(self):
-        return CONTROL.sub("", "".join(self.seen)).replace("\r", "")
+        return unadorned("".join(self.seen))
 
     def expect(self, pattern, seconds=REPLY_S):
         """Waits for a regular expression (or several: returns the index) on the console."""
@@ -78,6 +89,21 @@ class Machine:
 
     def send(self, text):
         self._child.send(text)
+
+    def mark(self):
+        """A place in what was seen, for wait_said()."""
+        return len(self.seen)
+
+    def wait_said(self, pattern, since=0, seconds=REPLY_S):
+        """Waits until a regular expression has come since that mark, also if something awaited since took it along;
+        the match. Takes nothing itself."""
+        end = time.monotonic() + seconds
+        ended = False
+        while not (found := re.search(pattern, unadorned("".join(self.seen[since:])))):
+            if ended or time.monotonic() > end:
+                raise Failure(f"no {pattern!r} {'before the machine ended' if ended else f'within {seconds} s'}")
+            ended = self._child.expect([pexpect.TIMEOUT, pexpect.EOF], timeout=0.1) == 1
+        return found
 
     def quiet_for(self, pattern, seconds):
         """Asserts that the pattern does not come within that time."""
@@ -114,13 +140,13 @@ class Machine:
         if self._greeted:
             self._greeted -= 1
         else:
-            self.expect(BANNER, seconds)
-        self.expect(GUEST_PROMPT)
-        self._greeted += self.before.count(BANNER)
+            self.expect(broken(BANNER), seconds)
+        self.expect(GUEST_PROMPT, seconds)
+        self._greeted += len(re.findall(broken(BANNER), self.before))
 
     def login(self, seconds=BOOT_S):
         """Waits for Debian with systemd, and logs in."""
-        self.expect("debian login: ", seconds)
+        self.expect(broken("debian login: "), seconds)
         self.send("root\n")
         self.expect(GUEST_PROMPT, seconds)
         self.sh("bind 'set enable-bracketed-paste off'; dmesg -n 1")
@@ -134,12 +160,12 @@ class Machine:
         # the echo from looking like the marks.
         end = "" if command.rstrip().endswith("&") else ";"
         self.send(f'echo "@@"S{n}; {command}{end} echo "@@"E{n} $?\n')
-        self.expect(rf"(?m)((?:^[\w.-]+\| )?)[^\n]*{broken(f'@@S{n}')}\r*\n", seconds)
+        self.expect(rf"(?m)((?:^[\w.-]+\| )?)[^\n]*{broken(f'@@S{n}')}{KERNEL_LINES}\r*\n", seconds)
         prefix = self.match.group(1)
-        self.expect(rf"{broken(f'@@E{n} ')}((?:\d{KERNEL_LINES})+)\r*\n", seconds)
+        self.expect(rf"{broken(f'@@E{n} ')}{BREAK}((?:\d{KERNEL_LINES})+)\r*\n", seconds)
         # Other guests may print in between: their lines have other prefixes.
-        lines = CONTROL.sub("", self.before).replace("\r", "").splitlines()
-        output = clean("\n".join(line for line in lines if line.startswith(prefix)))
+        lines = unadorned(self.before).splitlines()
+        output = ANNOUNCEMENT.sub("", clean("".join(f"{line}\n" for line in lines if line.startswith(prefix))))
         if not messages:
             output = re.sub(KERNEL_LINES, "", output)
         status = int(re.sub(KERNEL_LINES, "", self.match.group(1)))
@@ -156,9 +182,10 @@ class Machine:
         self.expect(re.escape(SHELL_PROMPT), seconds)
         # What was printed before and prompts that are still under way end at the echo of the command.
         self.send(f"{command}\r")
-        self.expect(re.escape(command) + r"[^\n]*\r*\n", seconds)
-        self.expect(r"(?:^|\n)(?:[\w.-]+\| ?)?" + re.escape(SHELL_PROMPT), seconds)
-        return clean(self.before)
+        self.expect(broken(command) + r"[^\n]*\r*\n", seconds)
+        self.expect(r"(?:^|\n)" + re.escape(SHELL_PROMPT), seconds)
+        # Guests may print in between. One that is alone has no prefix.
+        return "\n".join(line for line in unadorned(self.before).split("\n") if not PREFIX.match(line))
 
     def wait_state(self, vm, state, seconds=REPLY_S):
         """Asks `vm list` until the VM's line says `state`."""
@@ -172,11 +199,11 @@ class Machine:
             time.sleep(0.2)
 
 
-def broken(word):
-    """A pattern for a word that a guest's kernel may have broken up."""
-    return "".join(c + KERNEL_LINES for c in word)
+def unadorned(text):
+    """Console text without control sequences and carriage returns."""
+    return CONTROL.sub("", text).replace("\r", "")
 
 
 def clean(text):
-    """Console text without control sequences, carriage returns and the prefixes of ports."""
-    return PREFIX.sub("", CONTROL.sub("", text).replace("\r", ""))
+    """The same without the prefixes of ports."""
+    return PREFIX.sub("", unadorned(text))

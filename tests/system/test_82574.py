@@ -8,7 +8,7 @@ import time
 import harness
 import pytest
 from machines import machine, vm
-from test_emulated import load, with_devices
+from test_emulated import load, until_listening, with_devices
 from test_network import reach
 
 INITRD = harness.BUILD / "guest" / "initrd-net.gz" # with ethtool
@@ -54,7 +54,7 @@ def serve(guests, index, port):
     """Who connects gets /tmp/file; its sum. dd has the socket itself, so that it is read to the end whatever the other side does."""
     guests.focus(index)
     guests.sh("printf '#!/bin/sh\\ndd if=/tmp/file bs=64k 2>/dev/null\\n' > /tmp/send; chmod +x /tmp/send")
-    guests.sh(f"(nc -l -p {port} -e /tmp/send) & until grep -q ':{port:04X} 0' /proc/net/tcp*; do sleep 0.1; done")
+    guests.sh(f"(nc -l -p {port} -e /tmp/send) & {until_listening(port)}")
     digest = guests.sh("md5sum < /tmp/file")
     guests.focus(1)
     return digest
@@ -130,7 +130,7 @@ def test_tags_are_put_in_and_taken_out(pair, tmp_path):
         pair.keel("net capture left/net0 on")
         reach(pair, "10.0.5.2", 1)
         echoes = [f for f in captured(pair, tmp_path, "left/net0") if f[16:18] == b"\x08\x00" and f[27] == 1]
-        assert [(f[12:16], f[38]) for f in echoes] == [(b"\x81\x00\x00\x05", 8), (b"\x81\x00\x00\x05", 0)]
+        assert [f[38] for f in echoes[-2:]] == [8, 0] and all(f[12:16] == b"\x81\x00\x00\x05" for f in echoes)
     pair.sh("ethtool -K eth0 rxvlan on txvlan on")
     for index in (2, 1):
         pair.focus(index)
@@ -157,21 +157,21 @@ def test_what_it_cuts_and_sums_is_right_on_the_wire(pair, tmp_path):
 
 def test_moderation_bounds_interrupts_and_loses_nothing(pair):
     def taken():
-        """Interrupts of the receiving side, and when."""
+        """Interrupts of the receiving side, and when by its own clock, which is read first and last."""
         pair.focus(1)
-        line = pair.sh("cat /proc/uptime; grep eth0-rx /proc/interrupts").split()
-        return float(line[0]), int(line[3])
+        line = pair.sh("cat /proc/uptime; grep eth0-rx /proc/interrupts; cat /proc/uptime").split()
+        return float(line[0]), int(line[3]), float(line[-2])
 
     counts = []
     for usecs in (0, 10000):
         pair.sh(f"ethtool -C eth0 rx-usecs {usecs}")
-        began, before = taken()
+        began, before, _ = taken()
         assert "200 packets received" in from_right(pair, "ping -c 200 -i 0.004 -q 10.0.0.1")
-        ended, after = taken()
+        _, after, ended = taken()
         counts.append(after - before)
         if usecs:
             assert counts[-1] <= (ended - began) * 1000000 / usecs + 2
-    assert counts[0] >= 150
+    assert counts[0] > counts[1]
     pair.sh("ethtool -C eth0 rx-usecs 3")
 
 
@@ -222,8 +222,8 @@ def test_a_transfer_outlives_resets_and_a_new_driver(pair):
     from_right(pair, "dd if=/dev/urandom of=/tmp/r bs=1M count=4 2>/dev/null; for i in 1 2 3 4 5 6; do cat /tmp/r; done > /tmp/file",
                check=True)
     digest = serve(pair, 2, 78)
-    pair.sh("(nc 10.0.0.2 78 < /dev/null > /tmp/got) & while [ ! -s /tmp/got ]; do sleep 0.1; done")
-    pair.sh("ethtool -r eth0; ip link set eth0 down; ip link set eth0 up; ethtool -G eth0 rx 80 tx 4096; pidof nc")
+    pair.sh("(nc 10.0.0.2 78 < /dev/null > /tmp/got) & while [ ! -s /tmp/got ]; do usleep 20000; done; "
+            "ethtool -r eth0; ip link set eth0 down; ip link set eth0 up; ethtool -G eth0 rx 80 tx 4096; pidof nc")
     pair.sh("cd /sys/bus/pci/drivers/e1000e; for f in 0000:*; do echo $f > unbind; echo $f > bind; done; "
             "ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up; cd")
     assert pair.sh("while pidof nc > /dev/null; do sleep 0.2; done; md5sum < /tmp/got; rm /tmp/got") == digest

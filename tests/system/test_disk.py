@@ -60,7 +60,7 @@ def test_each_vcpu_has_a_queue_and_what_they_do_is_counted(disks):
     for row in rows:
         requests, size, notified, interrupts, batches = map(int, row[4:9])
         assert requests >= 64 and size >= 64 * 4096
-        assert 64 <= notified <= requests and 64 <= interrupts <= batches <= requests
+        assert 0 < notified <= requests and 0 < interrupts <= batches <= requests # a worker awake needs no notification
     disks.focus(1)
 
 

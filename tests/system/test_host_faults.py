@@ -168,14 +168,14 @@ def test_an_interface_without_a_cable_and_one_that_is_pulled_out(start, write_dt
     for guest in (1, 2):
         machine.focus(guest)
         machine.sh(f"ip addr add 10.0.2.{20 + guest}/24 dev eth0; ip link set eth0 up; ping -c 1 -W 5 10.0.2.2")
-    assert re.search(r"net0 +52:54:00:00:00:07 .* up .*pci-01:00.0", machine.keel("net list"))
+    assert re.search(r"(?m)^lan +net0 +52:54:00:00:00:07 .* up .*pci-01:00.0", machine.keel("net list"))
     machine.focus(2)
     machine.sh("ping -c 1 -W 5 10.0.2.21")
     monitor = Monitor(tmp_path / "qmp")
     monitor.command("set_link", name="nic", up=False)
     carrier(1, 0)
     carrier(2, 1)
-    assert re.search(r"net0 .* down ", machine.keel("net list"))
+    assert re.search(r"(?m)^lan +net0 .* down ", machine.keel("net list"))
     monitor.command("set_link", name="nic", up=True)
     carrier(1, 1)
     for guest in (1, 2):
@@ -184,7 +184,7 @@ def test_an_interface_without_a_cable_and_one_that_is_pulled_out(start, write_dt
     machine.sh("ping -A -s 1400 10.0.2.2 > /dev/null &")
     Bus(tmp_path / "qtest").power_off(2)
     carrier(1, 0)
-    assert re.search(r"net0 .* given up ", machine.keel("net list"))
+    assert re.search(r"(?m)^lan +net0 .* given up ", machine.keel("net list"))
     # What has a link of its own goes on, and so do its disks of the host and Keel.
     machine.keel("net link one/net0 up")
     carrier(2, 1)

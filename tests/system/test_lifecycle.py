@@ -99,9 +99,9 @@ def test_pause_stops_the_guests_progress_and_resume_continues_it(start, write_dt
     keel.focus(1)
     keel.send("echo pro''gress\n")
     keel.quiet_for("progress", 3)
+    mark = keel.mark()
     keel.keel("vm resume debian")
-    keel.focus(1)
-    keel.expect("progress")
+    keel.wait_said(harness.broken("progress"), mark)
 
 
 @pytest.mark.parametrize("rounds", [500])

@@ -11,8 +11,8 @@ def uptime(keel):
 
 def test_two_different_kernels_run_at_once(start, write_dts):
     keel = start(write_dts(machine(vm("stock"), vm("rt", kernel=harness.VMLINUZ_RT))), "--cpus", 2)
-    keel.expect(harness.BANNER, harness.BOOT_S)
-    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.boot()
+    keel.boot()
     keel.focus(1)
     stock = keel.sh("uname -v")
     keel.focus(2)
@@ -25,7 +25,7 @@ def test_four_vms_share_two_cpus(start, write_dts):
     keel = start(write_dts(machine(*[vm(n, vcpus=2, bootargs=f"{LINUX} quiet") for n in names])),
                  "--cpus", 2, "--ram", "2G")
     for _ in names:
-        keel.expect(harness.BANNER, harness.BOOT_S)
+        keel.boot()
     for index, name in enumerate(names, 1):
         keel.focus(index)
         keel.sh(f"hostname {name}")
@@ -41,8 +41,8 @@ def test_four_vms_share_two_cpus(start, write_dts):
 
 def test_guests_see_nothing_of_each_others_memory(start, write_dts):
     keel = start(write_dts(machine(vm("one"), vm("two"))), "--cpus", 2)
-    keel.expect(harness.BANNER, harness.BOOT_S)
-    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.boot()
+    keel.boot()
     keel.focus(1)
     keel.sh("echo secret > /tmp/only-here")
     keel.focus(2)
@@ -51,8 +51,8 @@ def test_guests_see_nothing_of_each_others_memory(start, write_dts):
 
 def test_timer_stays_right_beside_a_busy_vm_on_the_same_cpu(start, write_dts):
     keel = start(write_dts(machine(vm("quiet", cpus=[0]), vm("busy", cpus=[0]))), "--cpus", 1, "--icount")
-    keel.expect(harness.BANNER, harness.BOOT_S)
-    keel.expect(harness.BANNER, harness.BOOT_S)
+    keel.boot()
+    keel.boot()
     keel.focus(2)
     keel.sh("while :; do :; done & while :; do :; done &")
     keel.focus(1)

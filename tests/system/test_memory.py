@@ -54,9 +54,9 @@ def test_a_vm_finds_nothing_in_frames_of_one_that_ended(start, write_dts, popula
         "--ram", "512M")
     keel.expect("vm a: powered off")
     for _ in range(2):
+        mark = keel.mark()
         keel.keel("vm start b")
-        keel.expect(r"vm b: (powered off|[^\n]*not in memory)", 120)
-        assert keel.match.group(1) == "powered off"
+        assert keel.wait_said(r"vm b: (powered off|[^\n]*not in memory)", mark, 120)[1] == "powered off"
     assert "id 5: 0 words found in 288 MiB: ok" in keel.console()
     assert "FAIL" not in keel.console()
 

@@ -7,7 +7,7 @@ import subprocess
 import harness
 import machines
 import pytest
-from test_emulated import with_devices
+from test_emulated import until_listening, with_devices
 
 TOP = pathlib.Path(__file__).parent.parent.parent
 
@@ -59,7 +59,8 @@ def counters(machine, port):
 def transfer(machine, source, target, megabytes):
     """Sends a file by TCP; both ends say the same sum."""
     machine.focus(target)
-    machine.sh("rm -f /tmp/got; nc -l -p 5000 < /dev/null > /tmp/got &") # typing would stop one that reads the terminal
+    # Typing would stop one that reads the terminal.
+    machine.sh("rm -f /tmp/got; (nc -l -p 5000 < /dev/null > /tmp/got) & " + until_listening(5000))
     machine.focus(source)
     sent = machine.sh(f"dd if=/dev/urandom of=/tmp/file bs=1M count={megabytes} 2>/dev/null; md5sum < /tmp/file")
     # dd has the socket itself: nc would write a kilobyte at a time, and the kernel could find nothing to make large.
@@ -112,14 +113,14 @@ def test_ports_keep_to_their_address_their_vlan_and_their_link(pair, tmp_path):
     reach(machine)
     # What passes is captured, as a file that others read.
     machine.keel("net capture right/net0 on")
-    assert ping(machine)
+    reach(machine)
     assert "END PCAP" in machine.keel("net dump right/net0")
     log = tmp_path / "console"
     log.write_text("".join(machine.seen))
     capture = subprocess.run([harness.KEEL, "pcap", log], stdout=subprocess.PIPE, check=True).stdout
     frames = subprocess.run(["tcpdump", "-n", "-r", "-", "icmp"], input=capture, stdout=subprocess.PIPE,
                             check=True).stdout.decode()
-    assert re.findall("ICMP echo (request|reply), .*, length 64", frames) == ["request", "reply"]
+    assert re.findall("ICMP echo (request|reply), .*, length 64", frames)[-2:] == ["request", "reply"]
 
 
 def test_isolated_guests_do_not_reach_each_other(pair):
@@ -177,6 +178,6 @@ def test_a_guest_gives_way_to_another_with_its_address_while_others_go_on(start,
         keel.focus(1)
         assert sent > 20 and received > 20
     keel.sh("killall -INT ping; while pidof ping > /dev/null; do true; done")
-    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) packets received",
-                                        keel.sh("cat /tmp/answers")).groups())
-    assert sent > 100 and received >= sent - 1
+    # Never for half a second; single ones may be lost in ping's small buffer.
+    answered = sorted(int(n) for n in keel.sh("sed -n 's/.*seq=\\([0-9]*\\).*/\\1/p' /tmp/answers").split())
+    assert len(answered) > 100 and max(b - a for a, b in zip([-1, *answered], answered)) < 25

@@ -25,7 +25,7 @@ def test_hostile_guest_hurts_only_itself(start, write_dts):
         "--cpus", 2)
     keel.boot()
     keel.keel("vm start hostile")
-    keel.expect(r"HOSTILE done \d+ accesses, \d+ faults", 240)
+    keel.wait_said(r"HOSTILE done \d+ accesses, \d+ faults", seconds=240)
     keel.focus(1)
     assert keel.sh("echo alive") == "alive"
 
@@ -54,9 +54,9 @@ def test_drivers_that_break_every_rule_hurt_only_their_own_devices(start, write_
     keel.boot()
     keel.sh("while :; do sha256sum < /dev/vda >> /tmp/sums; echo 3 > /proc/sys/vm/drop_caches; done &")
     keel.keel("vm start hostile")
-    keel.expect(r"HOSTILE-IO (\d+) devices, (\d+) violations, (\d+) at random, (\d+) failed", 180)
-    assert [int(n) for n in keel.match.groups()][::3] == [7, 0]
-    assert int(keel.match[2]) > 300
+    done = keel.wait_said(r"HOSTILE-IO (\d+) devices, (\d+) violations, (\d+) at random, (\d+) failed", seconds=180)
+    assert [int(n) for n in done.groups()][::3] == [7, 0]
+    assert int(done[2]) > 300
     keel.focus(1)
     # The sums of a disk that nobody else has: one value, whatever happened beside it.
     assert keel.sh("sort -u /tmp/sums | cut -d' ' -f1") == hashlib.sha256(before).hexdigest()

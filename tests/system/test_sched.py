@@ -29,7 +29,7 @@ def does(keel, command):
 def boot(start, write_dts, *vms, cpus=2):
     keel = start(write_dts(machine(*vms)), "--cpus", cpus, "--icount")
     for _ in vms:
-        keel.expect(harness.BANNER, harness.BOOT_S)
+        keel.boot()
     return keel
 
 

@@ -26,7 +26,7 @@ def test_guests_work_as_gang_and_with_their_preemption_put_off(start, write_dts)
     keel = start(write_dts(machine(vm("together", gang=True, **both), vm("delayed", preempt_delay_us=100, **both))),
                  "--cpus", 2, "--icount")
     for _ in range(2):
-        keel.expect(harness.BANNER, harness.BOOT_S)
+        keel.boot()
     for index in (1, 2):
         keel.focus(index)
         keel.sh("(while hackbench -g 1 -f 2 -l 100 >/dev/null; do :; done; echo WR''ONG) &")

@@ -47,7 +47,6 @@ def check(place, text):
     return keel("check", "m.dts", cwd=place)
 
 
-
 def disk(properties):
     return GOOD + f'devices {{ d {{ compatible = "keel,disk"; {properties} }}; }};'
 
