@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Emulated devices, by the stock drivers of Debian's kernel."""
 import harness
-from machines import machine, vm
+from machines import LINUX, machine, vm
 
 INITRD = harness.BUILD / "guest" / "initrd-io.gz"
 POWER_KEY = "01 00 74 00 01 00 00 00" # of struct input_event: EV_KEY, KEY_POWER, down
@@ -120,3 +120,47 @@ def test_an_emulated_and_a_virtio_port_of_one_network_understand_each_other(star
     keel.sh("ip link set eth0 mtu 9000")
     keel.focus(1)
     keel.sh("ip link set eth0 mtu 9000; sleep 3; ping -c 3 -s 8000 10.0.0.2")
+
+
+def test_devices_without_messages_share_the_four_lines_of_their_bus(start, write_dts):
+    """Slots 1 and 5 have the same line, and 2 and 6; the others have nothing to say meanwhile."""
+    serial = ("serial", 'compatible = "arm,pl011";')
+    disk = 'compatible = "keel,disk"; size = "16M";'
+    left = with_devices(vm("left", vcpus=2, initrd=INITRD, bootargs=f"{LINUX} pci=nomsi"), serial,
+                        ("disk1", disk), ("net2", 'compatible = "keel,net"; network = "lan"; io = "emulated";'),
+                        ("disk3", disk), ("disk4", disk), ("net5", 'compatible = "keel,net"; network = "wan";'),
+                        ("disk6", disk))
+    right = with_devices(vm("right", initrd=INITRD), serial, ("net0", 'compatible = "keel,net"; network = "lan";'),
+                         ("net1", 'compatible = "keel,net"; network = "wan";'))
+    keel = start(write_dts(machine(left, right)))
+    keel.boot()
+    keel.boot()
+    keel.focus(1)
+    load(keel, "e1000e")
+    keel.sh("name() { basename /sys/bus/pci/devices/0000:00:0$1.0/$2/*; }; a=$(name 1 virtio*/block); d=$(name 6 virtio*/block); "
+            "lan=$(name 2 net); wan=$(name 5 virtio*/net); dd if=/dev/urandom of=/tmp/r bs=1M count=1 2>/dev/null")
+    keel.sh("i=0; for n in $lan $wan; do ip link set $n up; ip addr add 10.0.$i.1/24 dev $n; i=$((i + 1)); done")
+    digest = keel.sh("md5sum < /tmp/r")
+    keel.focus(2)
+    keel.sh("for i in 0 1; do ip link set eth$i up; ip addr add 10.0.$i.2/24 dev eth$i; "
+            "until ping -c 1 -W 1 10.0.$i.1; do :; done; done")
+
+    def taken():
+        """Interrupts of each line that devices of the bus share."""
+        rows = [line.split() for line in keel.sh("grep -E 'virtio.*,|eth' /proc/interrupts").splitlines()]
+        assert all(row[3:5] == ["GICv3", row[4]] and row[5] == "Level" for row in rows)
+        return [int(row[1]) + int(row[2]) for row in rows]
+
+    for port, (disk_of, net) in enumerate((("$a", 1), ("$d", 0))): # each pair at work at once
+        keel.focus(1)
+        before = taken()
+        keel.sh(f"(while [ ! -e /tmp/enough{port} ]; do dd if=/tmp/r of=/dev/{disk_of} bs=64k conv=fsync 2>/dev/null; "
+                f"echo 3 > /proc/sys/vm/drop_caches; cmp -n 1048576 /tmp/r /dev/{disk_of} || echo WR''ONG; done; touch /tmp/end) &")
+        serve(keel, "/tmp/r", 90 + port)
+        keel.focus(2)
+        assert keel.sh(f"nc 10.0.{net}.1 {90 + port} | md5sum") == digest
+        keel.focus(1)
+        keel.sh(f"touch /tmp/enough{port}; until rm /tmp/end 2>/dev/null; do usleep 50000; done")
+        assert sum(after > n + 100 for n, after in zip(before, taken())) == 1
+    assert keel.sh("dmesg | grep 'nobody cared'", check=False) == ""
+    assert "WRONG" not in keel.console()

@@ -39,6 +39,18 @@ def test_realtime_clock_is_there(linux):
     assert int(keel.sh("cat /sys/class/rtc/rtc0/since_epoch")) > 1_500_000_000
 
 
+def test_alarm_of_the_clock_comes_when_it_is_due_and_not_when_it_was_taken_back(linux):
+    keel = linux("--vcpus", 2)
+    keel.sh("cd /sys/class/rtc/rtc0; alarms() { awk '/rtc-pl031/ { print $2 + $3 }' /proc/interrupts; }")
+    assert keel.sh("alarms") == "0"
+    waited = keel.sh("t=$(cat since_epoch); echo $((t + 2)) > wakealarm; until [ $(alarms) = 1 ]; do usleep 50000; done; "
+                     "echo $(($(cat since_epoch) - t))")
+    assert 2 <= int(waited) < 10
+    assert keel.sh("cat wakealarm") == ""
+    keel.sh("echo $(($(cat since_epoch) + 2)) > wakealarm; echo 0 > wakealarm; sleep 3")
+    assert keel.sh("alarms") == "1"
+
+
 def test_console_takes_long_input(linux):
     keel = linux()
     text = "0123456789" * 20
