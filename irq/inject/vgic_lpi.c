@@ -7,8 +7,9 @@
 #include "core/heap.h"
 #include "irq/inject/vgic_lpis.h"
 
-/* LPIs and words looked at before interrupts are let in. */
+/* What is looked at before interrupts are let in, in words of pending[]. An LPI is that dear where no slot is free. */
 #define FLUSH_BATCH 256U
+#define FLUSH_LPI 64U
 
 #define SLOT_WORD (VGIC_SLOT0 / 64)
 
@@ -69,12 +70,20 @@ u8 lpi_prop(struct vgic *g, u32 n)
 
 void lpi_hint_all(struct vgic_cpu *vc, struct vgic_lpis *lpis)
 {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* what the caller changed, before the loads */
     for (u32 group = 0; group < LPI_GROUPS; group++) {
+        const u64 *pending = &lpis->pending[(size_t)group * 64];
         u64 words = 0;
 
-        for (u32 w = 0; w < 64; w++)
-            if (__atomic_load_n(&lpis->pending[group * 64 + w], __ATOMIC_SEQ_CST) != 0)
-                words |= BIT(w);
+        for (u32 w = 0; w < 64; w += 4) {
+            u64 a = __atomic_load_n(&pending[w], __ATOMIC_RELAXED),
+                b = __atomic_load_n(&pending[w + 1], __ATOMIC_RELAXED),
+                c = __atomic_load_n(&pending[w + 2], __ATOMIC_RELAXED),
+                d = __atomic_load_n(&pending[w + 3], __ATOMIC_RELAXED);
+
+            if ((a | b | c | d) != 0)
+                words |= (u64)((a != 0) | (b != 0) << 1 | (c != 0) << 2 | (d != 0) << 3) << w;
+        }
         if (words != 0)
             lpi_hint(vc, lpis, group, words);
     }
@@ -277,6 +286,33 @@ static COLD void put_off(struct vgic_cpu *vc, struct vgic_lpis *lpis, u32 groups
     __atomic_fetch_or(&vc->vcpu->work, WORK_MORE, __ATOMIC_SEQ_CST);
 }
 
+/* False: not all, as that is enough for now. */
+static bool offer_each(struct vgic_cpu *vc, struct vgic_lpis *lpis, u32 w, u64 left, u32 *done)
+{
+    for (; left != 0; left &= left - 1, *done += FLUSH_LPI) {
+        if (unlikely(*done >= FLUSH_BATCH)) {
+            vc->lpi_left_word = w;
+            vc->lpi_left = left;
+            return false;
+        }
+        offer(vc, lpis, w * 64 + ctz64(left));
+    }
+    return true;
+}
+
+/* By itself: the hint of the word it is in would have all of that looked at again, and never come to its end. */
+void vgic_lpi_more(struct vgic_cpu *vc)
+{
+    u64 left = vc->lpi_left;
+    u32 done = 0;
+
+    vc->lpi_left = 0;
+    if (left == 0 || __atomic_load_n(&vc->lpi_count, __ATOMIC_ACQUIRE) == 0)
+        return;
+    left &= vgic_load64(&vc->lpis->pending[vc->lpi_left_word]);
+    (void)offer_each(vc, vc->lpis, vc->lpi_left_word, left, &done);
+}
+
 void vgic_lpi_flush(struct vgic_cpu *vc, u32 groups)
 {
     struct vgic_lpis *lpis;
@@ -292,13 +328,15 @@ void vgic_lpi_flush(struct vgic_cpu *vc, u32 groups)
         for (; words != 0; words &= words - 1) {
             u32 w = group * 64 + ctz64(words);
 
-            if (unlikely(done >= FLUSH_BATCH)) {
+            if (unlikely(done >= FLUSH_BATCH || vc->lpi_left != 0)) {
                 put_off(vc, lpis, groups, group, words);
                 return;
             }
             done++;
-            for (u64 left = vgic_load64(&lpis->pending[w]); left != 0; left &= left - 1, done++)
-                offer(vc, lpis, w * 64 + ctz64(left));
+            if (unlikely(!offer_each(vc, lpis, w, vgic_load64(&lpis->pending[w]), &done))) {
+                put_off(vc, lpis, groups, group, words & (words - 1));
+                return;
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 /* LPIs as the redistributors' registers and the ITS's commands change them. */
 #include <string.h>
 
+#include "arch/mmu.h"
 #include "core/frames.h"
 #include "core/heap.h"
 #include "irq/inject/vgic_lpi.h"
@@ -69,17 +70,23 @@ void vgic_lpi_move_all(struct vcpu *self, struct vcpu *from, struct vcpu *to)
     if (from == to || !a)
         return;
     recall(self->vgic, from->vgic, LPI_COUNT);
-    for (u32 w = 0; w < LPI_WORDS; w++) {
-        u64 moved;
+    b = vgic_lpis_enabled(to) ? to->vgic->lpis : NULL; /* there since before the count */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);           /* what was recalled, before the loads */
+    for (u32 group = 0; group < LPI_GROUPS; group++) {
+        u64 words = 0;
 
-        if (__atomic_load_n(&a->pending[w], __ATOMIC_SEQ_CST) == 0)
-            continue;
-        moved = __atomic_exchange_n(&a->pending[w], 0, __ATOMIC_SEQ_CST);
-        if (!vgic_lpis_enabled(to))
-            continue;
-        b = to->vgic->lpis; /* another vCPU may just have enabled them for the first time */
-        __atomic_fetch_or(&b->pending[w], moved, __ATOMIC_SEQ_CST);
-        lpi_hint(to->vgic, b, w / 64, BIT(w % 64));
+        for (u32 w = group * 64; w < group * 64 + 64; w++) {
+            u64 moved;
+
+            if (__atomic_load_n(&a->pending[w], __ATOMIC_RELAXED) == 0)
+                continue;
+            moved = __atomic_exchange_n(&a->pending[w], 0, __ATOMIC_SEQ_CST);
+            if (b)
+                __atomic_fetch_or(&b->pending[w], moved, __ATOMIC_SEQ_CST);
+            words |= BIT(w % 64);
+        }
+        if (b && words != 0)
+            lpi_hint(to->vgic, b, group, words);
     }
 }
 
@@ -105,10 +112,10 @@ static void forget_props(struct vgic *g)
 {
     __atomic_fetch_add(&g->lpi_prop_gen, 1, __ATOMIC_SEQ_CST);
     for (u32 i = 0; i < VGIC_PROP_PAGES; i++) {
-        u64 *page = (u64 *)(void *)__atomic_load_n(&g->lpi_prop[i], __ATOMIC_ACQUIRE);
+        u8 *page = __atomic_load_n(&g->lpi_prop[i], __ATOMIC_ACQUIRE);
 
-        for (u32 k = 0; page && k < PAGE_SIZE / sizeof(*page); k++)
-            __atomic_store_n(&page[k], 0, __ATOMIC_RELAXED);
+        if (page)
+            arch_zero_bulk(page, PAGE_SIZE);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
@@ -247,6 +254,7 @@ void vgic_lpi_reset(struct vgic *g)
         vc->lpi_count = 0;
         vc->pendbaser = 0;
         vc->lpi_used = 0;
+        vc->lpi_left = 0;
         vc->lpi_rest = false;
         vc->lpi = (struct vgic_word){ .enabled = ~0UL, .group1 = ~0UL, .edge = ~0UL };
     }

@@ -104,6 +104,8 @@ struct vgic_cpu {
     u8 lpi_priority[VGIC_SLOTS];
     bool lpi_rest; /* enabled ones found no slot; none is more urgent than this: */
     u8 lpi_rest_priority;
+    u32 lpi_left_word; /* of pending[], whose bits lpi_left are still to be looked at */
+    u64 lpi_left;
 
     /* CPU interface; in the hardware while sys_loaded, unless sys_stale says that this is newer. */
     bool sys_loaded;
@@ -286,6 +288,8 @@ void vgic_look(struct vgic_cpu *vc, u32 intid);
 void vgic_lpi_flush(struct vgic_cpu *vc, u32 groups);
 /* Own CPU: slots have become free, and LPIs wait for some. */
 void vgic_lpi_refill(struct vgic_cpu *vc);
+/* Own CPU: what vgic_lpi_flush() left of a word, vc->lpi_left. */
+void vgic_lpi_more(struct vgic_cpu *vc);
 /* The LPI in that slot is neither in a list register nor active any more. */
 void vgic_lpi_let_go(struct vgic_cpu *vc, u32 intid);
 /* All slots are looked at again. Any context. */

@@ -8,9 +8,8 @@
 
 #define COMMAND_SIZE 32U
 #define CBASER_SIZE(cbaser) (((cbaser & 0xff) + 1) * SZ_4K)
-#define BATCH 64U         /* simple commands */
-#define COST_RECALL 8U    /* of one that waits for another vCPU to put its list registers into memory */
-#define COST_ALL_LPIS 32U /* of one that looks at all LPIs */
+#define BATCH 12U      /* simple commands, each of which may look into the guest's tables */
+#define COST_RECALL 4U /* of one that waits for another vCPU to put its list registers into memory */
 
 enum {
     CMD_MOVI = 0x01,
@@ -138,10 +137,18 @@ static COLD u32 execute(struct vcpu *v, struct vits *its, const struct command *
         all = vits_collection(its, COLLECTION(c));
         if (all)
             vgic_lpi_configured_all(v, all);
-        return COST_ALL_LPIS;
-    case CMD_MOVALL: movall(v, its, c); return COST_ALL_LPIS;
+        return BATCH;
+    case CMD_MOVALL: movall(v, its, c); return BATCH;
     default: return 1;
     }
+}
+
+/* A batch by itself. */
+static bool is_about_all(const struct command *c)
+{
+    u64 code = c->word[0] & 0xff;
+
+    return code == CMD_INVALL || code == CMD_MOVALL;
 }
 
 /* Where the queue is not in memory, the ITS stalls there until it is told to try again. */
@@ -184,6 +191,8 @@ static inline bool run_batch(struct vcpu *v, struct vits *its)
         if (likely((c.word[0] & 0xff) == CMD_INT)) {
             vits_msi(its->vm, DEVICE(&c), EVENT(&c));
             done++;
+        } else if (done != 0 && is_about_all(&c)) {
+            return false;
         } else {
             done += execute(v, its, &c);
         }
@@ -216,6 +225,11 @@ void virq_more(struct vcpu *v)
     if (its && __atomic_load_n(&its->worker, __ATOMIC_SEQ_CST) == v->id + 1) {
         __atomic_store_n(&its->worker, 0, __ATOMIC_SEQ_CST);
         vits_run(v, its);
+    } else if (v->vgic->lpi_left != 0) {
+        vgic_lpi_more(v->vgic);
+    } else {
+        virq_flush(v);
+        return;
     }
-    virq_flush(v);
+    __atomic_fetch_or(&v->work, WORK_MORE, __ATOMIC_SEQ_CST); /* interrupts are let in before the rest */
 }

@@ -332,6 +332,28 @@ static void test_flush_of_many_asks_to_go_on_later(void **state)
     assert_true(vcpu(0)->work & WORK_MORE);
 }
 
+/* Also one that was looked at in the first batch, and is raised again before the second. */
+static void test_all_of_one_word_come_in_the_end(void **state)
+{
+    u32 seen = 0;
+
+    (void)state;
+    memset(guest_memory + CONFIG, 0x80 | ENABLED, 64);
+    *config(LPI0) = 0;
+    for (u32 i = 0; i < 64; i++)
+        vgic_lpi_raise(vcpu(0), LPI0 + i);
+    on_cpu_of(0);
+    vcpu(0)->work = 0;
+    virq_flush(vcpu(0));
+    assert_true(vcpu(0)->work & WORK_MORE);
+    *config(LPI0) = 0x80 | ENABLED;
+    vgic_lpi_configured(vcpu(0), vcpu(0), LPI0);
+    settle();
+    while (take(0) != SPURIOUS)
+        seen++;
+    assert_int_equal(seen, 64);
+}
+
 static void test_another_configuration_table_is_read_anew(void **state)
 {
     (void)state;
@@ -544,6 +566,7 @@ int main(void)
         TEST(test_very_many_come_in_order_of_priority),
         TEST(test_urgent_lpi_overtakes_many),
         TEST(test_flush_of_many_asks_to_go_on_later),
+        TEST(test_all_of_one_word_come_in_the_end),
         TEST(test_another_configuration_table_is_read_anew),
         TEST(test_memory_for_lpis_is_had_when_they_are_enabled),
         cmocka_unit_test(test_lpis_agree_with_the_specification),

@@ -20,7 +20,7 @@
 #define NOWHERE 0xffU
 #define TIMER 27U
 #define HOST_TIMER 26U /* another number than the guest's */
-#define ROUNDS_MAX 1000U
+#define ROUNDS_MAX 20000U
 
 static struct {
     struct vm vm;

@@ -69,7 +69,7 @@ void arch_dcache_clean(const void *p, size_t size);
 void arch_code_sync(const void *p, size_t size);
 
 /* Copy and clear at the memory's speed, for images and whole guests; sizes and addresses multiples
- * of 64. Thread context, interrupts on; not on an exit path. */
+ * of 64. Copying: thread context, interrupts on; not on an exit path. */
 void arch_copy_bulk(void *dst, const void *src, size_t size);
 void arch_zero_bulk(void *dst, size_t size);
 
