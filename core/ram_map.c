@@ -122,6 +122,11 @@ void ram_map_set(struct ram_map *map, u64 offset, u32 order, hpa_t pa)
     }
 }
 
+bool ram_map_is_empty(const struct ram_map *map, u64 offset)
+{
+    return load(&map->chunk[offset / RAM_CHUNK]) == 0;
+}
+
 bool ram_map_is_run(const struct ram_map *map, u64 offset)
 {
     return (load(&map->chunk[offset / RAM_CHUNK]) & RAM_RUN) != 0;

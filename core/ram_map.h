@@ -38,7 +38,8 @@ MUST_USE enum kerr ram_map_prepare(struct ram_map *map, u64 offset, struct frame
 /* 2^order pages from pa on, at an offset aligned to that, where nothing was. */
 void ram_map_set(struct ram_map *map, u64 offset, u32 order, hpa_t pa);
 
-/* Whether the chunk of offset is one run of memory. */
+/* Whether the chunk of offset has no memory; whether it is one run of memory. */
+bool ram_map_is_empty(const struct ram_map *map, u64 offset);
 bool ram_map_is_run(const struct ram_map *map, u64 offset);
 /* Makes sure that ram_map_take() of part of that chunk works. */
 MUST_USE enum kerr ram_map_split(struct ram_map *map, u64 offset, struct frames_claim *claim);

@@ -9,7 +9,7 @@
 
 #define ATTR (MAP_R | MAP_W | MAP_X)
 /* So much is changed under the lock at a time, with interrupts masked; a larger leaf goes whole. */
-#define STEP (8UL << 20)
+#define STEP (512UL << 10)
 
 /* Stays from the first start to the end of the VM, so that who writes guest memory needs no lock to find it. */
 struct vm_dirty {

@@ -124,17 +124,17 @@ enum kerr vm_populate(struct vm *vm, const struct vm_extent *x, u64 offset)
 
 /* Tables and TLBs of this much are changed at a time, so that interrupts wait no longer; a larger block goes
  * whole, for splitting it could take memory that is not there. */
-#define UNMAP_STEP (16UL << 20)
+#define UNMAP_STEP (512UL << 10)
 
 static u64 unmap_step(struct vm *vm, const struct vm_extent *x, u64 offset)
 {
     unsigned long flags = spin_lock_irq(&vm->lock);
-    u64 size = UNMAP_STEP, leaf;
+    u64 size = ram_map_is_empty(x->map, offset) ? RAM_CHUNK : UNMAP_STEP, leaf;
     enum kerr err;
 
     if (ptw_lookup(&vm->stage2, x->gpa.v + offset, NULL, NULL, &leaf) == K_OK)
         size = max_u64(size, leaf);
-    size = min_u64(size, x->size - offset);
+    size = min_u64(size - offset % size, x->size - offset);
     err = ptw_unmap(&vm->stage2, x->gpa.v + offset, size);
     spin_unlock_irq(&vm->lock, flags);
     ASSERT(err == K_OK);

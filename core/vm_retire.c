@@ -8,6 +8,7 @@
 #include "lib/panic.h"
 
 #define CHUNK_PAGES (RAM_CHUNK / PAGE_SIZE)
+#define STEP_PAGES 64U /* of a chunk that is in pages, at once: interrupts are masked */
 
 static_assert(CHUNK_PAGES < PAGE_SIZE, "a run's length fits below its address");
 
@@ -82,8 +83,8 @@ static u64 retire_locked(struct vm *vm, struct vm_retire *r, u64 offset, u64 siz
         return 0;
     if (r->pins[offset / RAM_CHUNK] != 0)
         return size;
-    if (!whole) /* each page may be a run, and the table is one */
-        size = min_u64(size, (room - 1) * PAGE_SIZE);
+    if (!whole || size < RAM_CHUNK) /* each page may be a run, and the table is one */
+        size = min_u64(size, min_u64(room - 1, STEP_PAGES) * PAGE_SIZE);
     if (size < RAM_CHUNK && ram_map_split(r->x->map, offset, &vm->claim) != K_OK)
         return size;
     if (ptw_unmap(&vm->stage2, r->x->gpa.v + offset, size) != K_OK)

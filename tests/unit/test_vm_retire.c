@@ -272,7 +272,7 @@ static void test_scattered_pages_fit_in_parts(void **state)
         done += n;
         rounds++;
     }
-    assert_true(rounds > 1 && rounds < 6);
+    assert_true(rounds > 1 && rounds < 14);
     assert_true(vm_retire_finish(&vm));
     assert_int_equal(vm_retire_pages(&vm), CHUNK_PAGES);
     assert_int_equal(vm.extent[0].map->tables, 0);
