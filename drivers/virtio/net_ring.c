@@ -10,6 +10,7 @@
 #include "drivers/virtio/net_internal.h"
 
 #define BATCH 64U
+#define RECLAIM 48U              /* more than one frame's slots; frames at once, as interrupts are masked */
 #define TX_LIMIT_NS 2000000000UL /* the device sends a frame within that time, or it is broken */
 
 /* --- sending --- */
@@ -28,7 +29,7 @@ static void reclaim_locked(struct hnet *h)
     const u8 *b;
     u32 len;
 
-    while ((b = hvq_get(h->tx, &len)) != NULL) /* it never gives back more than it has */
+    for (u32 i = 0; i < RECLAIM && (b = hvq_get(h->tx, &len)) != NULL; i++)
         h->frame[(size_t)(b - h->tx_pool) / HNET_SLOT_SIZE].done = true;
     for (struct hnet_frame *f; h->clean != h->tail && (f = frame_at(h, h->clean))->done; h->full_since = 0) {
         f->done = false;

@@ -142,6 +142,9 @@ NO_IDIOM void *memset(void *dst, int c, size_t n)
 
         for (; misalignment(d); n--)
             *d++ = (byte)c;
+        for (; n >= BLOCK; n -= BLOCK, d += BLOCK)
+            for (unsigned i = 0; i < BLOCK / WORD; i++)
+                ((word *)d)[i] = fill;
         for (; n >= PAIR; n -= PAIR, d += PAIR) {
             ((word *)d)[0] = fill;
             ((word *)d)[1] = fill;
