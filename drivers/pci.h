@@ -110,6 +110,9 @@ MUST_USE enum kerr pcie_enumerate(struct pcie_host *h);
 /* Boot, interrupts and memory work: offers each function to the drivers. */
 void pcie_probe(void);
 
+/* What drivers have reaches memory no longer. Thread context. */
+void pcie_quiet(void);
+
 /* All functions, in the order in which they were found. */
 struct pcie_device *pcie_first(void);
 

@@ -198,8 +198,7 @@ void command_version(u32 argc, const char *const *argv)
 void command_poweroff(u32 argc, const char *const *argv)
 {
     (void)argc, (void)argv;
-    console_flush();
-    arch_power_off(vmm_any_crash());
+    vmm_power_off();
 }
 
 void command_panic(u32 argc, const char *const *argv)

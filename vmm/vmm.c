@@ -9,6 +9,7 @@
 #include "core/sched.h"
 #include "core/timer.h"
 #include "drivers/console.h"
+#include "drivers/quiet.h"
 #include "lib/bits.h"
 #include "vmm/slot.h"
 
@@ -69,6 +70,13 @@ static bool all_idle(void)
     return idle;
 }
 
+void vmm_power_off(void)
+{
+    drivers_quiet();
+    console_flush();
+    arch_power_off(vmm_any_crash());
+}
+
 static void vmm_main(void *arg)
 {
     bool starting = true; /* the first round starts what starts by itself */
@@ -84,10 +92,8 @@ static void vmm_main(void *arg)
             starting = false;
             console_expect_guest(false);
         }
-        if (machine->on_last_stop == CFG_HOST_POWEROFF && vmm_had_work && all_idle()) {
-            console_flush();
-            arch_power_off(vmm_any_crash());
-        }
+        if (machine->on_last_stop == CFG_HOST_POWEROFF && vmm_had_work && all_idle())
+            vmm_power_off();
         if (next == SLOT_NEVER)
             task_block();
         else

@@ -49,5 +49,7 @@ MUST_USE enum kerr vmm_set_weight(u32 index, u32 weight);
 /* Whether since boot a VM ended by crash, or one that has `autostart` could not be started: the
  * machine's exit status. */
 bool vmm_any_crash(void);
+/* Ends the machine: guests are not asked, the host's devices are. Thread context; sleeps. */
+NORETURN void vmm_power_off(void);
 
 #endif

@@ -15,6 +15,8 @@
 #define REQUEST_NS (30 * 1000000000UL)
 #define WATCH_NS 1000000000UL
 #define WATCH_PRIO 11U
+#define SHUT_DOWN_NS 10000000000UL
+#define SHUT_DOWN_POLL_NS 1000000UL
 
 static struct disk_host *hosts;
 static struct task *watcher;
@@ -272,6 +274,8 @@ static void reset(struct disk_host *h, enum kerr why)
 
     log_warn("disk %s: %s: reset", h->disk.name, why == K_TIMEOUT ? "does not answer" : "failed");
     h->resets++;
+    if (h->ops->silence != NULL)
+        h->ops->silence(h);
     hold(h, true);
     h->ops->stop(h);
     fail_all(h, why);
@@ -289,7 +293,8 @@ static u64 watch_one(struct disk_host *h)
     u64 busy = 0;
     bool late, failed;
 
-    if (__atomic_load_n(&h->dead, __ATOMIC_SEQ_CST) != 0)
+    if (__atomic_load_n(&h->dead, __ATOMIC_SEQ_CST) != 0 ||
+        __atomic_load_n(&h->closed, __ATOMIC_SEQ_CST) != 0)
         return 0;
     failed = h->ops->failed(h);
     late = is_late(h, arch_ticks(), &busy);
@@ -340,4 +345,66 @@ enum kerr disk_watch_init(void)
     if (hosts == NULL)
         return K_OK;
     return thread_create("disks", 0, WATCH_PRIO, watcher_main, NULL, &watcher);
+}
+
+/* --- the end --- */
+
+static u32 flushing; /* atomic */
+
+static void flushed(struct block_request *r, enum kerr result)
+{
+    (void)r, (void)result;
+    __atomic_fetch_sub(&flushing, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool waits_on(u64 deadline)
+{
+    u64 now = arch_ticks();
+
+    if (now < deadline)
+        (void)task_block_until(now + time_ns_to_ticks(SHUT_DOWN_POLL_NS));
+    return now < deadline;
+}
+
+/* It is held: who had something under way gets it all the same. */
+static bool has_drained(struct disk_host *h)
+{
+    u32 busy = 0;
+
+    for (u32 i = 0; i < h->queues; i++) {
+        struct disk_queue *q = &h->queue[i];
+        unsigned long flags = spin_lock_irq(&q->lock);
+        struct block_request *done;
+
+        h->ops->reap(q);
+        done = take_done_locked(q);
+        busy += q->busy;
+        spin_unlock_irq(&q->lock, flags);
+        answer(done);
+    }
+    return busy == 0;
+}
+
+void disks_shut_down(void)
+{
+    u64 deadline = arch_ticks() + time_ns_to_ticks(SHUT_DOWN_NS);
+
+    for (struct disk_host *h = hosts; h != NULL; h = h->next) {
+        h->last = (struct block_request){ .op = BLOCK_FLUSH, .done = flushed };
+        __atomic_fetch_add(&flushing, 1, __ATOMIC_SEQ_CST);
+        h->disk.dev.ops->submit(&h->disk.dev, &h->last);
+    }
+    while (__atomic_load_n(&flushing, __ATOMIC_SEQ_CST) != 0 && waits_on(deadline))
+        ;
+    for (struct disk_host *h = hosts; h != NULL; h = h->next) {
+        if (__atomic_load_n(&h->dead, __ATOMIC_SEQ_CST) != 0)
+            continue;
+        __atomic_store_n(&h->closed, 1, __ATOMIC_SEQ_CST);
+        if (h->ops->silence != NULL)
+            h->ops->silence(h);
+        hold(h, true);
+        while (!has_drained(h) && waits_on(deadline))
+            ;
+        h->ops->shut_down(h);
+    }
 }

@@ -23,12 +23,17 @@ struct disk_ops {
     /* Tells the device of all that was started. */
     void (*kick)(struct disk_queue *q);
     void (*reap)(struct disk_queue *q);
-    /* The device touches no memory when this returns. Thread context, no lock. */
+    /* A wire stays low though nobody reaps, until restart(). NULL: it does so by itself. Thread context, no lock, as are those
+     * below. */
+    void (*silence)(struct disk_host *h);
+    /* The device touches no memory when this returns. */
     void (*stop)(struct disk_host *h);
-    /* All tags are free. Thread context, no lock. Not K_OK: it is of no use any more. */
+    /* All tags are free. Not K_OK: it is of no use any more. */
     enum kerr (*restart)(struct disk_host *h);
     /* Whether it says itself that it needs a reset. */
     bool (*failed)(struct disk_host *h);
+    /* The machine ends; nothing is under way that came back. */
+    void (*shut_down)(struct disk_host *h);
 };
 
 struct disk_tag {
@@ -57,6 +62,8 @@ struct disk_host {
     bool coherent;
     bool no_flush; /* it keeps nothing back */
     u32 dead;      /* atomic: could not be restarted */
+    u32 closed;    /* atomic: the machine ends */
+    struct block_request last;
     u32 resets, timeouts;
     struct disk_queue queue[DISK_QUEUES_MAX];
     struct disk_host *next;
@@ -74,6 +81,9 @@ void disk_queue_irq(void *queue);
 bool disk_complete(struct disk_queue *q, u32 tag, enum kerr result);
 /* The device said that it failed. Any context. */
 void disk_host_failed(void);
+
+/* The machine ends: drivers/quiet.h. */
+void disks_shut_down(void);
 
 /* Boot: the thread that watches over requests' times. */
 MUST_USE enum kerr disk_watch_init(void);

@@ -34,12 +34,18 @@
 #define STRIDE_MAX 64U
 #define VERSION_1_1 0x10100U
 #define CC_ENABLE 1U
+#define CC_SHUT_DOWN (3U << 14)
+#define CC_SHUT_DOWN_NORMAL (1U << 14)
 #define CC_ENTRIES (6U << 16 | 4U << 20) /* log2 of their sizes */
 #define CSTS_READY 1U
 #define CSTS_FATAL 2U
+#define CSTS_SHUT_DOWN (3U << 2)
+#define CSTS_SHUT_DOWN_DONE (2U << 2)
 #define CSTS_GONE 0xffffffffU
 #define ADMIN_ENTRIES 8U
 #define ADMIN_NS 5000000000UL
+#define SHUT_DOWN_MIN_NS 5000000000UL
+#define SHUT_DOWN_MAX_NS 60000000000UL
 
 enum {
     ADMIN_CREATE_SQ = 1,
@@ -56,6 +62,7 @@ enum { IDENTIFY_NAMESPACE, IDENTIFY_CONTROLLER, IDENTIFY_ACTIVE };
 #define CTRL_SERIAL 4U
 #define CTRL_SERIAL_SIZE 20U
 #define CTRL_MDTS 77U
+#define CTRL_RTD3E 88U
 #define CTRL_ONCS 520U
 #define CTRL_VWC 525U
 #define ONCS_DATASET 4U
@@ -229,15 +236,18 @@ static enum kerr start_queues(struct nvme *n)
 
 static void mask_wire(const struct nvme *n, bool masked)
 {
-    if (n->pci->msi == NULL) /* with messages these must be left alone (Base 3.1.3.3) */
-        mmio_write32(n->regs + (masked ? REG_MASK_SET : REG_MASK_CLEAR), 1);
+    if (n->pci->msi != NULL) /* with messages these must be left alone (Base 3.1.3.3) */
+        return;
+    mmio_write32(n->regs + (masked ? REG_MASK_SET : REG_MASK_CLEAR), 1);
+    (void)status(n); /* it has it */
 }
+
+static void silence(struct disk_host *h) { mask_wire(nvme_of(h), true); }
 
 static void stop(struct disk_host *h)
 {
     struct nvme *n = nvme_of(h);
 
-    mask_wire(n, true);
     if (disable(n) != K_OK)
         pcie_set_master(n->pci, false); /* gone, or it does not obey: at least it reaches nothing */
 }
@@ -250,6 +260,7 @@ static enum kerr restart(struct disk_host *h)
 
     e = disable(n); /* before it may reach memory again */
     if (e == K_OK) {
+        mask_wire(n, true); /* again: that was a reset */
         pcie_set_master(n->pci, true);
         e = enable(n);
     }
@@ -275,7 +286,33 @@ static bool failed(struct disk_host *h)
     return __atomic_load_n(&n->broken, __ATOMIC_SEQ_CST) != 0 || (status(n) & CSTS_FATAL) != 0;
 }
 
-static const struct disk_ops ops = { nvme_start, nvme_kick, nvme_reap, stop, restart, failed };
+/* Base 3.6.1: its cache is where it stays, and its tables are in order. */
+static void shut_down(struct disk_host *h)
+{
+    struct nvme *n = nvme_of(h);
+    u64 limit_ns = min_u64(max_u64(n->shut_down_us * 1000UL, SHUT_DOWN_MIN_NS), SHUT_DOWN_MAX_NS);
+    u64 deadline = arch_ticks() + time_ns_to_ticks(limit_ns);
+
+    mmio_write32(n->regs + REG_CC, (mmio_read32(n->regs + REG_CC) & ~CC_SHUT_DOWN) | CC_SHUT_DOWN_NORMAL);
+    while (status(n) != CSTS_GONE && (status(n) & CSTS_SHUT_DOWN) != CSTS_SHUT_DOWN_DONE) {
+        if (arch_ticks() > deadline) {
+            log_warn("disk %s: does not say that it is ready for the end", h->disk.name);
+            return;
+        }
+        arch_relax();
+    }
+}
+
+static const struct disk_ops ops = {
+    .start = nvme_start,
+    .kick = nvme_kick,
+    .reap = nvme_reap,
+    .silence = silence,
+    .stop = stop,
+    .restart = restart,
+    .failed = failed,
+    .shut_down = shut_down,
+};
 
 /* --- boot --- */
 
@@ -303,6 +340,7 @@ static enum kerr read_controller(struct nvme *n, const u8 *page)
     d->has_discard = (oncs & ONCS_DATASET) != 0;
     d->has_write_zeroes = (oncs & ONCS_WRITE_ZEROES) != 0;
     d->max_discard_sectors = DISCARD_SECTORS_MAX;
+    memcpy(&n->shut_down_us, page + CTRL_RTD3E, sizeof(n->shut_down_us));
     d->by_pages = true;
     d->max_vecs = NVME_VECS_MAX;
     d->max_sectors = NVME_SECTORS_MAX;

@@ -49,7 +49,8 @@ struct nvme {
     u64 cap;
     u32 nsid, unit_shift; /* of the namespace; log2 of sectors in its block */
     u32 vectors;
-    u32 broken; /* atomic: it said what cannot be */
+    u32 shut_down_us; /* that it says it takes; 0: nothing */
+    u32 broken;       /* atomic: it said what cannot be */
     struct nvme_queue admin;
     struct nvme_queue io[DISK_QUEUES_MAX];
     u64 *lists[DISK_QUEUES_MAX]; /* NVME_LIST_ENTRIES for each tag */

@@ -157,8 +157,9 @@ static void stop(struct disk_host *h)
     struct blk *b = of(h);
 
     if (hvirtio_stop(b->virtio) != K_OK)
-        log_error("disk %s: does not stop: it may write to memory that is not its own any more",
-                  h->disk.name);
+        log_error("disk %s: does not stop: %s", h->disk.name,
+                  b->virtio->ops->reach != NULL ? "it does not reach memory any more"
+                                                : "it may write to memory that is not its own any more");
     for (u32 i = 0; i < h->queues; i++)
         while (hvq_take_back(b->ring[i]) != NULL)
             ;
@@ -176,7 +177,15 @@ static enum kerr restart(struct disk_host *h)
 
 static bool failed(struct disk_host *h) { return !hvirtio_ask(of(h)->virtio); }
 
-static const struct disk_ops ops = { start, kick, reap, stop, restart, failed };
+static const struct disk_ops ops = {
+    .start = start,
+    .kick = kick,
+    .reap = reap,
+    .stop = stop,
+    .restart = restart,
+    .failed = failed,
+    .shut_down = stop,
+};
 
 /* --- boot --- */
 

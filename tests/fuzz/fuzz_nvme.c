@@ -74,7 +74,15 @@ static bool failed(struct disk_host *h)
     return n.broken != 0;
 }
 
-static const struct disk_ops ops = { nvme_start, nvme_kick, nvme_reap, stop, restart, failed };
+static const struct disk_ops ops = {
+    .start = nvme_start,
+    .kick = nvme_kick,
+    .reap = nvme_reap,
+    .stop = stop,
+    .restart = restart,
+    .failed = failed,
+    .shut_down = stop,
+};
 
 static void done(struct block_request *r, enum kerr result)
 {

@@ -45,8 +45,9 @@ def qemu(image, device, drive=""):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_file_system_outlives_a_reset_and_reaches_the_hosts_disk(start, write_dts, disk_image, device, tmp_path):
+    trace = tmp_path / "trace"
     machine = start(write_dts(configuration(("debian", True, [("root", 'device = "one";')]))),
-                    *qemu(disk_image, device))
+                    *qemu(disk_image, device), "-trace", "pci_nvme_mmio_shutdown_set", "-D", trace)
     machine.boot()
     machine.sh("mkdir /m; mount -t ext4 /dev/vda /m")
     machine.sh("dd if=/dev/urandom of=/m/random bs=1M count=6 2>/dev/null; sync")
@@ -68,6 +69,7 @@ def test_a_file_system_outlives_a_reset_and_reaches_the_hosts_disk(start, write_
     machine.focus(1)
     machine.send("poweroff -f\n")
     assert machine.wait_end() == 0
+    assert trace.exists() and ("shutdown" in trace.read_text()) == (device == "nvme")
     assert subprocess.run(["e2fsck", "-fn", str(disk_image)], capture_output=True).returncode == 0
     out = tmp_path / "random"
     subprocess.run(["debugfs", "-R", f"dump /random {out}", str(disk_image)], check=True, capture_output=True)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "arch/host/host.h"
+#include "arch/time.h"
 #include "core/log.h"
 #include "core/task.h"
 #include "core/timer.h"
@@ -21,12 +22,13 @@ static struct disk_host host;
 static struct block_request request[REQUESTS];
 static enum kerr result[REQUESTS];
 static u32 answers[REQUESTS];
-static u32 started, kicks, stops, restarts, finish_tag, finish_count;
+static u32 started, kicks, silences, shut_downs, stops, restarts, finish_tag, finish_count;
 static bool device_failed, device_full;
 static enum kerr restart_result, start_result;
 static void (*watcher)(void *arg);
 static u32 wakes;
 static jmp_buf out_of_watcher;
+static void (*while_shut_down)(void); /* NULL: it is the watcher that waits */
 static struct task watcher_task;
 
 /* --- what is around it --- */
@@ -51,8 +53,11 @@ void task_block(void) { longjmp(out_of_watcher, 1); }
 
 bool task_block_until(u64 deadline)
 {
-    (void)deadline;
-    longjmp(out_of_watcher, 2);
+    if (while_shut_down == NULL)
+        longjmp(out_of_watcher, 2);
+    host_clock_set(deadline);
+    while_shut_down();
+    return false;
 }
 
 void log_line(enum log_level level, const char *fmt, ...) { (void)level, (void)fmt; }
@@ -103,7 +108,28 @@ static bool failed(struct disk_host *h)
     return device_failed;
 }
 
-static const struct disk_ops ops = { start, kick, reap, stop, restart, failed };
+static void silence(struct disk_host *h)
+{
+    assert_false(h->queue[0].held); /* a wire that is high would come for ever */
+    silences++;
+}
+
+static void shut_down(struct disk_host *h)
+{
+    assert_true(h->queue[0].held);
+    shut_downs++;
+}
+
+static const struct disk_ops ops = {
+    .start = start,
+    .kick = kick,
+    .reap = reap,
+    .silence = silence,
+    .stop = stop,
+    .restart = restart,
+    .failed = failed,
+    .shut_down = shut_down,
+};
 
 static void done(struct block_request *r, enum kerr e)
 {
@@ -160,10 +186,10 @@ static int setup(void **state)
     (void)state;
     disk_host_init(&host, TAGS);
     memset(answers, 0, sizeof(answers));
-    started = kicks = stops = restarts = finish_count = wakes = 0;
+    started = kicks = silences = shut_downs = stops = restarts = finish_count = wakes = 0;
     device_failed = device_full = false;
     restart_result = start_result = K_OK;
-    host.dead = 0;
+    host.dead = host.closed = 0;
     host.no_flush = false;
     (void)watch(); /* asleep */
     wakes = 0;
@@ -297,6 +323,7 @@ static void test_what_is_late_fails_after_a_reset_and_what_waited_goes_on(void *
         submit(i, BLOCK_READ);
     host_clock_advance(time_ns_to_ticks(31 * 1000000000UL));
     (void)watch();
+    assert_int_equal(silences, 1);
     assert_int_equal(stops, 1);
     assert_int_equal(restarts, 1);
     for (u32 i = 0; i < TAGS; i++)
@@ -349,6 +376,60 @@ static void test_a_device_that_does_not_come_back_answers_with_errors(void **sta
     assert_int_equal(stops, 1);
 }
 
+/* The flush is done after a while, and another request of before only when the disk is held. */
+static void device_goes_on(void)
+{
+    struct disk_queue *q = &host.queue[0];
+
+    if (host.closed == 0) {
+        assert_int_equal(shut_downs, 0);
+        finish(1, 1);
+    } else {
+        submit(1, BLOCK_WRITE); /* too late */
+        finish_tag = 0;
+        finish_count = 1;
+        assert_true(q->held);
+    }
+}
+
+static void test_a_disk_is_flushed_and_drained_before_it_is_shut_down(void **state)
+{
+    (void)state;
+    submit(0, BLOCK_WRITE);
+    while_shut_down = device_goes_on;
+    disks_shut_down();
+    while_shut_down = NULL;
+    assert_int_equal(host.last.op, BLOCK_FLUSH);
+    assert_int_equal(host.last.result, K_OK);
+    assert_int_equal(shut_downs, 1);
+    assert_int_equal(silences, 1);
+    assert_int_equal(answers[0], 1);
+    assert_int_equal(answers[1], 0);
+    assert_int_equal(started, 2);
+    device_failed = true;
+    (void)watch(); /* and it is left alone */
+    assert_int_equal(stops, 0);
+}
+
+static void nothing_goes_on(void) {}
+
+static void test_the_end_does_not_wait_for_ever(void **state)
+{
+    u64 begun = arch_ticks();
+
+    (void)state;
+    submit(0, BLOCK_WRITE);
+    while_shut_down = nothing_goes_on;
+    disks_shut_down();
+    assert_int_equal(shut_downs, 1);
+    assert_true(arch_ticks() - begun < time_ns_to_ticks(11 * 1000000000UL));
+    disk_host_init(&host, TAGS);
+    host.dead = 1;
+    disks_shut_down();
+    while_shut_down = NULL;
+    assert_int_equal(shut_downs, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, setup)
@@ -365,6 +446,8 @@ int main(void)
         T(test_a_lost_interrupt_is_no_time_out),
         T(test_a_failed_device_is_reset_at_once),
         T(test_a_device_that_does_not_come_back_answers_with_errors),
+        T(test_a_disk_is_flushed_and_drained_before_it_is_shut_down),
+        T(test_the_end_does_not_wait_for_ever),
     };
 
     return cmocka_run_group_tests(tests, once, NULL);

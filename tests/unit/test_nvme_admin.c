@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "arch/time.h"
+#include "core/timer.h"
 #include "tests/unit/test_nvme_machine.h"
 
 static const struct nvme_command *wrong; /* NULL: all; else only such a one */
@@ -210,6 +212,56 @@ static void test_one_that_does_not_stop_loses_its_access_to_memory(void **state)
     assert_int_equal(master, 1);
 }
 
+static void test_a_wire_stays_low_while_commands_are_polled(void **state)
+{
+    (void)state;
+    pci.msi = NULL;
+    vectors = 1;
+    assert_int_equal(probe(), K_OK);
+    n->host.ops->silence(&n->host);
+    n->host.ops->stop(&n->host);
+    assert_int_equal(n->host.ops->restart(&n->host), K_OK); /* a reset, which forgets what was masked */
+    assert_int_not_equal(commands, 0);
+    assert_int_equal(loud, 0);
+}
+
+static u64 seconds_to_shut_down(void)
+{
+    u64 begun = arch_ticks();
+
+    n->host.ops->shut_down(&n->host);
+    return (arch_ticks() - begun) / time_ns_to_ticks(1000000000UL);
+}
+
+static void answer_slow_end(const struct nvme_command *c, u8 *page, struct answer *a)
+{
+    static const u32 us = 20000000;
+
+    answer_well(c, page, a);
+    if ((u8)c->dw0 == NVME_IDENTIFY && c->dw10 == 1)
+        memcpy(page + 88, &us, sizeof(us));
+}
+
+static void test_it_is_told_of_the_end_and_waited_for_but_not_for_ever(void **state)
+{
+    (void)state;
+    assert_int_equal(probe(), K_OK);
+    assert_int_equal(seconds_to_shut_down(), 1);
+    assert_int_equal(*reg(NVME_CSTS) >> 2 & 3, 2);
+    assert_int_equal(*reg(NVME_CC) & 1, 1);
+    *reg(NVME_CSTS) = 1;
+    deaf = true;
+    assert_int_equal(seconds_to_shut_down(), 5);
+    *reg(NVME_CSTS) = 0xffffffff;
+    assert_int_equal(seconds_to_shut_down(), 0);
+    machine_down();
+    machine_up();
+    answering = answer_slow_end;
+    assert_int_equal(probe(), K_OK);
+    deaf = true;
+    assert_int_equal(seconds_to_shut_down(), 20);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -222,6 +274,8 @@ int main(void)
         T(test_one_that_is_gone_or_never_ready_is_given_up_in_time),
         T(test_a_reset_makes_the_queues_again_in_the_same_memory),
         T(test_one_that_does_not_stop_loses_its_access_to_memory),
+        T(test_a_wire_stays_low_while_commands_are_polled),
+        T(test_it_is_told_of_the_end_and_waited_for_but_not_for_ever),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,12 +21,14 @@
 #define REGS 0x2000U
 #define PAGE_BYTES 4096U
 #define OBJECTS 64U
+#define SHUT_DOWN_WAITS 30U   /* 1.5 s */
 #define TICKS_A_WAIT 3125000U /* 50 ms */
 
 enum { NVME_CREATE_SQ = 1, NVME_CREATE_CQ = 5, NVME_IDENTIFY = 6, NVME_SET_FEATURES = 9 };
 enum {
     NVME_CAP = 0,
     NVME_VERSION = 8,
+    NVME_MASK_SET = 0xc,
     NVME_CC = 0x14,
     NVME_CSTS = 0x1c,
     NVME_AQA = 0x24,
@@ -46,9 +48,10 @@ static struct {
 } object[OBJECTS]; /* what the driver has */
 static u32 objects, master, vectors, commands;
 static struct nvme_command last[4 * DISK_QUEUES_MAX];
-static u32 sq_head, cq_tail;
+static u32 sq_head, cq_tail, shutting_down; /* waits of the driver since it asked for that */
 static u16 phase;
 static void *held; /* the memory of a command that was not answered */
+static u32 loud;   /* commands that raised the wire while the driver polls */
 static bool deaf;  /* it does not become ready, nor stop being so */
 
 /* What it answers to a command: its status; the default is K_OK's. Fills `page` of an Identify. */
@@ -198,6 +201,7 @@ static void carry_out(const struct nvme_command *c, u32 entries)
     u8 op = (u8)c->dw0, *page = op == NVME_IDENTIFY ? dma(c->prp1, PAGE_BYTES) : NULL;
     u32 size = (c->dw10 >> 16) + 1;
 
+    loud += pci.msi == NULL && *reg(NVME_MASK_SET) == 0;
     last[commands++ % ARRAY_SIZE(last)] = *c;
     if (op == NVME_CREATE_SQ)
         (void)dma(c->prp1, size * sizeof(struct nvme_command));
@@ -226,8 +230,11 @@ static void device_acts(void)
         return;
     if ((*reg(NVME_CC) & 1) == 0) {
         *reg(NVME_CSTS) = 0;
+        *reg(NVME_MASK_SET) = 0;
         return;
     }
+    if ((*reg(NVME_CC) >> 14 & 3) == 1 && ++shutting_down == SHUT_DOWN_WAITS)
+        *reg(NVME_CSTS) |= 2 << 2;
     if ((*reg(NVME_CSTS) & 1) == 0) {
         *reg(NVME_CSTS) |= 1;
         *reg(NVME_ADMIN_DOORBELL) = 0;
@@ -283,7 +290,7 @@ static void machine_up(void)
     pci.msi = (struct msi_device *)(void *)&pci;
     cpu_count = 4;
     vectors = 3;
-    commands = 0;
+    commands = shutting_down = loud = 0;
     deaf = false;
     added = NULL;
     hosts = NULL;

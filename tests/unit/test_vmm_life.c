@@ -31,7 +31,7 @@ static u64 next_round;
 void *heap_alloc(size_t size) { return calloc(1, size); }
 
 static struct {
-    u32 boards, runs, resets, wakes, flushes;
+    u32 boards, runs, resets, wakes, flushes, quiet;
     bool stubborn;           /* vCPUs do not park */
     enum kerr create, reset; /* what these answer */
     int powered_off;         /* 1: well, 2: failed */
@@ -130,6 +130,7 @@ void vm_end(struct vm *vm, enum vm_end how, const char *reason)
 }
 
 void console_flush(void) { w.flushes++; }
+void drivers_quiet(void) { assert_int_equal(w.quiet++, w.flushes); }
 void console_expect_guest(bool expected) { assert_false(expected); }
 
 /* --- the two threads --- */
@@ -671,6 +672,7 @@ static void test_host_ends_with_the_last_vm(void **state)
     in_thread = false;
     assert_int_equal(w.powered_off, 1);
     assert_int_equal(w.flushes, 1);
+    assert_int_equal(w.quiet, 1);
     assert_int_equal(w.boards, 0);
 }
 
