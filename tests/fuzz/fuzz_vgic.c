@@ -2,39 +2,7 @@
 /* Hostile guests, devices and schedulers against the vGIC: register accesses of any width at any offset, any
  * ICC_* access, lines, switches. The fake list registers abort on what hardware forbids; here: whether
  * the bookkeeping is consistent after each step, and whether all is delivered in the end. */
-#include "irq/inject/vgic_state.h"
-#include "irq/inject/vgic_timing.h"
-#include "tests/unit/test_vgic_machine.h"
-
-struct input {
-    const u8 *at, *end;
-};
-
-static u32 byte(struct input *in) { return in->at < in->end ? *in->at++ : 0; }
-
-static u64 number(struct input *in, unsigned bytes)
-{
-    u64 v = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        v |= (u64)byte(in) << (8 * i);
-    return v;
-}
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
-
-static u32 count_bits(const u64 *words)
-{
-    u32 n = 0;
-
-    for (u32 w = 0; w < VGIC_WORDS; w++)
-        n += (u32)__builtin_popcountll(words[w]);
-    return n;
-}
+#include "tests/fuzz/fuzz_vgic.h"
 
 static void check_cpu(const struct vgic_cpu *vc)
 {
@@ -95,21 +63,6 @@ static void access_register(struct input *in, u32 id)
         else
             (void)gicd_read(id, at, size);
     }
-}
-
-static void place(struct input *in, u32 id)
-{
-    u32 cpu = byte(in) % VM_MAX_VCPUS;
-
-    if (m.cpu[id] != NOWHERE)
-        stop(id);
-    if (cpu >= m.vm.vcpu_count)
-        return;
-    for (u32 other = 0; other < m.vm.vcpu_count; other++)
-        if (m.cpu[other] == cpu)
-            stop(other);
-    vcpu(id)->power = VCPU_ON;
-    start(id, cpu);
 }
 
 /* Off, as PSCI does it; and its standing with the scheduler, which SPIs for any vCPU go by. */

@@ -2,32 +2,9 @@
 /* Hostile guests against the GICv2: distributor accesses of any width at any offset, any GICV_* access, lines and
  * switches. The fake list registers abort on what hardware forbids; here: whether all is delivered in the end,
  * once for each sender. */
-#include "irq/inject/vgic_state.h"
-#include "irq/inject/vgic_timing.h"
-#include "tests/unit/test_vgic_machine.h"
+#include "tests/fuzz/fuzz_vgic.h"
 
 enum { ITARGETSR = 0x800, SGIR = 0xf00, SPENDSGIR = 0xf20 };
-
-struct input {
-    const u8 *at, *end;
-};
-
-static u32 byte(struct input *in) { return in->at < in->end ? *in->at++ : 0; }
-
-static u64 number(struct input *in, unsigned bytes)
-{
-    u64 v = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        v |= (u64)byte(in) << (8 * i);
-    return v;
-}
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
 
 static void write_reg(u32 id, u32 offset, unsigned size, u64 value)
 {
@@ -52,20 +29,6 @@ static void access_register(struct input *in, u32 id)
         write_reg(id, offset, size, number(in, size));
     else
         (void)read_reg(id, offset, size);
-}
-
-static void place(struct input *in, u32 id)
-{
-    u32 cpu = byte(in) % VM_MAX_VCPUS;
-
-    if (m.cpu[id] != NOWHERE)
-        stop(id);
-    if (cpu >= m.vm.vcpu_count)
-        return;
-    for (u32 other = 0; other < m.vm.vcpu_count; other++)
-        if (m.cpu[other] == cpu)
-            stop(other);
-    start(id, cpu);
 }
 
 static void step(struct input *in)

@@ -3,38 +3,8 @@
  * devices that signal and schedulers that switch meanwhile. The fake list registers abort on what hardware
  * forbids; here: whether the bookkeeping is consistent, and whether a guest that behaves again gets its LPIs. */
 #include "irq/inject/vgic_lpis.h"
-#include "irq/inject/vgic_timing.h"
+#include "tests/fuzz/fuzz_vgic.h"
 #include "tests/unit/test_its_machine.h"
-
-struct input {
-    const u8 *at, *end;
-};
-
-static u32 byte(struct input *in) { return in->at < in->end ? *in->at++ : 0; }
-
-static u64 number(struct input *in, unsigned bytes)
-{
-    u64 v = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        v |= (u64)byte(in) << (8 * i);
-    return v;
-}
-
-static void require(bool truth)
-{
-    if (!truth)
-        abort();
-}
-
-static u32 count_bits(const u64 *words)
-{
-    u32 n = 0;
-
-    for (u32 w = 0; w < VGIC_WORDS; w++)
-        n += (u32)__builtin_popcountll(words[w]);
-    return n;
-}
 
 static void check_slot(const struct vgic_cpu *vc, u32 slot)
 {
@@ -131,20 +101,6 @@ static void access_register(struct input *in, u32 id)
     } else {
         (void)gits_read(id, at, size);
     }
-}
-
-static void place(struct input *in, u32 id)
-{
-    u32 cpu = byte(in) % VM_MAX_VCPUS;
-
-    if (m.cpu[id] != NOWHERE)
-        stop(id);
-    if (cpu >= m.vm.vcpu_count)
-        return;
-    for (u32 other = 0; other < m.vm.vcpu_count; other++)
-        if (m.cpu[other] == cpu)
-            stop(other);
-    start(id, cpu);
 }
 
 static void step(struct input *in)
