@@ -144,6 +144,7 @@ test-system: setup debian
 
 test-long: setup debian
 	@scripts/setup-packages $(BUILD)
+	@scripts/setup-kernel $(BUILD)
 	@scripts/test $(BUILD) long
 
 bench: setup

@@ -58,7 +58,8 @@ need_archive() {
 }
 
 # arm64 packages without a foreign architecture in dpkg: apt with state of its own, and only the
-# Debian release that the guests come from, whatever release this machine runs.
+# Debian releases that the guests come from, whatever release this machine runs.
+arm64_suites=bookworm
 arm64_apt() {
     tool=$1
     shift
@@ -74,7 +75,9 @@ arm64_update() {
     need_archive
     mkdir -p "$build/apt/lists/partial" "$build/apt/cache/archives/partial"
     : >"$build/apt/status"
-    echo "deb [signed-by=$keyring] $uri bookworm main" >"$build/apt/sources.list"
+    for suite in $arm64_suites; do
+        echo "deb [signed-by=$keyring] $uri $suite main"
+    done >"$build/apt/sources.list"
     say "reading the list of arm64 packages"
     arm64_apt apt-get update
     arm64_ready=yes

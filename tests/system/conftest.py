@@ -64,7 +64,7 @@ def with_programs(tmp_path):
 
     def build(*names, base=harness.INITRD):
         root = pathlib.Path(tmp_path, "root")
-        (root / "bin").mkdir(parents=True)
+        (root / "bin").mkdir(parents=True, exist_ok=True)
         for name in names:
             subprocess.run(["aarch64-linux-gnu-gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o",
                             root / "bin" / name, pathlib.Path(__file__).parent.parent / "guest" / f"{name}.c"],
@@ -72,7 +72,7 @@ def with_programs(tmp_path):
         members = "\n".join(["bin", *(f"bin/{n}" for n in names)])
         archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=members.encode(), cwd=root,
                                  capture_output=True, check=True).stdout
-        initrd = pathlib.Path(tmp_path, "initrd.gz")
+        initrd = pathlib.Path(tmp_path, base.name)
         initrd.write_bytes(base.read_bytes() + gzip.compress(archive))
         return initrd
 

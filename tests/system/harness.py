@@ -10,6 +10,8 @@ import pexpect
 BUILD = pathlib.Path(os.environ.get("KEEL_BUILD", "build")).resolve()
 KEEL = BUILD / "keel"
 VMLINUZ = BUILD / "guest" / "vmlinuz"
+VMLINUZ_NEW = BUILD / "guest" / "vmlinuz-new" # Debian's newer kernel for the same release, and its initrd
+INITRD_NEW = BUILD / "guest" / "initrd-new.gz"
 VMLINUZ_RT = BUILD / "guest" / "vmlinuz-rt"
 INITRD = BUILD / "guest" / "initrd.gz"
 INITRD_RT = BUILD / "guest" / "initrd-rt.gz" # with cyclictest and hackbench
