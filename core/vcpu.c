@@ -126,7 +126,8 @@ static void reset_point(struct vcpu *v)
     clear_work(v, WORK_RESET);
     while (__atomic_load_n(&v->power, __ATOMIC_ACQUIRE) == VCPU_OFF) {
         if ((work_of(v) & (WORK_STOP | WORK_PAUSE)) != 0)
-            return; /* parks, and comes back */
+            return;  /* parks, and comes back */
+        task_calm(); /* who hurried it to park has thought better of it */
         virq_off(v);
         sched_drop_vcpu(v);
         task_block();
@@ -139,6 +140,7 @@ static void reset_point(struct vcpu *v)
         arch_vcpu_reset(v, v->start_entry, v->start_arg);
         virq_reset_sys(v);
     }
+    task_calm();
     sched_take_vcpu(v);
     arch_vcpu_resume(v);
 }

@@ -250,6 +250,12 @@ static void watch_end(struct slot *s, u64 now)
     set_state(s, VM_STOPPING);
 }
 
+static void hurry_late(struct slot *s, u64 now)
+{
+    if (now >= s->park_limit - time_ns_to_ticks(PARK_LIMIT_NS - PARK_PATIENCE_NS))
+        vboard_hurry(s->board);
+}
+
 static u64 finish_pause(struct slot *s, u64 now)
 {
     if (vboard_is_paused(s->board)) {
@@ -265,6 +271,7 @@ static u64 finish_pause(struct slot *s, u64 now)
         slot_answer(s, K_TIMEOUT);
         return SLOT_NEVER;
     }
+    hurry_late(s, now);
     return now + time_ns_to_ticks(PARK_POLL_NS);
 }
 
@@ -337,8 +344,7 @@ static u64 finish_end(struct slot *s, u64 now)
         settle(s, now);
         return SLOT_NEVER;
     }
-    if (now >= s->park_limit - time_ns_to_ticks(PARK_LIMIT_NS - PARK_PATIENCE_NS))
-        vboard_hurry(s->board);
+    hurry_late(s, now);
     if (!s->late && now >= s->park_limit) {
         s->late = true; /* its memory cannot be had back, but the others go on */
         log_error("vm %s: a vCPU does not stop", s->cfg->name);

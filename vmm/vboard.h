@@ -47,7 +47,7 @@ bool vboard_power_key(struct vboard *b, bool down);
 /* Takes bits off every vCPU's work and lets it go on. */
 void vboard_release(struct vboard *b, u32 work);
 
-/* After WORK_STOP was asked of all: those that have not parked yet do it before whatever else their CPUs have to do. To
+/* After WORK_STOP or WORK_PAUSE was asked of all: those that have not parked yet do it before whatever else their CPUs have to do. To
  * be repeated while there are any. */
 void vboard_hurry(struct vboard *b);
 

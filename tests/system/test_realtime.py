@@ -26,7 +26,7 @@ def test_realtime_guest_wakes_on_time_beside(start, write_dts, neighbour, cpus):
     assert latest <= LATE_NS
 
 
-def test_vms_that_need_the_cpu_of_one_that_spins_can_be_stopped(start, write_dts):
+def test_vms_that_need_the_cpu_of_one_that_spins_can_be_paused_and_stopped(start, write_dts):
     """Its priority is above that of all others' threads. The first has a device's thread there, the second a vCPU."""
     first = vm("served", kernel=BURN, initrd=None, bootargs="mode=spin", memory="4M", cpus=[0])
     devices = 'devices { console { compatible = "keel,console"; cpu = <1>; }; };'
@@ -37,6 +37,9 @@ def test_vms_that_need_the_cpu_of_one_that_spins_can_be_stopped(start, write_dts
         on_last_stop="stay")), "--cpus", 2)
     keel.expect("spinner: started")
     for name in ("served", "starved"):
+        assert "error" not in keel.keel(f"vm pause {name}")
+        keel.wait_state(name, "paused")
+        keel.keel(f"vm resume {name}")
         keel.keel(f"vm reset {name}")
         keel.wait_state(name, "running")
         keel.keel(f"vm stop {name} now")

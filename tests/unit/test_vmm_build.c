@@ -314,6 +314,11 @@ static void test_parked_is_when_all_are_parked_and_quiet(void **state)
     m.hurries = 0;
     vboard_hurry(b);
     assert_int_equal(m.hurries, 1);
+    last->task.hurry = 1; /* and it is let go on before it has parked: it is to calm */
+    last->work = WORK_PAUSE;
+    vboard_release(b, WORK_PAUSE);
+    assert_int_equal(last->work, WORK_RESET);
+    last->task.hurry = 0;
     last->parked = 1;
     assert_true(vboard_is_parked(b));
     last->task.state = TASK_READY;
