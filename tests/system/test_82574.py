@@ -149,7 +149,7 @@ def test_frames_of_vlans_that_the_driver_did_not_add_are_kept_out(pair):
     from_right(pair, f"arp -i eth0.6 -s 10.0.6.1 {MAC[1]}", check=True)
     for on in (True, False):
         pair.sh(f"devmem {rctl} 32 $(($(devmem {rctl}) {'|' if on else '&'} {'0x40000' if on else '~0x40000'}))")
-        assert ping(pair, "10.0.5.1", 2)
+        reach(pair, "10.0.5.1", 2)
         refused = unwanted(pair) # and what goes to groups, now and then
         from_right(pair, "ping -c 50 -i 0.01 -W 1 10.0.6.1")
         assert (unwanted(pair) - refused >= 50) == on
