@@ -156,7 +156,12 @@ static void parse_pmu(struct board *b, const struct at *at)
 
 static void parse_pci(struct board *b, const struct at *at)
 {
-    if (b->pcie.ecam.v != 0 || !at_reg(at, 0, &b->pcie.ecam.v, &b->pcie.ecam_size))
+    if (b->pcie.ecam.v != 0) {
+        log_warn("board: a second host bridge, %s: what is behind it is not used",
+                 fdt_get_name(at->dtb, at->node, NULL));
+        return;
+    }
+    if (!at_reg(at, 0, &b->pcie.ecam.v, &b->pcie.ecam_size))
         return;
     b->pcie_node = at->node;
     board_parse_pcie(at->dtb, at->node, at->bus[at->depth - 1].address_cells, &b->pcie);

@@ -214,12 +214,12 @@ enum kerr its_map_device(u32 device, u32 bits, void **table, u32 *order)
     flags = spin_lock_irq(&its_lock);
     e = make_level2_locked(device);
     spin_unlock_irq(&its_lock, flags);
-    c = (struct command){ { for_device(ITS_MAPD, device), bits - 1, BASER_VALID | ptr_to_hpa(*table).v, 0 } };
-    if (e == K_OK)
-        e = run(&c, 1);
-    if (e != K_OK)
+    if (e != K_OK) {
         frames_free(ptr_to_hpa(*table), *order);
-    return e;
+        return e;
+    }
+    c = (struct command){ { for_device(ITS_MAPD, device), bits - 1, BASER_VALID | ptr_to_hpa(*table).v, 0 } };
+    return run(&c, 1); /* where that fails the ITS may still look into it */
 }
 
 void its_unmap_device(u32 device, u32 bits, void *table, u32 order)

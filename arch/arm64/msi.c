@@ -98,6 +98,17 @@ bool msi_irq(u32 intid)
     return fn != NULL || by_its(); /* a stray LPI has no owner elsewhere */
 }
 
+static u32 slots_left(void)
+{
+    unsigned long flags = spin_lock_irq(&slot_lock);
+    u32 n = 0;
+
+    for (u32 i = 0; i < slot_count; i++)
+        n += !slots[i].used;
+    spin_unlock_irq(&slot_lock, flags);
+    return n;
+}
+
 enum kerr arch_msi_device_create(u32 device_id, u32 vectors, struct msi_device **out)
 {
     struct msi_device *d;
@@ -105,7 +116,7 @@ enum kerr arch_msi_device_create(u32 device_id, u32 vectors, struct msi_device *
 
     if (slots == NULL)
         return K_UNSUPPORTED;
-    if (vectors == 0 || vectors > VECTORS_MAX)
+    if (vectors == 0 || vectors > VECTORS_MAX || vectors > slots_left())
         return K_FULL;
     d = heap_alloc(sizeof(*d));
     if (d == NULL)

@@ -72,6 +72,7 @@ extern u64 host_random_next;
 #define HOST_MSI_VECTORS 64U
 #define HOST_MSI_ADDRESS 0x112233440UL
 extern bool host_no_msi;
+extern u32 host_msi_room; /* messages that are left */
 bool host_msi_fire(u32 device_id, u32 vector);
 
 /* Page-aligned, zeroed, released at exit: host memory for the frame allocator. align: a power of two. */

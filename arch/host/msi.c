@@ -19,6 +19,7 @@ struct msi_device {
 
 static struct msi_device devices[DEVICES];
 bool host_no_msi;
+u32 host_msi_room = ~0U;
 
 bool arch_msi_present(void) { return !host_no_msi; }
 
@@ -26,7 +27,7 @@ enum kerr arch_msi_device_create(u32 device_id, u32 vectors, struct msi_device *
 {
     if (host_no_msi)
         return K_UNSUPPORTED;
-    if (vectors == 0 || vectors > HOST_MSI_VECTORS)
+    if (vectors == 0 || vectors > HOST_MSI_VECTORS || vectors > host_msi_room)
         return K_FULL;
     for (u32 i = 0; i < DEVICES; i++)
         if (devices[i].used && devices[i].id == device_id)

@@ -60,6 +60,10 @@ static enum kerr take_messages(struct pcie_device *d, u32 wanted)
     e = pcie_map_bar(d, table & MSIX_BAR, table & ~MSIX_BAR, (u64)size * ENTRY_SIZE, &d->msix_table);
     if (e == K_OK)
         e = arch_msi_device_create(rid - h->msi_rid + h->msi_id, size, &d->msi);
+    if (e == K_FULL && size > 1) { /* one may do for all */
+        size = 1;
+        e = arch_msi_device_create(rid - h->msi_rid + h->msi_id, size, &d->msi);
+    }
     if (e != K_OK)
         return e;
     d->msix_cap = (u16)cap;

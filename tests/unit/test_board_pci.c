@@ -43,10 +43,23 @@ static void test_devices_that_see_memory_elsewhere_stay_off(void **state)
     }
 }
 
+static void test_a_second_host_bridge_is_named_and_not_used(void **state)
+{
+    struct want w = usual;
+
+    (void)state;
+    w.pci = w.two_bridges = true;
+    make(&w);
+    assert_int_equal(parse(tree), K_OK);
+    assert_int_equal(board.pcie.ecam.v, 0x4010000000);
+    assert_non_null(strstr(said, "pcie@5010000000"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_messages_go_where_the_host_bridge_says, setup),
+        cmocka_unit_test_setup(test_a_second_host_bridge_is_named_and_not_used, setup),
         cmocka_unit_test_setup(test_devices_that_see_memory_elsewhere_stay_off, setup),
     };
 

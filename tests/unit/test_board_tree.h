@@ -15,7 +15,7 @@ struct want {
     bool gicv2, no_gicv; /* on the bus, as are the UARTs */
     bool spin_table;
     bool no_ranges;
-    bool pci;
+    bool pci, two_bridges;
     const u32 *dma_ranges; /* of its host bridge */
     u32 dma_cells;
     u64 ram_base, ram_size; /* one more range, if there is a size */
@@ -125,13 +125,15 @@ static void put_pci(const struct want *w)
             put_cells("dma-noncoherent", NULL, 0);
         end();
     }
-    begin("pcie@4010000000");
-    put_string("compatible", "pci-host-ecam-generic", false);
-    PUT("reg", 0x40, 0x10000000, 0, 0x10000000);
-    PUT("msi-parent", 2);
-    if (w->dma_ranges != NULL)
-        put_cells("dma-ranges", w->dma_ranges, w->dma_cells);
-    end();
+    for (u32 i = 0; i < (w->two_bridges ? 2U : 1U); i++) {
+        begin(i == 0 ? "pcie@4010000000" : "pcie@5010000000");
+        put_string("compatible", "pci-host-ecam-generic", false);
+        PUT("reg", 0x40 + i * 0x10, 0x10000000, 0, 0x10000000);
+        PUT("msi-parent", 2);
+        if (w->dma_ranges != NULL)
+            put_cells("dma-ranges", w->dma_ranges, w->dma_cells);
+        end();
+    }
 }
 
 static void put_cpus(const struct want *w)

@@ -56,6 +56,7 @@ static int setup(void **state)
     line_intid = 0;
     probe_result = K_OK;
     host_no_msi = false;
+    host_msi_room = ~0U;
     return 0;
 }
 
@@ -371,6 +372,34 @@ static void test_messages_are_written_into_the_table_and_masked_at_the_end(void 
     assert_false(host_msi_fire(0x100 + found(dev)->rid, 2));
 }
 
+static void test_where_messages_run_out_one_is_shared_and_then_the_wire(void **state)
+{
+    static u32 table[4 * 8] ALIGNED(4096);
+    int dev = fake_add(FAKE_ROOT, 1, 0, 1);
+    u32 vectors;
+
+    (void)state;
+    host.msi = true;
+    host.msi_count = 0x10000;
+    fakes[dev].config[CFG_STATUS] = STATUS_CAPABILITIES;
+    fakes[dev].config[CFG_CAPABILITIES] = 0x40;
+    fakes[dev].config[0x40] = PCIE_CAP_MSIX;
+    fakes[dev].config[0x42] = 7;
+    fakes[dev].config[0x44] = 2;
+    fakes[dev].config[CFG_PIN] = 1;
+    enumerate();
+    found(dev)->bar[2] = (struct pcie_bar){ .size = 4096, .base = HPA((uintptr_t)table) };
+    host_msi_room = 2;
+    assert_int_equal(pcie_irqs_take(found(dev), 3, &vectors), K_OK);
+    assert_int_equal(vectors, 1);
+    assert_non_null(found(dev)->msi);
+    pcie_irqs_give_back(found(dev));
+    host_msi_room = 0;
+    assert_int_equal(pcie_irqs_take(found(dev), 3, &vectors), K_OK);
+    assert_int_equal(vectors, 1);
+    assert_null(found(dev)->msi);
+}
+
 static void test_a_message_table_outside_its_bar_is_not_used(void **state)
 {
     int dev = fake_add(FAKE_ROOT, 1, 0, 1);
@@ -409,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup(test_drivers_get_what_they_match_and_failures_are_turned_off, setup),
         cmocka_unit_test_setup(test_pins_are_turned_by_each_bridge_and_shared, setup),
         cmocka_unit_test_setup(test_messages_are_written_into_the_table_and_masked_at_the_end, setup),
+        cmocka_unit_test_setup(test_where_messages_run_out_one_is_shared_and_then_the_wire, setup),
         cmocka_unit_test_setup(test_a_message_table_outside_its_bar_is_not_used, setup),
     };
 

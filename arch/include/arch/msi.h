@@ -17,7 +17,8 @@ struct msi_message {
 bool arch_msi_present(void);
 
 /* `vectors` messages of a device, which the interrupt controller knows as device_id. Thread context or boot, all
- * calls below too. K_UNSUPPORTED: there is no place for messages; K_EXIST; K_FULL; K_NOMEM; K_IO. */
+ * calls below too. They are there for who attaches them before the next device is made. K_UNSUPPORTED: there is no place for
+ * messages; K_EXIST; K_FULL: so many are not left; K_NOMEM; K_IO. */
 MUST_USE enum kerr arch_msi_device_create(u32 device_id, u32 vectors, struct msi_device **out);
 /* The device sends no more. */
 void arch_msi_device_destroy(struct msi_device *d);
