@@ -4,7 +4,7 @@
  *
  * A32 name ok | A32 name FAIL line N: got X
  * A32 done N ok M failed */
-#include "tests/payload/rt.h"
+#include "tests/payload/check.h"
 
 #define HOLE 0x0b000000UL /* nothing is there */
 #define UART_PERIPHID0 0xfe0U
@@ -53,18 +53,6 @@ static void on_sync(struct rt_frame *f)
     f->elr = (u64)user32_back;
     f->spsr = 0x3c5; /* EL1h */
 }
-
-struct result {
-    u32 line; /* 0: ok */
-    u64 got;
-};
-#define OK ((struct result){ 0, 0 })
-#define EXPECT(value, want)                                                                                  \
-    do {                                                                                                     \
-        u64 got_ = (value);                                                                                  \
-        if (got_ != (u64)(want))                                                                             \
-            return (struct result){ __LINE__, got_ };                                                        \
-    } while (0)
 
 static u32 ec(void) { return (u32)(seen.esr >> 26) & 0x3f; }
 
@@ -248,20 +236,17 @@ static struct result no_such_register(void)
     return OK;
 }
 
-static const struct check {
-    const char *name;
-    struct result (*run)(void);
-} checks[] = {
-    { "loads_and_stores", loads_and_stores },
-    { "load_in_an_it_block", load_in_an_it_block },
-    { "hole_is_an_external_abort", hole_is_an_external_abort },
-    { "hole_in_an_it_block", hole_in_an_it_block },
-    { "fetch_from_a_hole", fetch_from_a_hole },
-    { "physical_timer_registers", physical_timer_registers },
-    { "failed_conditions", failed_conditions },
-    { "waits_for_an_interrupt", waits_for_an_interrupt },
-    { "debug_registers", debug_registers },
-    { "no_such_register", no_such_register },
+static const struct check checks[] = {
+    { "loads_and_stores", loads_and_stores, 1 },
+    { "load_in_an_it_block", load_in_an_it_block, 1 },
+    { "hole_is_an_external_abort", hole_is_an_external_abort, 1 },
+    { "hole_in_an_it_block", hole_in_an_it_block, 1 },
+    { "fetch_from_a_hole", fetch_from_a_hole, 1 },
+    { "physical_timer_registers", physical_timer_registers, 1 },
+    { "failed_conditions", failed_conditions, 1 },
+    { "waits_for_an_interrupt", waits_for_an_interrupt, 1 },
+    { "debug_registers", debug_registers, 1 },
+    { "no_such_register", no_such_register, 1 },
 };
 
 void payload_main(void)

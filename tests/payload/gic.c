@@ -507,11 +507,7 @@ static struct result wfi_wakes_masked(void)
     return OK;
 }
 
-static const struct check {
-    const char *name;
-    struct result (*run)(void);
-    u32 cpus;
-} checks[] = {
+static const struct check checks[] = {
     { "spurious", spurious, 1 },
     { "identification", identification, 1 },
     { "sgi_self", sgi_self, 1 },
@@ -570,8 +566,6 @@ static void peer(u32 index)
 
 void payload_main(void)
 {
-    u64 ok = 0, failed = 0;
-
     rt_handlers[RT_IRQ] = on_irq;
     rt_handlers[RT_FIQ] = on_fiq;
     rt_gicd_init();
@@ -581,22 +575,5 @@ void payload_main(void)
     while (cpus > 1 && !peer_ready)
         relax_long();
 
-    for (u32 i = 0; i < ARRAY_SIZE(checks); i++) {
-        const struct check *c = &checks[i];
-        struct result r;
-
-        if (c->cpus > cpus)
-            continue;
-        fresh();
-        r = c->run();
-        irq_mask();
-        if (r.line) {
-            failed++;
-            rt_printf("GIC %s FAIL line %u: got %x\n", c->name, (u64)r.line, r.got);
-        } else {
-            ok++;
-            rt_printf("GIC %s ok\n", c->name);
-        }
-    }
-    rt_printf("GIC done %u ok %u failed\n", ok, failed);
+    run_checks("GIC", checks, ARRAY_SIZE(checks), cpus, fresh);
 }

@@ -3,7 +3,7 @@
 #ifndef PAYLOAD_GIC_H
 #define PAYLOAD_GIC_H
 
-#include "tests/payload/rt.h"
+#include "tests/payload/check.h"
 
 #define SPI0 42U /* SPI0 to SPI0 + NR_SPIS - 1 are of no device that this program wakes */
 #define NR_SPIS 20U
@@ -26,19 +26,6 @@ struct cpu_log {
 };
 extern struct cpu_log logs[2];
 extern void (*volatile in_handler)(u32 intid); /* called between acknowledge and end */
-
-struct result {
-    u32 line; /* 0: ok */
-    u64 got;
-};
-#define OK ((struct result){ 0, 0 })
-/* Leaves the check unless value is what is wanted. */
-#define EXPECT(value, want)                                                                                  \
-    do {                                                                                                     \
-        u64 got_ = (value);                                                                                  \
-        if (got_ != (u64)(want))                                                                             \
-            return (struct result){ __LINE__, got_ };                                                        \
-    } while (0)
 
 /* --- small steps --- */
 

@@ -4,7 +4,7 @@
  *
  * GICV2 name ok | GICV2 name FAIL line N: got X
  * GICV2 done N ok M failed */
-#include "tests/payload/rt.h"
+#include "tests/payload/check.h"
 
 #define GICC (rt_boot.gicd + 0x10000)
 #define GICC_CTLR 0x0
@@ -45,18 +45,6 @@ static volatile bool peer_ready;
 /* What CPU 1 is asked to write; address 0: nothing. */
 static volatile u64 order_at;
 static volatile u32 order_value;
-
-struct result {
-    u32 line; /* 0: ok */
-    u64 got;
-};
-#define OK ((struct result){ 0, 0 })
-#define EXPECT(value, want)                                                                                  \
-    do {                                                                                                     \
-        u64 got_ = (value);                                                                                  \
-        if (got_ != (u64)(want))                                                                             \
-            return (struct result){ __LINE__, got_ };                                                        \
-    } while (0)
 
 /* --- small steps --- */
 
@@ -494,11 +482,7 @@ static struct result virtual_timer(void)
     return OK;
 }
 
-static const struct check {
-    const char *name;
-    struct result (*run)(void);
-    u32 cpus;
-} checks[] = {
+static const struct check checks[] = {
     { "spurious", spurious, 1 },
     { "identification", identification, 1 },
     { "sgi_self", sgi_self, 1 },
@@ -540,8 +524,6 @@ static void peer(u32 index)
 
 void payload_main(void)
 {
-    u64 ok = 0, failed = 0;
-
     rt_handlers[RT_IRQ] = on_irq;
     rt_handlers[RT_FIQ] = on_fiq;
     d_write(GICD_CTLR, 3);
@@ -550,22 +532,5 @@ void payload_main(void)
     while (cpus > 1 && !peer_ready)
         relax_long();
 
-    for (u32 i = 0; i < ARRAY_SIZE(checks); i++) {
-        const struct check *c = &checks[i];
-        struct result r;
-
-        if (c->cpus > cpus)
-            continue;
-        fresh();
-        r = c->run();
-        irq_mask();
-        if (r.line) {
-            failed++;
-            rt_printf("GICV2 %s FAIL line %u: got %x\n", c->name, (u64)r.line, r.got);
-        } else {
-            ok++;
-            rt_printf("GICV2 %s ok\n", c->name);
-        }
-    }
-    rt_printf("GICV2 done %u ok %u failed\n", ok, failed);
+    run_checks("GICV2", checks, ARRAY_SIZE(checks), cpus, fresh);
 }

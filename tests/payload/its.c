@@ -4,6 +4,7 @@
  * ITS name ok | ITS name FAIL line N: got X
  * ITS done N ok M failed */
 #include "tests/payload/its.h"
+#include "tests/payload/check.h"
 
 #define LPIS 600U
 #define DEVICE 2U
@@ -16,18 +17,6 @@ static u32 cpus, last; /* the last CPU: the same as the first where there is one
 static volatile u32 ready;
 static volatile u32 seen[RT_MAX_CPUS][LPIS];
 static volatile u32 order[64], taken, strangers;
-
-struct result {
-    u32 line; /* 0: ok */
-    u64 got;
-};
-#define OK ((struct result){ 0, 0 })
-#define EXPECT(value, want)                                                                                  \
-    do {                                                                                                     \
-        u64 got_ = (value);                                                                                  \
-        if (got_ != (u64)(want))                                                                             \
-            return (struct result){ __LINE__, got_ };                                                        \
-    } while (0)
 
 static void on_irq(struct rt_frame *f)
 {
@@ -380,11 +369,7 @@ static struct result nonsense_does_no_harm(void)
     return OK;
 }
 
-static const struct check {
-    const char *name;
-    struct result (*run)(void);
-    u32 cpus;
-} checks[] = {
+static const struct check checks[] = {
     { "identification", identification, 1 },
     { "int_reaches_each_cpu", int_reaches_each_cpu, 1 },
     { "int_again_and_again", int_again_and_again, 1 },
@@ -408,8 +393,6 @@ static const struct check {
 
 void payload_main(void)
 {
-    u64 ok = 0, failed = 0;
-
     if (!rt_boot.its) {
         rt_printf("ITS absent\n");
         return;
@@ -421,22 +404,5 @@ void payload_main(void)
         while (ready < cpus)
             relax_long();
     last = cpus - 1;
-    for (u32 i = 0; i < ARRAY_SIZE(checks); i++) {
-        const struct check *c = &checks[i];
-        struct result r;
-
-        if (c->cpus > cpus)
-            continue;
-        fresh();
-        r = c->run();
-        irq_mask();
-        if (r.line) {
-            failed++;
-            rt_printf("ITS %s FAIL line %u: got %x\n", c->name, (u64)r.line, r.got);
-        } else {
-            ok++;
-            rt_printf("ITS %s ok\n", c->name);
-        }
-    }
-    rt_printf("ITS done %u ok %u failed\n", ok, failed);
+    run_checks("ITS", checks, ARRAY_SIZE(checks), cpus, fresh);
 }
