@@ -421,23 +421,40 @@ static void test_a_guest_that_sends_and_waits_need_not_notify(void **state)
     assert_int_equal(later_kicks, 1);
 }
 
+/* It is tried again after a while, which becomes longer. */
 static void test_a_rest_of_which_nothing_comes_ends(void **state)
 {
+    static const u8 at_once[] = { 0, 1, 3, 7, 15, 15 };
+    u16 sent = 1;
+
     (void)state;
     send_and_wait();
     assert_false(line);
-    assert_false(watch_ends(false));
-    assert_true(line); /* it wants an interrupt still */
-    assert_false(silent());
-    assert_int_equal(worker_task.later, 0);
-    for (u16 i = 1; i < 17; i++) { /* and is tried again after a while */
-        assert_int_equal(later_kicks, 1);
-        assert_int_equal(worker_task.later, 0);
-        offer_frame(i);
-        notify(TX);
-        assert_int_equal(peer_frames, 1 + i);
+    for (u32 i = 0; i < ARRAY_SIZE(at_once); i++) {
+        assert_false(watch_ends(false));
+        assert_true(line); /* it wants an interrupt still */
+        assert_false(silent());
+        worker_task.later_idle = true;
+        for (u32 n = 0; n <= at_once[i]; n++, sent++) {
+            assert_int_equal(later_kicks, 1 + i);
+            assert_int_equal(worker_task.later, 0);
+            offer_frame(sent % 64);
+            notify(TX);
+            assert_int_equal(peer_frames, 1 + sent);
+        }
+        assert_int_equal(later_kicks, 2 + i);
+        assert_int_equal(worker_task.later, 1);
     }
-    assert_int_equal(later_kicks, 2);
+    for (u32 i = 0; i < 4; i++, sent++) { /* something comes of some: that is forgotten */
+        offer_frame(sent % 64);
+        assert_true(watch_ends(true));
+    }
+    assert_false(watch_ends(false));
+    worker_task.later_idle = true;
+    later_kicks = 0;
+    offer_frame(sent % 64);
+    notify(TX);
+    assert_int_equal(later_kicks, 1);
 }
 
 static void test_a_guest_that_goes_on_without_waiting_is_listened_to(void **state)
@@ -449,12 +466,32 @@ static void test_a_guest_that_goes_on_without_waiting_is_listened_to(void **stat
     assert_int_equal(peer_frames, 2);
     assert_false(silent());
     assert_true(line);
-    for (u16 i = 2; i < 2 + 63; i++) {
+    for (u16 i = 2; i < 2 + 3; i++) {
         offer_frame(i % 64);
         notify(TX);
     }
     assert_int_equal(later_kicks, 1);
     assert_int_equal(worker_task.later, 0);
+}
+
+static void test_one_that_never_waits_is_listened_to_for_longer_each_time(void **state)
+{
+    static const u8 at_once[] = { 3, 15, 63, 63 };
+    u16 sent = 1;
+
+    (void)state;
+    send_and_wait();
+    for (u32 i = 0; i < ARRAY_SIZE(at_once); i++) {
+        offer_frame(sent++ % 64);
+        assert_true(watch_ends(false));
+        worker_task.later_idle = true;
+        for (u32 n = 0; n <= at_once[i]; n++, sent++) {
+            assert_int_equal(later_kicks, 1 + i);
+            offer_frame(sent % 64);
+            notify(TX);
+        }
+        assert_int_equal(later_kicks, 2 + i);
+    }
 }
 
 static void test_neither_bursts_nor_large_frames_make_a_rest(void **state)
@@ -513,6 +550,7 @@ int main(void)
         BOTH(test_a_reset_closes_the_port),
         BOTH(test_a_guest_that_sends_and_waits_need_not_notify),
         BOTH(test_a_rest_of_which_nothing_comes_ends),
+        BOTH(test_one_that_never_waits_is_listened_to_for_longer_each_time),
         BOTH(test_a_guest_that_goes_on_without_waiting_is_listened_to),
         BOTH(test_neither_bursts_nor_large_frames_make_a_rest),
         BOTH(test_a_reset_ends_a_rest),

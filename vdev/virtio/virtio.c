@@ -9,7 +9,7 @@
 
 #define CONFIG_MAX 256U
 #define AT_ONCE_MAX 63U   /* then it is tried again */
-#define AT_ONCE_AGAIN 15U /* after a rest that nothing came of, which delayed nobody */
+#define AT_ONCE_AGAIN 15U /* at most, after rests that nothing came of, which delayed nobody */
 #define REST_NS 2000000UL
 #define WORKER_PRIO 12U /* above guests that say nothing about theirs */
 /* In a driver's way to DRIVER_OK it only adds bits. */
@@ -100,7 +100,8 @@ static void ask(struct virtio_device *d, u64 queues)
 }
 
 /* What rests is to be worked on when its rest is over. It may go on if the guest asked for something and then waited:
- * not if it goes on without waiting, nor if it asks for nothing. */
+ * not if it goes on without waiting, nor if it asks for nothing. How soon it is tried again depends on how often it came
+ * to nothing: one slow answer, or one look at the wrong moment, is soon forgotten. */
 static u64 rested(struct virtio_device *d)
 {
     u64 queues = d->resting;
@@ -109,12 +110,16 @@ static u64 rested(struct virtio_device *d)
         d->may_rest = queues;
         return 0;
     }
-    if (!look(d))
-        __atomic_store_n(&d->at_once, AT_ONCE_AGAIN, __ATOMIC_RELAXED);
-    else if (!worker_found_idle(&d->worker))
-        __atomic_store_n(&d->at_once, AT_ONCE_MAX, __ATOMIC_RELAXED);
-    else
+    if (!look(d)) {
+        __atomic_store_n(&d->at_once, d->in_vain, __ATOMIC_RELAXED);
+        d->in_vain = (u32)max_u64(d->in_vain, min_u64(2 * d->in_vain + 1, AT_ONCE_AGAIN));
+    } else if (!worker_found_idle(&d->worker)) {
+        d->in_vain = (u32)min_u64(4 * d->in_vain + 3, AT_ONCE_MAX); /* it may have been about to wait */
+        __atomic_store_n(&d->at_once, d->in_vain, __ATOMIC_RELAXED);
+    } else {
         d->may_rest = queues;
+        d->in_vain /= 2;
+    }
     return queues;
 }
 

@@ -88,6 +88,7 @@ struct virtio_device {
      * run, and those of which it was not asked whether the driver wants an interrupt. */
     u64 resting; /* atomic */
     u64 may_rest, unasked;
+    u32 in_vain;  /* notifications without a rest after the next one that nothing comes of */
     u64 timed;    /* the worker's: queues that are to be looked at whenever it runs: virtio_again_at() */
     bool streams; /* the kind's: what it took in this run is worth a wait, though it came alone */
 
