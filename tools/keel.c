@@ -139,6 +139,8 @@ int main(int argc, char **argv)
         fputs(help_text, stderr);
         return EXIT_BAD_INPUT;
     }
+    if (argc > 2 && strcmp(argv[2], "--help") == 0)
+        return help_command(argc, argv);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);

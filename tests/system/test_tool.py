@@ -367,7 +367,9 @@ def test_wrong_use_ends_with_2(args):
 
 def test_version_and_help():
     assert re.fullmatch(r"keel \d+\.\d+\n", keel("version").stdout)
-    assert "keel check FILE.dts" in keel("help").stdout
+    for args in (["help"], ["--help"], ["run", "--help"], ["check", "--help"]):
+        asked = keel(*args)
+        assert "keel check FILE.dts" in asked.stdout and asked.returncode == 0
 
 
 FAKE_QEMU = """#!/bin/sh
