@@ -12,7 +12,7 @@
 #define PAYLOAD 5000U
 #define MSS 1448U
 
-static u8 frame[16384];
+static u8 frame[NET_FRAME_MAX];
 static u32 test_number;
 
 static int setup(void **state)
@@ -253,6 +253,21 @@ static void test_large_frames_are_cut_with_a_tag(void **state)
     check_segments(true, false, true);
 }
 
+static void test_a_frame_of_64_kib_may_be_cut_as_small_as_linux_wishes(void **state)
+{
+    u32 payload = 65535 - 52;
+    struct net_frame f = make(true, false, payload);
+
+    (void)state;
+    f.gso_size = 48;
+    send_pieces(f);
+    assert_int_equal(station[0].port.count.tx_bad, 0);
+    assert_int_equal(station[1].frames, (payload + 47) / 48);
+    assert_sums(&station[1].seen[0], 14);
+    assert_sums(&station[1].seen[KEPT - 1], 14); /* the last one */
+    assert_memory_equal(station[1].seen[KEPT - 1].bytes + 66, frame + 66 + payload / 48 * 48, payload % 48);
+}
+
 static void refused(struct net_frame f)
 {
     u64 before = station[0].port.count.tx_bad;
@@ -276,7 +291,7 @@ static void test_what_a_sender_says_of_a_frame_is_checked(void **state)
     f = make(true, false, PAYLOAD);
     f.gso_size = 0;
     refused(f);
-    f.gso_size = 19; /* more than 256 pieces */
+    f.gso_size = 3; /* too many pieces */
     refused(f);
     f = make(true, false, PAYLOAD);
     f.csum_start = 35;
@@ -434,6 +449,7 @@ int main(void)
         TEST(test_large_frames_are_cut_tcp6),
         TEST(test_large_frames_are_cut_udp),
         TEST(test_large_frames_are_cut_with_a_tag),
+        TEST(test_a_frame_of_64_kib_may_be_cut_as_small_as_linux_wishes),
         TEST(test_what_a_sender_says_of_a_frame_is_checked),
         TEST(test_one_segment_is_not_large),
         TEST(test_a_segment_of_as_many_pieces_as_can_be_stays_in_its_place),
