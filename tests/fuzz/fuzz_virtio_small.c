@@ -4,6 +4,7 @@
  * which device, and which kind of ring. */
 #include <stdio.h>
 
+#include "arch/time.h"
 #include "core/log.h"
 #include "drivers/console.h"
 #include "drivers/entropy.h"
@@ -14,6 +15,7 @@
 #include "vdev/virtio/vsock.h"
 #include "vmm/slot.h"
 
+#define PEER_WINDOW 0x200U
 #define FEATURES (1UL << VIRTIO_F_VERSION_1 | 1UL << VIRTIO_F_INDIRECT_DESC)
 
 static const struct {
@@ -118,18 +120,84 @@ enum kerr slot_ask(u32 index, enum slot_op op)
     return ++dry % 3 == 0 ? K_BUSY : K_OK;
 }
 
+/* Another guest with sockets, whose driver is a proper one that now and then has a buffer. */
+static struct {
+    struct cfg_device cfg;
+    struct ring_driver rx;
+    struct worker *worker;
+    void *dev; /* NULL: none */
+    bool offered;
+} peer;
+
+static void peer_make(void)
+{
+    struct worker *first = worker;
+
+    peer.cfg = (struct cfg_device){
+        .vsock = { .cid = 4, .group = "group" },
+        .base = MMIO_BASE + PEER_WINDOW,
+        .size = PEER_WINDOW,
+        .irq = 16,
+        .node = "peer",
+    };
+    peer.offered = false;
+    ring.vm.id = 1;
+    if (virtio_vsock_model.create(&ring.vm, &peer.cfg, &peer.dev) != K_OK)
+        abort();
+    virtio_vsock_model.reset(peer.dev);
+    peer.worker = worker;
+    worker = first;
+    machine_add_ring(&peer.rx, 0x50000000, ring.packed, 8);
+    window = PEER_WINDOW;
+    driver_begin(FEATURES);
+    queue_set_up_on(&peer.rx, 0, 8);
+    driver_ready();
+    window = 0;
+}
+
+static void run_both(void)
+{
+    struct worker *first = worker;
+
+    run_worker();
+    if (peer.dev == NULL)
+        return;
+    worker = peer.worker;
+    kicks = 1;
+    run_worker();
+    worker = first;
+    kicks = 1;
+    run_worker();
+}
+
+static void peer_takes(void)
+{
+    u32 len;
+    u16 id;
+
+    if (peer.offered && !driver_take(&peer.rx, &id, &len))
+        return;
+    peer.offered = true;
+    driver_offer(&peer.rx, 0, 0, 1, 65536, false);
+    window = PEER_WINDOW;
+    mmio_write(0x50, 0);
+    window = 0;
+}
+
 /* A vsock packet of this guest's, in case it is that device. */
-static void packet(u32 id, u32 value)
+static void packet(u32 id, u32 value, u32 shift)
 {
     static const char *const commands[] = { "list",       "show",         "show other",
                                             "stop other", "start device", "pause x" };
     u32 h[11] = { 3,
                   0,
-                  2 + (value & 1),
+                  (value & 1) == 0      ? 2
+                  : (value & 0x80) == 0 ? 4
+                                        : 3,
                   0,
                   1000,
                   value >> 1 & 3,
-                  value >> 8 & 255,
+                  (value >> 8 & 255) << shift,
                   1U | (value >> 16 & 7) << 16,
                   value >> 24,
                   4096,
@@ -160,6 +228,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     host_clock_set(0);
     machine_make(kinds[kind].model, &cfg, (data[0] & 1) != 0, 8, &dev);
     driver_up(FEATURES | kinds[kind].features, data[0] >> 5 < kinds[kind].queues ? data[0] >> 5 : 0);
+    peer.dev = NULL;
+    if (kinds[kind].model == &virtio_vsock_model)
+        peer_make();
     for (data++, size--; size >= sizeof(op); data += sizeof(op), size -= sizeof(op)) {
         memcpy(&op, data, sizeof(op));
         switch (op.what % 7) {
@@ -167,18 +238,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 1: (void)mmio_read(op.offset % 0x200 & ~7U, 1U << op.area % 4); break;
         case 2: memcpy((char *)ram_at(&ring, areas[op.area % 4]) + op.offset % 512, &op.value, 4); break;
         case 3:
-            packet(op.area % 3, op.value);
-            driver_offer(&ring, op.area % 3, op.offset & 1, 1 + (op.offset >> 1 & 1), op.value % 300,
-                         op.area >= 128);
+            packet(op.area % 3, op.value, op.offset >> 8 & 7);
+            driver_offer(&ring, op.area % 3, op.offset & 1, 1 + (op.offset >> 1 & 1),
+                         op.value % 300 << (op.offset >> 8 & 7), op.area >= 128);
             break;
         case 4: notify(op.area % 8); break;
         case 5: host(op.value); break;
-        default: run_worker(); break;
+        default:
+            host_clock_set(arch_ticks() + ((u64)op.value << 4));
+            if (peer.dev != NULL && (op.area & 1) != 0)
+                peer_takes();
+            run_both();
+            break;
         }
     }
     mmio_write(0x70, 0);
     if (mmio_read(0x70, 4) != 0)
         abort();
     kinds[kind].model->destroy(dev);
+    if (peer.dev != NULL)
+        virtio_vsock_model.destroy(peer.dev);
     return 0;
 }

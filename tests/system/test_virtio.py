@@ -60,10 +60,10 @@ def test_a_kernel_without_any_uart_has_its_console_on_virtio(start, write_dts):
     assert machine.sh("echo a''gain") == "again"
 
 
-def focus_on(machine, port):
+def focus_on(machine, port, index=1):
     """Each time the key is pressed the guest's next port has the input."""
     for _ in range(4):
-        machine.focus(1)
+        machine.focus(index)
         machine.expect(r"\[console of ([^;\n]+);")
         if machine.match.group(1) == port:
             return
@@ -117,11 +117,8 @@ def send_to_a_paused_guest(machine):
         assert machine.sh(f"md5sum < /tmp/got{port}") == here
 
 
-def test_guests_of_a_group_talk_by_sockets_and_ask_keel_what_they_may(start, write_dts, with_programs, tmp_path):
-    program = with_programs("vsock")
-    initrd = tmp_path / "io.gz"
-    extra = program.read_bytes()[len(harness.INITRD.read_bytes()):]
-    initrd.write_bytes((harness.BUILD / "guest" / "initrd-io.gz").read_bytes() + extra)
+def test_guests_of_a_group_talk_by_sockets_and_ask_keel_what_they_may(start, write_dts, with_programs):
+    initrd = with_programs("vsock", base=harness.BUILD / "guest" / "initrd-io.gz")
 
     def vm(name, cid, rights):
         devices = (f'serial {{ compatible = "arm,pl011"; }}; '
