@@ -184,18 +184,19 @@ def test_moderation_bounds_interrupts_and_frames_still_come(pair):
         line = pair.sh("cat /proc/uptime; grep eth0-rx /proc/interrupts; cat /proc/uptime").split()
         return float(line[0]), int(line[3]), float(line[-2])
 
-    counts = []
-    for usecs in (0, 10000):
+    def interrupts(usecs):
+        """Of 200 frames, each with time to itself."""
         pair.sh(f"ethtool -C eth0 rx-usecs {usecs}")
         began, before, _ = taken()
         # Single ones may be lost in ping's small buffer.
         said = from_right(pair, "ping -c 200 -i 0.004 -q 10.0.0.1")
         assert int(re.search(r"(\d+) packets received", said)[1]) >= 190
         _, after, ended = taken()
-        counts.append(after - before)
-        if usecs:
-            assert counts[-1] <= (ended - began) * 1000000 / usecs + 2
-    assert counts[0] > counts[1]
+        assert usecs == 0 or after - before <= (ended - began) * 1000000 / usecs + 2
+        return after - before
+
+    # On a machine with other work there may be 10 ms between any two frames.
+    assert any(interrupts(0) > interrupts(10000) for _ in range(5))
     pair.sh("ethtool -C eth0 rx-usecs 3")
 
 
