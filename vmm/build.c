@@ -368,9 +368,9 @@ void vboard_release(struct vboard *b, u32 work)
     for (u32 i = 0; i < b->vm.vcpu_count; i++) {
         struct vcpu *v = b->vm.vcpu[i];
 
+        /* Hurried, and not parked: there it calms. */
         if (__atomic_load_n(&v->task.hurry, __ATOMIC_RELAXED) != 0)
-            __atomic_fetch_or(&v->work, WORK_RESET,
-                              __ATOMIC_SEQ_CST); /* also where it has not parked, it calms */
+            __atomic_fetch_or(&v->work, WORK_RESET, __ATOMIC_SEQ_CST);
         __atomic_fetch_and(&v->work, ~work, __ATOMIC_SEQ_CST);
         task_wake(&v->task);
     }

@@ -39,10 +39,10 @@ struct vsock_packet {
 
 /* What one sender has waiting for one receiver's buffers. */
 struct vsock_account {
-    u32 bytes;    /* of packets with data, all that they take */
-    u32 controls; /* packets without */
-    u64 waited,
-        waited_at; /* ticks that the sender's queue has waited for room, less what is forgiven, and as of when */
+    u32 bytes;     /* of packets with data, all that they take */
+    u32 controls;  /* packets without */
+    u64 waited;    /* ticks for which the sender's queue has waited for room, less what is forgiven, */
+    u64 waited_at; /* as of then */
 };
 
 struct vsock {
