@@ -46,10 +46,3 @@ void pcie_probe(void)
         }
     }
 }
-
-void pcie_quiet(void)
-{
-    for (struct pcie_device *d = pcie_first(); d != NULL; d = d->next)
-        if (d->driver != NULL)
-            pcie_set_master(d, false);
-}

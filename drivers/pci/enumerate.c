@@ -47,6 +47,13 @@ static struct pcie_device *first;
 
 struct pcie_device *pcie_first(void) { return first; }
 
+void pcie_quiet(void)
+{
+    for (struct pcie_device *d = first; d != NULL; d = d->next)
+        if (d->driver != NULL)
+            pcie_set_master(d, false);
+}
+
 static u32 vendor_of(const struct pcie_host *h, u16 rid)
 {
     u64 deadline = arch_ticks() + time_ns_to_ticks(NOT_YET_NS);
